@@ -1,0 +1,62 @@
+"""textiba: how many bits of each token a text transformer used, at which layer, and in which direction.
+
+    >>> import textiba
+    >>> encoder = textiba.load("fine-tuned")
+    >>> statistics = textiba.builtin_statistics("fine-tuned")
+    >>> [bits] = textiba.explain(encoder, textiba.PerSample(), ["A dull plot, and yet I loved it."], statistics)
+    >>> max(bits.words(), key=lambda word: word.score).text  # doctest: +SKIP
+
+Importing it changes nothing and is light; plots, spaCy and the report load when they are used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from textiba.attribution import Attribution, Curve, Word
+    from textiba.checkpoints import builtin_statistics, load
+    from textiba.data import Review, bundled, imdb, movie_rationales
+    from textiba.degradation import Degradation, area, degrade
+    from textiba.encoder import Encoder
+    from textiba.errors import TextibaError, TextibaWarning
+    from textiba.methods import Evidence, Method, PerSample
+    from textiba.profile import layer_profile
+    from textiba.statistics import FeatureStatistics, estimate
+    from textiba.sweep import explain, grid, stream
+
+_HOME = {
+    "Attribution": "attribution",
+    "Curve": "attribution",
+    "Degradation": "degradation",
+    "Encoder": "encoder",
+    "Evidence": "methods",
+    "FeatureStatistics": "statistics",
+    "Method": "methods",
+    "PerSample": "methods",
+    "Review": "data",
+    "TextibaError": "errors",
+    "TextibaWarning": "errors",
+    "Word": "attribution",
+    "area": "degradation",
+    "builtin_statistics": "checkpoints",
+    "bundled": "data",
+    "degrade": "degradation",
+    "estimate": "statistics",
+    "explain": "sweep",
+    "grid": "sweep",
+    "imdb": "data",
+    "layer_profile": "profile",
+    "load": "checkpoints",
+    "movie_rationales": "data",
+    "stream": "sweep",
+}
+
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name when it is first used."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'textiba' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"textiba.{_HOME[name]}"), name)

@@ -1,0 +1,148 @@
+"""Results: frozen values that hold raw scores, and nothing that computes, draws or saves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from textiba.text import EncodedReview
+from textiba.types import StepTrace, TokenScores
+
+
+@dataclass(frozen=True, eq=False)
+class BitsDetails:
+    """What an optimised bottleneck tells beside its scores.
+
+    Attributes:
+        gates: λ of each token [tokens], the mean over features where gates are per feature; 1 at special tokens that
+            were left open.
+        cross_entropy: of the target at each step, nats, mean over the noise samples.
+        information: passing at each step, bits, sum over the gated tokens.
+        converged: whether the loss had settled (see `PerSample.tolerance`).
+        probability: of the target with the bottleneck in place, mean over the noise samples.
+        special_bits: passing at special tokens, bits; 0 where they are left open.
+    """
+
+    gates: TokenScores
+    cross_entropy: StepTrace
+    information: StepTrace
+    converged: bool
+    probability: float
+    special_bits: float
+
+
+@dataclass(frozen=True, eq=False)
+class EvidenceDetails:
+    """How evidence adds up: `sum(scores) + special + closed = open` but for the residual.
+
+    Attributes:
+        closed: log p(target) with every gate closed, nats.
+        opened: log p(target) with every gate open, nats.
+        special: evidence of special tokens, nats; 0 where they are left open.
+        residual: opened − closed − special − sum(scores), nats: the error of the quadrature.
+    """
+
+    closed: float
+    opened: float
+    special: float
+    residual: float
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """The scores of one review's tokens, from one method, on one checkpoint.
+
+    Attributes:
+        review: the tokens.
+        checkpoint: the model's name.
+        method: the method's name in the registry.
+        settings: the method's settings, as plain values.
+        layer: index into hidden_states, or None for methods without one.
+        target: the class that is explained.
+        probability: of the target, by the whole model.
+        predicted: the class with the highest probability.
+        scores: raw [tokens], never rescaled; NaN at special tokens, which carry no score.
+        unit: "bits", "nats" or "score".
+        signed: whether a negative score speaks against the target.
+        details: what the method tells beside the scores.
+    """
+
+    review: EncodedReview
+    checkpoint: str
+    method: str
+    settings: Mapping[str, Any]
+    layer: int | None
+    target: int
+    probability: float
+    predicted: int
+    scores: TokenScores
+    unit: str
+    signed: bool
+    details: BitsDetails | EvidenceDetails | None = None
+
+    @property
+    def total(self) -> float:
+        """The sum of the scores over the tokens that carry one."""
+        return float(np.nansum(self.scores))
+
+    def words(self) -> "list[Word]":
+        """Scores summed over the tokenizer's words: bits and nats are additive."""
+        return words(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of the text and its score: the sum over its tokens."""
+
+    text: str
+    start: int
+    end: int
+    score: float
+
+
+def words(attribution: Attribution) -> list[Word]:
+    """Merges tokens to words by the tokenizer's own word ids, in the order of the text."""
+    review = attribution.review
+    merged: dict[int, list[int]] = {}
+    for i in review.content:
+        merged.setdefault(review.word_ids[i], []).append(i)  # type: ignore[arg-type] - content has word ids
+    out = []
+    for positions in merged.values():
+        start, end = review.offsets[positions[0]][0], review.offsets[positions[-1]][1]
+        score = float(sum(attribution.scores[i] for i in positions))
+        out.append(Word(review.review.text[start:end], start, end, score))
+    return out
+
+
+def content_scores(attribution: Attribution) -> Float[np.ndarray, " content"]:
+    """The scores of the tokens that carry one, in the order of the text."""
+    return attribution.scores[list(attribution.review.content)]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """How the prediction falls as tokens are removed, review by review.
+
+    Attributes:
+        order: "morf" (most relevant first), "lerf" (least relevant first) or "random".
+        removal: "delete" or "mask".
+        by: "fraction" or "count": what `steps` means.
+        steps: [steps], from 0: the share or the number of tokens removed.
+        probability: [reviews, steps] of the target.
+        correct: [reviews, steps]: whether the gold class (the target where there is none) is still predicted.
+        method: whose scores gave the order.
+        checkpoint: the model's name.
+        settings: the method's settings.
+    """
+
+    order: str
+    removal: str
+    by: str
+    steps: Float[np.ndarray, " steps"]
+    probability: Float[np.ndarray, "reviews steps"]
+    correct: Float[np.ndarray, "reviews steps"]
+    method: str
+    checkpoint: str
+    settings: Mapping[str, Any] = field(default_factory=dict)

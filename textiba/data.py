@@ -1,0 +1,169 @@
+"""Reviews to explain: IMDB, movie rationales, and the ones bundled with the project."""
+
+import json
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from textiba.errors import CorruptFileError, HubUnavailableError, InputError
+
+LABELS = ("negative", "positive")
+IMDB = "stanfordnlp/imdb"
+_BREAK = re.compile(r"(?:\s*<br\s*/?>\s*)+")
+_PACKAGE = Path(__file__).parent
+_BUNDLED = (_PACKAGE / "builtin" / "reviews.jsonl", _PACKAGE.parent / "data" / "reviews.jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A text, its gold label (0 negative, 1 positive), and the spans that a person marked as the reason for it.
+
+    Attributes:
+        text: the review.
+        label: gold class, or None when unknown.
+        rationale: character spans `(start, end)`, end exclusive, in order and without overlap.
+        id: a stable name within its source.
+        kind: what makes it interesting (bundled reviews: plain, mixed, negation, irony, plot, names).
+    """
+
+    text: str
+    label: int | None = None
+    rationale: tuple[tuple[int, int], ...] = ()
+    id: str = ""
+    kind: str = ""
+
+
+def bundled(kind: str | None = None) -> list[Review]:
+    """The reviews written for this project, with rationales; see data/README.md.
+
+    Args:
+        kind: keep only this kind (plain, mixed, negation, irony, plot, names).
+    """
+    path = next((p for p in _BUNDLED if p.is_file()), None)
+    if path is None:
+        raise CorruptFileError(f"the bundled reviews are missing (looked at {_BUNDLED}); reinstall textiba")
+    reviews = [_from_json(line, f"{path}:{n}") for n, line in enumerate(path.read_text("utf-8").splitlines(), 1)]
+    return [r for r in reviews if kind is None or r.kind == kind]
+
+
+def imdb(source: str = IMDB, split: str = "test", limit: int | None = None, seed: int = 0) -> list[Review]:
+    """IMDB reviews (Maas et al., ACL 2011), with HTML line breaks replaced and repeated texts dropped.
+
+    Args:
+        source: a hub id; or a folder: the hub's Parquet files (`test-*.parquet`) or the aclImdb layout
+            (`test/pos/*.txt`); or one Parquet file with columns `text` and `label`.
+        split: "train" or "test".
+        limit: how many, drawn without replacement; None keeps all.
+        seed: of the order. Reviews are always shuffled, since IMDB comes sorted by label; the first n of a
+            larger limit are the n of a smaller one.
+
+    Raises:
+        InputError: the folder has neither layout, or a column is missing.
+        HubUnavailableError: the hub cannot be reached.
+    """
+    reviews = {r.text: r for r in _imdb_rows(source, split)}
+    rows = list(reviews.values())
+    random.Random(seed).shuffle(rows)  # noqa: S311 - an order, not a secret
+    return rows[:limit]
+
+
+def movie_rationales(source: str = "eraser-benchmark/movie_rationales", split: str = "validation") -> list[Review]:
+    """Movie reviews with human rationales (Zaidan et al., 2007; ERASER, DeYoung et al., ACL 2020).
+
+    Args:
+        source: a hub id, or a folder with `<split>.parquet`: tokens, label, evidence_starts, evidence_ends.
+        split: "train" or "validation".
+    """
+    return [_from_tokens(row) for row in _table(source, split, ("tokens", "label", "evidence_starts", "evidence_ends"))]
+
+
+def read_texts(path: str | Path) -> list[Review]:
+    """Reviews from a file: `.jsonl` (`text`, and what else `Review` has), `.parquet`, or `.txt` (one a line).
+
+    Raises:
+        InputError: no such file, or an ending that is none of these.
+        CorruptFileError: a line or a column that cannot be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if path.suffix == ".parquet":
+        return _imdb_rows(str(path), "")
+    lines = [(n, line) for n, line in enumerate(path.read_text("utf-8").splitlines(), 1) if line.strip()]
+    if path.suffix == ".jsonl":
+        return [_from_json(line, f"{path}:{n}") for n, line in lines]
+    if path.suffix == ".txt":
+        return [Review(line.strip(), id=f"{path.stem}-{n}") for n, line in lines]
+    raise InputError(f"{path}: reviews come as .jsonl, .parquet or .txt; got '{path.suffix}'")
+
+
+def _imdb_rows(source: str, split: str) -> list[Review]:
+    folder = Path(source) / split
+    if (folder / "pos").is_dir() and (folder / "neg").is_dir():
+        files = [(f, y) for y, name in ((0, "neg"), (1, "pos")) for f in sorted((folder / name).glob("*.txt"))]
+        return [Review(_clean(f.read_text("utf-8")), y, id=f"{split}-{f.parent.name}-{f.stem}") for f, y in files]
+    rows = _table(source, split, ("text", "label"))
+    return [Review(_clean(row["text"]), row["label"], id=f"{split}-{n}") for n, row in enumerate(rows)]
+
+
+def _table(source: str, split: str, columns: tuple[str, ...]) -> Iterable[dict]:
+    """The rows of a Parquet file, of a folder's Parquet files for `split`, or of a hub data set."""
+    import datasets
+
+    path = Path(source)
+    try:
+        if path.exists():
+            files = [path] if path.is_file() else sorted(path.glob(f"{split}*.parquet"))
+            if not files:
+                raise InputError(
+                    f"{source}: expected '{split}*.parquet' or '{split}/pos/*.txt' and '{split}/neg/*.txt'; "
+                    f"found {sorted(p.name for p in path.iterdir())[:8]}"
+                )
+            table = datasets.load_dataset("parquet", data_files=[str(f) for f in files], split="train")
+        else:
+            table = datasets.load_dataset(source, split=split)
+    except (ConnectionError, OSError) as error:
+        raise HubUnavailableError(
+            f"the data set '{source}' is no folder here and the hub cannot be reached; name a folder or a "
+            f"Parquet file instead ({type(error).__name__})"
+        ) from error
+    except datasets.exceptions.DatasetGenerationError as error:
+        raise CorruptFileError(f"{source}: not readable as Parquet; download it again") from error
+    missing = [c for c in columns if c not in table.column_names]
+    if missing:
+        raise InputError(f"{source}: column {missing} is missing; it has {table.column_names}")
+    return table
+
+
+def _clean(text: str) -> str:
+    return _BREAK.sub("\n", text).strip()
+
+
+def _from_json(line: str, where: str) -> Review:
+    try:
+        row = json.loads(line)
+        label = LABELS.index(row["label"]) if isinstance(row.get("label"), str) else row.get("label")
+        spans = tuple((int(start), int(end)) for start, end in row.get("rationale", ()))
+        return Review(row["text"], label, spans, row.get("id", where), row.get("kind", ""))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptFileError(f"{where}: not a review: {type(error).__name__}: {error}") from None
+
+
+def _from_tokens(row: dict) -> Review:
+    """Joins tokens with single spaces and turns token spans into character spans."""
+    starts, at = [], 0
+    for token in row["tokens"]:
+        starts.append(at)
+        at += len(token) + 1
+    ends = [start + len(token) for start, token in zip(starts, row["tokens"], strict=True)]
+    marked = sorted({i for s, e in zip(row["evidence_starts"], row["evidence_ends"], strict=True) for i in range(s, e)})
+    runs: list[tuple[int, int]] = []
+    for i in marked:
+        if runs and runs[-1][1] == i:
+            runs[-1] = (runs[-1][0], i + 1)
+        else:
+            runs.append((i, i + 1))
+    spans = tuple((starts[a], ends[b - 1]) for a, b in runs)
+    return Review(" ".join(row["tokens"]), row["label"], spans, row["id"])

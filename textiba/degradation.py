@@ -1,0 +1,181 @@
+"""The degradation test: remove the top k tokens and watch the prediction fall.
+
+Tokens go most relevant first (MoRF), least relevant first (LeRF) or at random, by deletion or by [MASK]. All at the level
+of token ids: what is removed is what was scored, token types stay, nothing is decoded and tokenized again. Source: Samek
+et al., 2017; Ancona et al., ICLR 2018; normalised as in Schulz et al., ICLR 2020, section 4.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from pydantic import Field, field_validator
+
+from textiba.attribution import Attribution, Curve
+from textiba.encoder import TOKEN_BUDGET, Encoder
+from textiba.errors import SettingError
+from textiba.settings import Settings
+from textiba.text import EncodedReview, buckets
+
+ORDERS = ("morf", "lerf", "random")
+_WINDOW = 32  # reviews whose variants are held at a time
+
+
+class Degradation(Settings):
+    """How tokens are removed.
+
+    Attributes:
+        removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
+        by: "fraction" or "count": what `steps` are.
+        steps: rising, from 0: shares of the review's tokens, or numbers of them.
+        orders: which curves; of "morf", "lerf" and "random".
+        seed: of the random order; each review derives its own.
+    """
+
+    removal: Literal["delete", "mask"] = "delete"
+    by: Literal["fraction", "count"] = "fraction"
+    steps: tuple[float, ...] = Field(default=tuple(i / 10 for i in range(11)), min_length=2)
+    orders: tuple[Literal["morf", "lerf", "random"], ...] = ORDERS
+    seed: int = 0
+
+    @field_validator("steps")
+    @classmethod
+    def _rising_from_zero(cls, steps: tuple[float, ...]) -> tuple[float, ...]:
+        if steps[0] != 0 or any(a >= b for a, b in zip(steps, steps[1:], strict=False)):
+            raise ValueError("steps rise from 0")
+        return steps
+
+    def counts(self, tokens: int) -> list[int]:
+        """How many tokens are gone at each step, of a review that has so many."""
+        if self.by == "count":
+            return [min(round(step), tokens) for step in self.steps]
+        return [round(step * tokens) for step in self.steps]
+
+
+def degrade(
+    encoder: Encoder,
+    attributions: Iterable[Attribution],
+    settings: Degradation | None = None,
+    budget: int = TOKEN_BUDGET,
+) -> dict[str, Curve]:
+    """The curves of one method on one checkpoint, by the name of their order.
+
+    All variants of a window of reviews go through the model together, in batches of like length; those that are the
+    same (nothing removed, everything removed) go once.
+
+    Args:
+        encoder: the model, which may be another than the one that was explained.
+        attributions: of one method; their `target` is the class whose probability is followed.
+        settings: how tokens are removed.
+        budget: tokens in a batch.
+
+    Raises:
+        SettingError: no attributions, a step past 1 for fractions, or no mask token for "mask".
+    """
+    settings = settings or Degradation()
+    if settings.by == "fraction" and settings.steps[-1] > 1:
+        raise SettingError(f"a fraction is at most 1; got {settings.steps[-1]}. For numbers of tokens set by='count'")
+    if settings.removal == "mask" and encoder.tokenizer.mask_token_id is None:
+        raise SettingError("removal='mask' needs a tokenizer with a mask token; use removal='delete'")
+    source = iter(attributions)
+    first: Attribution | None = None
+    probability: list[np.ndarray] = []
+    correct: list[np.ndarray] = []
+    while window := list(islice(source, _WINDOW)):
+        first = first or window[0]
+        p, c = _window(encoder, window, settings, budget)
+        probability.append(p)
+        correct.append(c)
+    if first is None:
+        raise SettingError("a degradation curve needs at least one attribution; got none")
+    steps = np.asarray(settings.steps, dtype=np.float64)
+    stacked = np.concatenate(probability), np.concatenate(correct)
+    return {
+        name: Curve(
+            name, settings.removal, settings.by, steps, stacked[0][:, i], stacked[1][:, i], first.method,
+            encoder.name, first.settings,
+        )
+        for i, name in enumerate(settings.orders)
+    }  # fmt: skip
+
+
+def removal_order(attribution: Attribution, order: str, seed: int = 0) -> list[int]:
+    """Positions of the content tokens in the order in which they go. Ties keep the order of the text.
+
+    Args:
+        attribution: the scores.
+        order: "morf", "lerf" or "random".
+        seed: of "random".
+    """
+    positions = np.asarray(attribution.review.content)
+    if order == "random":
+        generator = np.random.default_rng(attribution.review.seed(seed))
+        return generator.permutation(positions).tolist()
+    scores = attribution.scores[positions]
+    return positions[np.argsort(-scores if order == "morf" else scores, kind="stable")].tolist()
+
+
+def area(curves: dict[str, Curve]) -> Float[np.ndarray, " reviews"]:
+    """∫ (LeRF − MoRF) of each review over the removed share, by the trapezoid rule; larger is better.
+
+    For steps in counts it is the mean difference per step taken, so that it stays within −1 … 1.
+    """
+    morf, lerf = curves["morf"], curves["lerf"]
+    span = morf.steps[-1] - morf.steps[0]
+    return np.trapezoid(lerf.probability - morf.probability, morf.steps, axis=1) / span
+
+
+def normalized(curves: dict[str, Curve], reference: str = "morf") -> dict[str, Float[np.ndarray, "reviews steps"]]:
+    """The paper's scale: `(p − b) / (t − b)`, 1 for whole reviews and 0 for fully degraded ones, on average.
+
+    Args:
+        curves: of one method.
+        reference: whose first and last step give t and b, the means over reviews.
+    """
+    whole = curves[reference].probability[:, 0].mean()
+    bare = curves[reference].probability[:, -1].mean()
+    return {name: (curve.probability - bare) / (whole - bare) for name, curve in curves.items()}
+
+
+def _window(
+    encoder: Encoder, window: Sequence[Attribution], settings: Degradation, budget: int
+) -> tuple[Float[np.ndarray, "reviews orders steps"], Float[np.ndarray, "reviews orders steps"]]:
+    variants: dict[tuple[int, tuple[int, ...]], EncodedReview] = {}
+    places: dict[tuple[int, tuple[int, ...]], list[tuple[int, int, int]]] = {}
+    for place, key, variant in _variants(encoder, window, settings):
+        variants[key] = variant
+        places.setdefault(key, []).append(place)
+    shape = (len(window), len(settings.orders), len(settings.steps))
+    probability, correct = np.zeros(shape), np.zeros(shape)
+    keys = list(variants)
+    for group in buckets(keys, [len(variants[k]) for k in keys], budget):
+        batch = encoder.collate([variants[k] for k in group])
+        probabilities = encoder.logits(batch).softmax(dim=1).cpu()
+        for key, row in zip(group, probabilities, strict=True):
+            attribution = window[key[0]]
+            gold = attribution.review.review.label
+            gold = attribution.target if gold is None else gold
+            for place in places[key]:
+                probability[place] = row[attribution.target]
+                correct[place] = float(int(torch.argmax(row)) == gold)
+    return probability, correct
+
+
+def _variants(
+    encoder: Encoder, window: Sequence[Attribution], settings: Degradation
+) -> Iterator[tuple[tuple[int, int, int], tuple[int, tuple[int, ...]], EncodedReview]]:
+    """(place in the result, key that is equal for equal variants, the review without its tokens)."""
+    for i, attribution in enumerate(window):
+        counts = settings.counts(len(attribution.review.content))
+        for j, name in enumerate(settings.orders):
+            order = removal_order(attribution, name, settings.seed)
+            for k, count in enumerate(counts):
+                gone = order[:count]
+                if settings.removal == "delete":
+                    variant = attribution.review.drop(gone)
+                else:
+                    variant = attribution.review.substitute(gone, encoder.tokenizer.mask_token_id)
+                yield (i, j, k), (i, tuple(sorted(gone))), variant

@@ -1,0 +1,273 @@
+"""A read-only view on a Hugging Face sequence classifier, which can be entered and left at any layer.
+
+`hidden_states[l]` is what flows into layer l (0 is the embedding output, L the last layer's output). `run_to(l)` gives
+it, `run_from(l, state)` goes on from it through layers l … L−1 and the head. The model's own code makes its masks, runs
+its layers and its head: only the list of layers is exchanged, in a shallow copy of the containers that hold it.
+"""
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from textiba.data import Review
+from textiba.errors import InputError, LayerError, NotFiniteError, TargetError, UnsupportedModelError
+from textiba.text import Batch, EncodedReview, buckets, collate, encode
+from textiba.types import Logits, State, Targets
+
+# To add an architecture, add its line: config.model_type -> where its layers are in a ...ForSequenceClassification.
+LAYER_PATHS = {
+    "bert": "bert.encoder.layer",
+    "roberta": "roberta.encoder.layer",
+    "distilbert": "distilbert.transformer.layer",
+    "electra": "electra.encoder.layer",
+}
+
+# Tokens in a batch, padding included. On a CPU, more is no faster; see benchmarks/.
+TOKEN_BUDGET = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class ForwardPass:
+    """One pass of the whole model over a batch: everything that later steps share.
+
+    Attributes:
+        batch: the reviews.
+        hidden: hidden states 0 … L.
+        logits: of the whole model.
+    """
+
+    batch: Batch
+    hidden: tuple[State, ...]
+    logits: Logits
+
+
+class Encoder:
+    """A model, its tokenizer, and the split run.
+
+    The given model is never changed: the view has its own modules in evaluation mode, which share the parameters'
+    memory and ask for no gradients.
+
+    Args:
+        model: a `…ForSequenceClassification` whose type is in `LAYER_PATHS`.
+        tokenizer: its fast tokenizer.
+        name: how results name the checkpoint.
+        max_length: tokens a review may have; None takes what the model accepts.
+        fingerprint: identity of the weights, where the loader knows a better one than their hash.
+
+    Raises:
+        UnsupportedModelError: the architecture has no line in `LAYER_PATHS`, or the tokenizer is a slow one.
+        InputError: `max_length` is more than the model accepts.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        name: str = "model",
+        max_length: int | None = None,
+        fingerprint: str | None = None,
+    ):
+        config = model.config
+        if config.model_type not in LAYER_PATHS:
+            raise UnsupportedModelError(
+                f"model type '{config.model_type}' is not supported; known are {sorted(LAYER_PATHS)}. "
+                "A new one is a line in textiba.encoder.LAYER_PATHS"
+            )
+        if not hasattr(model, LAYER_PATHS[config.model_type].partition(".")[0]) or not hasattr(config, "num_labels"):
+            raise UnsupportedModelError(
+                f"{type(model).__name__} is no sequence classifier; load it as AutoModelForSequenceClassification"
+            )
+        if not getattr(tokenizer, "is_fast", False):
+            raise UnsupportedModelError("a fast tokenizer is needed: scores are merged to words by its word ids")
+        self.tokenizer = tokenizer
+        self.name = name
+        self._model = _view(model)
+        self._path = LAYER_PATHS[config.model_type]
+        self._layers: nn.ModuleList = self._model.get_submodule(self._path)  # type: ignore[assignment]
+        self._given_fingerprint = fingerprint
+        self.n_layers = len(self._layers)
+        self.n_labels = int(config.num_labels)
+        self.n_features = int(config.hidden_size)
+        self.labels = tuple(str(config.id2label[i]) for i in range(self.n_labels))
+        self.max_length = _max_length(config, tokenizer, max_length)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self._model.parameters()).device
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short hash of the weights, or the one given by the loader."""
+        if self._given_fingerprint is not None:
+            return self._given_fingerprint
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self._model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def encode(self, reviews: Sequence[Review | str]) -> list[EncodedReview]:
+        """Tokenizes reviews; see `textiba.text.encode` for what it raises and warns of."""
+        return encode(reviews, self.tokenizer, self.max_length)
+
+    def batches(self, reviews: Sequence[EncodedReview], budget: int = TOKEN_BUDGET) -> Iterator[Batch]:
+        """Batches of reviews alike in length, the longest first, each at most `budget` tokens when padded."""
+        for group in buckets(reviews, [len(r) for r in reviews], budget):
+            yield self.collate(group)
+
+    def collate(self, reviews: Sequence[EncodedReview]) -> Batch:
+        """One batch, padded to its longest review, on the model's device."""
+        return collate(reviews, self.tokenizer.pad_token_id, self.device)
+
+    def check_layer(self, layer: int) -> None:
+        """Raises `LayerError` unless `0 ≤ layer ≤ L`."""
+        if not 0 <= layer <= self.n_layers:
+            raise LayerError(
+                f"a layer is between 0 (the embedding output) and {self.n_layers} (the last layer's output) "
+                f"in {self.name}; got {layer}"
+            )
+
+    def check_target(self, target: int) -> None:
+        """Raises `TargetError` unless the model has the class."""
+        if not 0 <= target < self.n_labels:
+            raise TargetError(f"a target is between 0 and {self.n_labels - 1} {self.labels}; got {target}")
+
+    @torch.no_grad()
+    def logits(self, batch: Batch) -> Logits:
+        """The whole model.
+
+        Raises:
+            NotFiniteError: the model gives NaN or infinity.
+        """
+        return _finite(self._run(self._model, batch), batch, self.name)
+
+    @torch.no_grad()
+    def forward(self, batch: Batch) -> ForwardPass:
+        """The whole model, keeping every hidden state.
+
+        Raises:
+            NotFiniteError: the model gives NaN or infinity.
+        """
+        states: list[Tensor] = []
+        taps = [_Tap(layer, states.append) for layer in self._layers]
+        taps[-1] = _Tap(self._layers[-1], states.append, states.append)
+        logits = _finite(self._run(self._with_layers(taps), batch), batch, self.name)
+        return ForwardPass(batch, tuple(states), logits)
+
+    @torch.no_grad()
+    def run_to(self, batch: Batch, layer: int) -> State:
+        """`hidden_states[layer]`, without gradients, running no layer above it.
+
+        Raises:
+            LayerError: the model has no such layer.
+        """
+        self.check_layer(layer)
+        states: list[Tensor] = []
+        below = [*self._layers[:layer], _Tap(None, states.append)]
+        self._run(getattr(self._with_layers(below), self._model.base_model_prefix), batch, head=False)
+        return states[0]
+
+    def run_from(self, batch: Batch, layer: int, state: State) -> Logits:
+        """The logits when `state` stands in for `hidden_states[layer]`; differentiable in `state`.
+
+        Only layers `layer … L−1` and the head are run. The embeddings are looked up too, and not used.
+
+        Args:
+            batch: gives the attention mask; must have as many rows as `state`.
+            layer: 0 … L.
+            state: [batch, tokens, features].
+
+        Raises:
+            LayerError: the model has no such layer.
+        """
+        self.check_layer(layer)
+        return self._run(self._with_layers([_Source(state), *self._layers[layer:]]), batch)
+
+    def predict(self, forward: ForwardPass) -> Targets:
+        """The predicted class of each review."""
+        return forward.logits.argmax(dim=1)
+
+    def _with_layers(self, layers: Sequence[nn.Module]) -> Any:
+        return _exchange(self._model, self._path, nn.ModuleList(layers))
+
+    @staticmethod
+    def _run(model: Any, batch: Batch, head: bool = True) -> Tensor:
+        types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
+        output = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask.long(), **types)
+        return output.logits if head else output[0]
+
+
+class _Source(nn.Module):
+    """Stands before the first layer to run: ignores what it is given and passes on the state it holds."""
+
+    def __init__(self, state: Tensor):
+        super().__init__()
+        self.state = state
+
+    def forward(self, _hidden: Tensor, *_args: Any, **_kwargs: Any) -> Tensor:
+        return self.state
+
+
+class _Tap(nn.Module):
+    """Runs a layer (or none) and hands its input, and its output where asked, to a recorder."""
+
+    def __init__(
+        self,
+        layer: nn.Module | None,
+        on_input: Callable[[Tensor], None],
+        on_output: Callable[[Tensor], None] | None = None,
+    ):
+        super().__init__()
+        self.layer = layer
+        self.on_input = on_input
+        self.on_output = on_output
+
+    def forward(self, hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
+        self.on_input(hidden)
+        output = hidden if self.layer is None else self.layer(hidden, *args, **kwargs)
+        if self.on_output is not None:
+            self.on_output(output)
+        return output
+
+
+def _view(model: Any) -> Any:
+    """A copy of the module tree in evaluation mode, sharing the tensors' memory, without weight gradients."""
+    shared: dict[int, Any] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
+    shared |= {id(b): b for b in model.buffers()}
+    return copy.deepcopy(model, shared).eval()
+
+
+def _exchange(module: Any, path: str, new: nn.Module) -> Any:
+    """A copy of the containers along `path` with `new` at its end; `module` stays as it is."""
+    name, _, rest = path.partition(".")
+    clone = copy.copy(module)
+    clone._modules = dict(module._modules)
+    clone._modules[name] = _exchange(module._modules[name], rest, new) if rest else new
+    return clone
+
+
+def _finite(logits: Tensor, batch: Batch, name: str) -> Tensor:
+    bad = (~logits.isfinite().all(dim=1)).nonzero().flatten().tolist()
+    if bad:
+        text = batch.reviews[bad[0]].review.text[:60]
+        raise NotFiniteError(
+            f"{name} returned NaN or infinity for {len(bad)} of {len(logits)} reviews, the first being '{text}…'; "
+            "check the weights, and load them in float32"
+        )
+    return logits
+
+
+def _max_length(config: Any, tokenizer: Any, asked: int | None) -> int:
+    # RoBERTa counts positions from padding_idx + 1, so its table is longer than its texts.
+    offset = config.pad_token_id + 1 if config.model_type == "roberta" else 0
+    limit = min(int(config.max_position_embeddings) - offset, int(tokenizer.model_max_length))
+    if asked is not None and not 3 <= asked <= limit:
+        raise InputError(f"max_length is between 3 and {limit}, the model's own limit; got {asked}")
+    return asked or limit

@@ -1,0 +1,101 @@
+"""What can go wrong, as a tree.
+
+    TextibaError
+    ├── InputError (also a ValueError)
+    │   ├── EmptyTextError          a text with nothing in it to explain
+    │   ├── LayerError              a layer the model does not have
+    │   ├── TargetError             a class the model does not have
+    │   └── SettingError            a setting out of its range, or a key that does not exist
+    ├── CheckpointError
+    │   ├── NotACheckpointError     a folder or hub id that is no sequence classifier
+    │   ├── HubUnavailableError     the model hub cannot be reached
+    │   └── UnsupportedModelError   an architecture without a line in the table of layer paths
+    ├── CorruptFileError            a file whose content is not what was saved
+    ├── StatisticsMismatchError     statistics made for another model
+    ├── NotFiniteError              NaN or infinity where a number should be
+    └── MissingExtraError (also an ImportError)
+
+    TextibaWarning (a UserWarning)
+    ├── TruncationWarning           a text was cut at the model's length
+    ├── FewReviewsWarning           statistics rest on few reviews
+    └── FreshHeadWarning            a checkpoint without a head got a random one
+
+Every message states the rule, what was received, and what to do about it.
+"""
+
+
+class TextibaError(Exception):
+    """Any error that textiba raises on purpose."""
+
+
+class InputError(TextibaError, ValueError):
+    """The caller's input cannot be used."""
+
+
+class EmptyTextError(InputError):
+    """A text is empty, or has no token besides the special ones."""
+
+
+class LayerError(InputError):
+    """A layer index lies outside `0 … number of layers`."""
+
+
+class TargetError(InputError):
+    """A target class lies outside `0 … number of labels − 1`."""
+
+
+class SettingError(InputError):
+    """A setting has a value out of its range, or a name that does not exist."""
+
+
+class CheckpointError(TextibaError):
+    """A checkpoint cannot be loaded."""
+
+
+class NotACheckpointError(CheckpointError):
+    """The folder or hub id does not hold a sequence classifier in safetensors."""
+
+
+class HubUnavailableError(CheckpointError):
+    """The model hub is out of reach and the files are not cached."""
+
+
+class UnsupportedModelError(CheckpointError):
+    """The architecture has no line in `textiba.encoder.LAYER_PATHS`."""
+
+
+class CorruptFileError(TextibaError):
+    """A file is damaged: its hash, format or shapes differ from what was saved."""
+
+
+class StatisticsMismatchError(TextibaError):
+    """Feature statistics were estimated on another model."""
+
+
+class NotFiniteError(TextibaError):
+    """A model returned NaN or infinity."""
+
+
+class MissingExtraError(TextibaError, ImportError):
+    """An optional dependency is not installed."""
+
+
+class TextibaWarning(UserWarning):
+    """Any warning that textiba gives."""
+
+
+class TruncationWarning(TextibaWarning):
+    """A text was longer than the model accepts, and was cut."""
+
+
+class FewReviewsWarning(TextibaWarning):
+    """Statistics were estimated on fewer reviews than is advisable."""
+
+
+class FreshHeadWarning(TextibaWarning):
+    """A checkpoint has no classification head; a random one was made."""
+
+
+def missing_extra(package: str, extra: str) -> MissingExtraError:
+    """The error for an absent optional dependency, with the command that brings it."""
+    return MissingExtraError(f"{package} is needed here and not installed; run: pip install 'textiba[{extra}]'")

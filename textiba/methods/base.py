@@ -1,0 +1,120 @@
+"""What every method is: frozen settings, and one function from a forward pass to attributions."""
+
+import abc
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from textiba.attribution import Attribution, BitsDetails, EvidenceDetails
+from textiba.encoder import Encoder, ForwardPass
+from textiba.errors import SettingError, TargetError
+from textiba.settings import Settings
+from textiba.statistics import FeatureStatistics
+from textiba.text import EncodedReview
+from textiba.types import Targets
+
+
+class Method(Settings, abc.ABC):
+    """A way to score tokens. The instance is its settings; nothing else is kept between calls.
+
+    Class attributes:
+        name: in the registry, in configs and in results.
+        unit: of the scores: "bits", "nats" or "score".
+        signed: whether a negative score speaks against the target.
+        needs_statistics: whether `attribute` must be given feature statistics.
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[str]
+    signed: ClassVar[bool]
+    needs_statistics: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def attribute(
+        self,
+        encoder: Encoder,
+        forward: ForwardPass,
+        targets: Targets,
+        statistics: FeatureStatistics | None = None,
+        seed: int = 0,
+    ) -> list[Attribution]:
+        """Scores every review of a batch.
+
+        Args:
+            encoder: the model.
+            forward: its pass over the batch.
+            targets: the class to explain, of each review.
+            statistics: of the model's features, where `needs_statistics`.
+            seed: of whatever is random; each review derives its own from it.
+        """
+
+
+def require(statistics: FeatureStatistics | None, encoder: Encoder, method: str) -> FeatureStatistics:
+    """The statistics, or a clear error when they are missing or another model's."""
+    if statistics is None:
+        raise SettingError(f"{method} needs feature statistics; make them with textiba.estimate(encoder, reviews)")
+    statistics.check(encoder)
+    return statistics
+
+
+def resolve_targets(encoder: Encoder, forward: ForwardPass, target: str | int) -> Targets:
+    """The class to explain for each review: "predicted", "gold", or one class for all.
+
+    Raises:
+        TargetError: a class that the model does not have, or "gold" for a review without a label.
+    """
+    if target == "predicted":
+        return encoder.predict(forward)
+    if target == "gold":
+        golds = [r.review.label for r in forward.batch.reviews]
+        if any(g is None for g in golds):
+            raise TargetError("target 'gold' needs a label for every review; some have none. Use 'predicted'")
+        for gold in golds:
+            encoder.check_target(gold)  # type: ignore[arg-type] - None was excluded
+        return torch.tensor(golds, device=forward.logits.device)
+    if isinstance(target, bool) or not isinstance(target, int):
+        raise TargetError(f"a target is 'predicted', 'gold' or a class index; got {target!r}")
+    encoder.check_target(target)
+    return torch.full((len(forward.logits),), target, device=forward.logits.device)
+
+
+def results(
+    method: Method,
+    layer: int | None,
+    encoder: Encoder,
+    forward: ForwardPass,
+    targets: Targets,
+    scores: Tensor,
+    details: Sequence[BitsDetails | EvidenceDetails | None],
+) -> list[Attribution]:
+    """Cuts a batch of padded scores [batch, tokens] into one frozen result a review."""
+    probabilities = forward.logits.softmax(dim=1)
+    settings: dict[str, Any] = method.model_dump()
+    return [
+        Attribution(
+            review=review,
+            checkpoint=encoder.name,
+            method=method.name,
+            settings=settings,
+            layer=layer,
+            target=int(targets[i]),
+            probability=float(probabilities[i, targets[i]]),
+            predicted=int(forward.logits[i].argmax()),
+            scores=_only_content(review, scores[i]),
+            unit=method.unit,
+            signed=method.signed,
+            details=details[i],
+        )
+        for i, review in enumerate(forward.batch.reviews)
+    ]
+
+
+def _only_content(review: EncodedReview, row: Tensor) -> np.ndarray:
+    scores = np.full(len(review), np.nan, dtype=np.float32)
+    content = list(review.content)
+    scores[content] = row[content].detach().cpu().numpy()
+    scores.setflags(write=False)
+    return scores

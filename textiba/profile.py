@@ -1,0 +1,84 @@
+"""What a layer carries: attributions of many reviews, summed up by checkpoint, layer and β."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from textiba.attribution import Attribution, BitsDetails, EvidenceDetails, content_scores
+from textiba.information import NATS_PER_BIT
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean over reviews with its percentile bootstrap interval (Efron, 1979)."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One checkpoint, method, layer and β, over the reviews.
+
+    Attributes:
+        checkpoint: the model's name.
+        method: the method's name.
+        layer: index into hidden_states.
+        beta: None for methods without one.
+        reviews: how many.
+        total: the sum of a review's scores, in the method's unit.
+        per_token: the mean of a review's absolute scores.
+        usable: bits about the target that the content tokens deliver at this layer: log2 p(target) with the gates open
+            minus closed, pointwise as in Xu et al., *A Theory of Usable Information*, ICLR 2020; evidence only.
+        kept: probability of the target with the bottleneck in place; bits only.
+    """
+
+    checkpoint: str
+    method: str
+    layer: int | None
+    beta: float | None
+    reviews: int
+    total: Interval
+    per_token: Interval
+    usable: Interval | None = None
+    kept: Interval | None = None
+
+
+def layer_profile(attributions: Iterable[Attribution], seed: int = 0) -> list[LayerRow]:
+    """A row for each checkpoint, method, layer and β, in the order in which they first come.
+
+    Holds a few numbers a review, so any stream will do.
+    """
+    groups: dict[tuple, list[tuple[float, float, float | None, float | None]]] = {}
+    for a in attributions:
+        key = (a.checkpoint, a.method, a.layer, a.settings.get("beta"))
+        groups.setdefault(key, []).append((a.total, float(np.abs(content_scores(a)).mean()), _usable(a), _kept(a)))
+    rows = []
+    for (checkpoint, method, layer, beta), numbers in groups.items():
+        columns = [None if column[0] is None else np.asarray(column) for column in zip(*numbers, strict=True)]
+        total, per_token, usable, kept = (None if c is None else bootstrap(c, seed=seed) for c in columns)
+        assert total is not None  # noqa: S101 - every attribution has a total and a mean
+        assert per_token is not None  # noqa: S101
+        rows.append(LayerRow(checkpoint, method, layer, beta, len(numbers), total, per_token, usable, kept))
+    return rows
+
+
+def bootstrap(values: Float[np.ndarray, " reviews"], level: float = 0.95, draws: int = 2000, seed: int = 0) -> Interval:
+    """The mean of `values` and its percentile bootstrap interval over reviews."""
+    generator = np.random.default_rng(seed)
+    means = np.asarray([values[generator.integers(0, len(values), len(values))].mean() for _ in range(draws)])
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def _usable(a: Attribution) -> float | None:
+    if not isinstance(a.details, EvidenceDetails):
+        return None
+    return (a.details.opened - a.details.closed) / NATS_PER_BIT
+
+
+def _kept(a: Attribution) -> float | None:
+    return a.details.probability if isinstance(a.details, BitsDetails) else None

@@ -1,0 +1,197 @@
+"""Texts as the model sees them: token ids with their place in the text, and padded batches of them."""
+
+import hashlib
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from textiba.data import Review
+from textiba.errors import EmptyTextError, TruncationWarning
+from textiba.types import Mask
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedReview:
+    """A review as token ids, each with its place in the text.
+
+    Attributes:
+        review: the text it came from.
+        ids: token ids, special tokens included.
+        type_ids: token type (segment) ids.
+        tokens: the vocabulary's strings for the ids.
+        offsets: character spans in the text, end exclusive; (0, 0) for special tokens.
+        word_ids: the tokenizer's word for each token, None for special tokens.
+        cut: how many tokens of the text did not fit and are missing.
+    """
+
+    review: Review
+    ids: tuple[int, ...]
+    type_ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    offsets: tuple[tuple[int, int], ...]
+    word_ids: tuple[int | None, ...]
+    cut: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def content(self) -> tuple[int, ...]:
+        """Positions of the tokens that carry a score: all but the special ones."""
+        return tuple(i for i, word in enumerate(self.word_ids) if word is not None)
+
+    @property
+    def rationale(self) -> tuple[bool, ...]:
+        """For each token: does it overlap a span that a person marked?"""
+        spans = self.review.rationale
+        return tuple(
+            word is not None and any(start < b and end > a for a, b in spans)
+            for (start, end), word in zip(self.offsets, self.word_ids, strict=True)
+        )
+
+    def seed(self, seed: int) -> int:
+        """A seed of this review's own, which no batch mate can change."""
+        digest = hashlib.sha256(f"{seed}:{self.ids}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") >> 1
+
+    def drop(self, positions: Iterable[int]) -> "EncodedReview":
+        """Without the tokens at `positions`; what stays keeps its id, type and place in the text."""
+        gone = set(positions)
+        keep = [i for i in range(len(self)) if i not in gone]
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in keep),
+            type_ids=tuple(self.type_ids[i] for i in keep) if self.type_ids else (),
+            tokens=tuple(self.tokens[i] for i in keep),
+            offsets=tuple(self.offsets[i] for i in keep),
+            word_ids=tuple(self.word_ids[i] for i in keep),
+        )
+
+    def substitute(self, positions: Iterable[int], token_id: int) -> "EncodedReview":
+        """With `token_id` (say [MASK]) at `positions`; length, types and places stay."""
+        gone = set(positions)
+        return replace(self, ids=tuple(token_id if i in gone else v for i, v in enumerate(self.ids)))
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Reviews padded to one length.
+
+    Attributes:
+        reviews: what the rows are.
+        input_ids: [batch, tokens].
+        attention_mask: True on real tokens, special ones included.
+        content: True on the tokens that carry a score.
+        token_type_ids: None where the model takes none.
+    """
+
+    reviews: tuple[EncodedReview, ...]
+    input_ids: Int[Tensor, "batch tokens"]
+    attention_mask: Bool[Tensor, "batch tokens"]
+    content: Bool[Tensor, "batch tokens"]
+    token_type_ids: Int[Tensor, "batch tokens"] | None
+
+    def repeat(self, times: int) -> "Batch":
+        """The whole batch, `times` times over: rows 0 … n−1, then again 0 … n−1."""
+        if times == 1:
+            return self
+
+        def tile(x: Tensor) -> Tensor:
+            return x.repeat(times, 1)
+
+        types = None if self.token_type_ids is None else tile(self.token_type_ids)
+        return Batch(self.reviews * times, tile(self.input_ids), tile(self.attention_mask), tile(self.content), types)
+
+    @property
+    def special(self) -> Mask:
+        """True on [CLS], [SEP] and their like."""
+        return self.attention_mask & ~self.content
+
+
+def encode(reviews: Sequence[Review | str], tokenizer: Any, max_length: int) -> list[EncodedReview]:
+    """Tokenizes reviews, cutting them at `max_length` tokens with a warning that says how many were lost.
+
+    Args:
+        reviews: texts, or reviews with labels and rationales.
+        tokenizer: a fast Hugging Face tokenizer.
+        max_length: tokens, special ones included.
+
+    Raises:
+        EmptyTextError: a text without a single token of its own.
+    """
+    items = [Review(r) if isinstance(r, str) else r for r in reviews]
+    empty = [n for n, item in enumerate(items) if not item.text.strip()]
+    if empty:
+        raise EmptyTextError(f"a review needs at least one word; number {empty[0]} is empty. Remove it and try again")
+    table = tokenizer([item.text for item in items], return_offsets_mapping=True, verbose=False)
+    out = [_encoded(item, n, table, tokenizer, max_length) for n, item in enumerate(items)]
+    cut = [e for e in out if e.cut]
+    if cut:
+        warnings.warn(
+            f"{len(cut)} of {len(out)} reviews are longer than {max_length} tokens and were cut there; "
+            f"{sum(e.cut for e in cut)} tokens are not explained (at most {max(e.cut for e in cut)} of one review)",
+            TruncationWarning,
+            stacklevel=2,
+        )
+    return out
+
+
+def collate(reviews: Sequence[EncodedReview], pad_id: int, device: torch.device) -> Batch:
+    """Pads reviews to the longest."""
+    length = max(len(r) for r in reviews)
+
+    def padded(rows: Iterable[Sequence[int]], value: int) -> Tensor:
+        return torch.tensor([[*row, *[value] * (length - len(row))] for row in rows], device=device)
+
+    return Batch(
+        tuple(reviews),
+        padded((r.ids for r in reviews), pad_id),
+        padded(([1] * len(r) for r in reviews), 0).bool(),
+        padded(([int(w is not None) for w in r.word_ids] for r in reviews), 0).bool(),
+        padded((r.type_ids for r in reviews), 0) if reviews[0].type_ids else None,
+    )
+
+
+def buckets(items: Sequence[T], lengths: Sequence[int], budget: int) -> Iterator[list[T]]:
+    """Groups of items alike in length, the longest first, each at most `budget` tokens when padded.
+
+    The longest come first so that a run which does not fit into memory fails at once.
+    """
+    group: list[T] = []
+    longest = 0
+    for i in sorted(range(len(items)), key=lambda i: (-lengths[i], i)):
+        if group and longest * (len(group) + 1) > budget:
+            yield group
+            group = []
+        longest = lengths[i] if not group else longest
+        group.append(items[i])
+    if group:
+        yield group
+
+
+def _encoded(review: Review, row: int, table: Any, tokenizer: Any, max_length: int) -> EncodedReview:
+    words = table.word_ids(row)
+    content = [i for i, word in enumerate(words) if word is not None]
+    if not content:
+        raise EmptyTextError(f"review number {row} has no token the model knows: {review.text[:40]!r}")
+    # The tokens of the text stand in one run between special tokens; a cut takes the run's end and leaves those.
+    cut = max(0, len(words) - max_length)
+    keep = [i for i in range(len(words)) if not content[-1] - cut < i <= content[-1]]
+    ids = [table["input_ids"][row][i] for i in keep]
+    types = table.get("token_type_ids")
+    return EncodedReview(
+        review=review,
+        ids=tuple(ids),
+        type_ids=tuple(types[row][i] for i in keep) if types else (),
+        tokens=tuple(tokenizer.convert_ids_to_tokens(ids)),
+        offsets=tuple(tuple(table["offset_mapping"][row][i]) for i in keep),
+        word_ids=tuple(words[i] for i in keep),
+        cut=cut,
+    )
