@@ -98,6 +98,11 @@ class Encoder:
         self.max_length = _max_length(config, tokenizer, max_length)
 
     @property
+    def model(self) -> Any:
+        """The view itself: the whole model, in evaluation mode and without weight gradients."""
+        return self._model
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self._model.parameters()).device

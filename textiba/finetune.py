@@ -1,27 +1,39 @@
-"""Fine-tuning a checkpoint on IMDB with LoRA (Hu et al., ICLR 2022), and the linear probe on frozen features.
+"""Making checkpoints on IMDB: a LoRA adapter (Hu et al., ICLR 2022), a linear probe, or a fresh head.
 
-Both are made through well-kept libraries (PEFT, Trainer, scikit-learn) and leave a folder with safetensors and a
-card: data, command, seed, accuracy, loss curve. `textiba finetune` runs them.
+All through well-kept libraries (PEFT, Trainer, scikit-learn). Each leaves a folder with safetensors, the statistics of
+its features, and a card: data, recipe, seed, accuracy, loss curve. `textiba finetune` runs them.
 """
 
+import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
+import torch
+from jaxtyping import Float
 from pydantic import Field
+from torch import nn
 
-from textiba.data import IMDB, Review
+from textiba.checkpoints import ADAPTER, CARD, HEAD, STATISTICS, file_hash, load, load_base
+from textiba.data import IMDB, Review, imdb
+from textiba.encoder import Encoder
 from textiba.errors import InputError, missing_extra
 from textiba.settings import Settings
+from textiba.statistics import estimate
 
 
 class Recipe(Settings):
-    """How a checkpoint is fine-tuned.
+    """How a checkpoint is made.
 
     Attributes:
+        kind: "adapter": LoRA, pooler and head are trained; "probe": a linear probe on the frozen features; "fresh":
+            nothing is trained, the head is random.
         base: the encoder to start from: "built-in", a hub id, or a folder.
         data: IMDB's hub id, a folder, or a Parquet file (see `textiba.data.imdb`).
         limit: training reviews; None takes all.
+        statistics: training reviews whose features give mean and standard deviation.
         test_limit: test reviews for the card's accuracy; None takes all.
         max_length: tokens; longer reviews are cut.
         rank: of the LoRA matrices, put on every linear layer; alpha is twice the rank.
@@ -33,9 +45,11 @@ class Recipe(Settings):
         seed: of the head, the LoRA matrices, and the order.
     """
 
+    kind: Literal["adapter", "probe", "fresh"] = "adapter"
     base: str = "built-in"
     data: str = IMDB
     limit: int | None = Field(default=None, ge=2)
+    statistics: int = Field(default=2000, ge=1)
     test_limit: int | None = Field(default=2000, ge=2)
     max_length: int = Field(default=256, ge=8)
     rank: int = Field(default=8, ge=1)
@@ -45,6 +59,71 @@ class Recipe(Settings):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     bfloat16: bool = False
     seed: int = 0
+
+
+def finetune(recipe: Recipe, output: str | Path) -> dict[str, Any]:
+    """Makes a checkpoint from a recipe: weights, statistics and card, in the folder `output`.
+
+    Args:
+        recipe: the settings.
+        output: a folder; `textiba.load(output)` reads it.
+
+    Returns:
+        The card.
+
+    Raises:
+        InputError: the data have no labels.
+        MissingExtraError: PEFT, accelerate or scikit-learn is not installed.
+    """
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    train = imdb(recipe.data, "train", recipe.limit, recipe.seed)
+    base, tokenizer, _ = load_base(recipe.base, recipe.seed)
+    losses: list[dict] = []
+    if recipe.kind == "adapter":
+        losses = train_adapter(recipe, train, output, base, tokenizer)
+    elif recipe.kind == "probe":
+        train_probe(recipe, train, output, base, tokenizer)
+    else:
+        _save_head(base, output)
+    return finish(recipe, output, losses, train, time.monotonic() - started)
+
+
+def finish(
+    recipe: Recipe, output: Path, losses: list[dict], train: Sequence[Review], seconds: float
+) -> dict[str, Any]:
+    """Writes the card, measures accuracy on the test part, and estimates the statistics of the features."""
+    weights = ADAPTER if recipe.kind == "adapter" else HEAD
+    card: dict[str, Any] = {
+        "base": recipe.base,
+        "weights": weights,
+        "sha256": file_hash(output / weights),
+        "recipe": recipe.model_dump(),
+        "train_reviews": 0 if recipe.kind == "fresh" else len(train),
+        "seconds": round(seconds, 1),
+        "loss": losses,
+    }
+    _write_card(card, output)
+    encoder = load(output, recipe.max_length)
+    test = imdb(recipe.data, "test", recipe.test_limit, recipe.seed)
+    card["test_reviews"] = len(test)
+    card["test_accuracy"] = accuracy(encoder, test)
+    _write_card(card, output)
+    sample = encoder.encode(train[: recipe.statistics])
+    passes = (encoder.forward(batch) for batch in encoder.batches(sample))
+    estimate(encoder, passes, f"{recipe.data} train, {recipe.max_length} tokens").save(output / STATISTICS)
+    return card
+
+
+def accuracy(encoder: Encoder, reviews: Sequence[Review]) -> float:
+    """The share of reviews whose predicted class is the gold one."""
+    encoded = encoder.encode(reviews)
+    right = 0
+    for batch in encoder.batches(encoded):
+        predicted = encoder.logits(batch).argmax(dim=1).tolist()
+        right += sum(p == r.review.label for p, r in zip(predicted, batch.reviews, strict=True))
+    return right / len(encoded)
 
 
 def train_adapter(recipe: Recipe, reviews: Sequence[Review], output: Path, base: Any, tokenizer: Any) -> list[dict]:
@@ -69,7 +148,6 @@ def train_adapter(recipe: Recipe, reviews: Sequence[Review], output: Path, base:
         import peft
     except ImportError as error:
         raise missing_extra("peft or accelerate", "finetune") from error
-    import torch
     from datasets import Dataset
     from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, set_seed
 
@@ -77,7 +155,7 @@ def train_adapter(recipe: Recipe, reviews: Sequence[Review], output: Path, base:
         raise InputError("fine-tuning needs a label for every review; some have none")
     set_seed(recipe.seed)
     for module in base.modules():
-        if isinstance(module, torch.nn.Dropout):
+        if isinstance(module, nn.Dropout):
             module.p = recipe.dropout
     head = [name for name, _ in base.named_children() if name != base.base_model_prefix]
     pooler = ["pooler"] if getattr(base.base_model, "pooler", None) is not None else []
@@ -122,3 +200,91 @@ def train_adapter(recipe: Recipe, reviews: Sequence[Review], output: Path, base:
     model.peft_config["default"].base_model_name_or_path = recipe.base
     model.save_pretrained(str(output), safe_serialization=True)
     return [{"step": row["step"], "loss": round(row["loss"], 5)} for row in trainer.state.log_history if "loss" in row]
+
+
+def train_probe(recipe: Recipe, reviews: Sequence[Review], output: Path, base: Any, tokenizer: Any) -> None:
+    """Fits a logistic regression on what the untouched model feeds its last linear layer, and saves it as that layer.
+
+    Features are standardised for the fit; the scale is folded into the weights afterwards.
+
+    Raises:
+        MissingExtraError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.linear_model import LogisticRegressionCV
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+    except ImportError as error:
+        raise missing_extra("scikit-learn", "finetune") from error
+    encoder = Encoder(base, tokenizer, max_length=recipe.max_length, fingerprint="probe")
+    features, labels = head_features(encoder, reviews)
+    regression = LogisticRegressionCV(Cs=7, cv=3, max_iter=2000, random_state=recipe.seed)
+    scaled = make_pipeline(StandardScaler(), regression).fit(features, labels)
+    scaler = scaled.named_steps["standardscaler"]
+    weight = regression.coef_[0] / scaler.scale_
+    bias = float(regression.intercept_[0] - weight @ scaler.mean_)
+    _, head = _last_linear(base)
+    with torch.no_grad():
+        # Two logits ∓z/2 give the same probability as the regression's one logit z.
+        head.weight.copy_(torch.from_numpy(np.stack([-weight, weight]) / 2))
+        head.bias.copy_(torch.tensor([-bias, bias]) / 2)
+    _save_head(base, output)
+
+
+def head_features(
+    encoder: Encoder, reviews: Sequence[Review]
+) -> tuple[Float[np.ndarray, "reviews features"], list[int | None]]:
+    """What the last linear layer is fed, and the gold labels, in the same order."""
+    _, head = _last_linear(encoder.model)
+    seen: list[np.ndarray] = []
+    labels: list[int | None] = []
+    hook = head.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().float().cpu().numpy()))
+    try:
+        for batch in encoder.batches(encoder.encode(reviews)):
+            encoder.logits(batch)
+            labels += [r.review.label for r in batch.reviews]
+    finally:
+        hook.remove()
+    return np.concatenate(seen), labels
+
+
+def _last_linear(model: Any) -> tuple[str, nn.Linear]:
+    """The layer that gives the logits, by name."""
+    linear = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and not name.startswith(f"{model.base_model_prefix}.")
+    ]
+    return linear[-1]
+
+
+def _save_head(model: Any, output: Path) -> None:
+    from safetensors.torch import save_file
+
+    inside = f"{model.base_model_prefix}."
+    state = {k: v.contiguous() for k, v in model.state_dict().items() if not k.startswith(inside)}
+    save_file(state, str(output / HEAD))
+
+
+def _write_card(card: dict[str, Any], output: Path) -> None:
+    """`card.json` for the loader and README.md for people."""
+    (output / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    recipe = card["recipe"]
+    rows = [
+        ("kind", recipe["kind"]),
+        ("base", card["base"]),
+        ("data", f"{recipe['data']}, {card['train_reviews']} training reviews, {recipe['max_length']} tokens"),
+        ("seed", recipe["seed"]),
+        ("accuracy", f"{card['test_accuracy']:.4f} on {card['test_reviews']} test reviews")
+        if "test_accuracy" in card
+        else ("accuracy", "not measured yet"),
+        ("seconds", card["seconds"]),
+        ("SHA-256", f"`{card['sha256']}` ({card['weights']})"),
+    ]
+    settings = " ".join(f"{k}={v}" for k, v in recipe.items())
+    text = [f"# {output.name}", "", "| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows), ""]
+    text += [f"Made by `textiba finetune` with the recipe `{settings}`.", ""]
+    if card["loss"]:
+        text += ["| step | training loss (nats) |", "|---|---|"]
+        text += [f"| {row['step']} | {row['loss']:.3f} |" for row in card["loss"]]
+    (output / "README.md").write_text("\n".join(text) + "\n", encoding="utf-8")
