@@ -2,7 +2,7 @@
 
     >>> import textiba
     >>> encoder = textiba.load("fine-tuned")
-    >>> statistics = textiba.builtin_statistics("fine-tuned")
+    >>> statistics = textiba.load_statistics("fine-tuned")
     >>> [bits] = textiba.explain(encoder, textiba.PerSample(), ["A dull plot, and yet I loved it."], statistics)
     >>> max(bits.words(), key=lambda word: word.score).text  # doctest: +SKIP
 
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from textiba.attribution import Attribution, Curve, Word
-    from textiba.checkpoints import builtin_statistics, load
+    from textiba.checkpoints import load, load_statistics
     from textiba.data import Review, bundled, imdb, movie_rationales
     from textiba.degradation import Degradation, area, degrade
     from textiba.encoder import Encoder
     from textiba.errors import TextibaError, TextibaWarning
-    from textiba.methods import Evidence, Method, PerSample
+    from textiba.methods import Evidence, Method, PerSample, Random
     from textiba.profile import layer_profile
     from textiba.statistics import FeatureStatistics, estimate
     from textiba.sweep import explain, grid, stream
@@ -33,12 +33,12 @@ _HOME = {
     "FeatureStatistics": "statistics",
     "Method": "methods",
     "PerSample": "methods",
+    "Random": "methods",
     "Review": "data",
     "TextibaError": "errors",
     "TextibaWarning": "errors",
     "Word": "attribution",
     "area": "degradation",
-    "builtin_statistics": "checkpoints",
     "bundled": "data",
     "degrade": "degradation",
     "estimate": "statistics",
@@ -47,6 +47,7 @@ _HOME = {
     "imdb": "data",
     "layer_profile": "profile",
     "load": "checkpoints",
+    "load_statistics": "checkpoints",
     "movie_rationales": "data",
     "stream": "sweep",
 }

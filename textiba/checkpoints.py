@@ -21,7 +21,6 @@ from textiba.errors import (
     CorruptFileError,
     FreshHeadWarning,
     HubUnavailableError,
-    InputError,
     NotACheckpointError,
     missing_extra,
 )
@@ -67,16 +66,18 @@ def load(source: str | Path, max_length: int | None = None, name: str | None = N
     return Encoder(model, tokenizer, name or str(source), max_length, fingerprint)
 
 
-def builtin_statistics(name: str) -> FeatureStatistics:
-    """The statistics that come with a built-in checkpoint; see its card for what they were made from.
+def load_statistics(source: str | Path) -> FeatureStatistics:
+    """Feature statistics: a built-in checkpoint's, those of a folder that `textiba finetune` wrote, or a file's.
+
+    Args:
+        source: "fine-tuned", "general-probe", "general-fresh"; such a folder; or what `textiba estimate` wrote.
 
     Raises:
-        InputError: no such built-in checkpoint.
+        InputError: there are none.
+        CorruptFileError: the file is damaged.
     """
-    if name not in BUILTIN:
-        raise InputError(f"only {BUILTIN} come with statistics; for '{name}' make them with textiba.estimate")
-    # The two general checkpoints share an encoder, and so its statistics, but not a fingerprint.
-    return FeatureStatistics.load(_FOLDER / name / STATISTICS)
+    path = _FOLDER / source if str(source) in BUILTIN else Path(source)
+    return FeatureStatistics.load(path / STATISTICS if path.is_dir() else path)
 
 
 def load_base(source: str, seed: int = 0) -> tuple[Any, Any, str | None]:

@@ -73,10 +73,11 @@ def movie_rationales(source: str = "eraser-benchmark/movie_rationales", split: s
     """Movie reviews with human rationales (Zaidan et al., 2007; ERASER, DeYoung et al., ACL 2020).
 
     Args:
-        source: a hub id, or a folder with `<split>.parquet`: tokens, label, evidence_starts, evidence_ends.
+        source: a hub id, or a folder with `<split>.parquet`: id, tokens, label, evidence_starts, evidence_ends.
         split: "train" or "validation".
     """
-    return [_from_tokens(row) for row in _table(source, split, ("tokens", "label", "evidence_starts", "evidence_ends"))]
+    columns = ("id", "tokens", "label", "evidence_starts", "evidence_ends")
+    return [_from_tokens(row) for row in _table(source, split, columns)]
 
 
 def read_texts(path: str | Path) -> list[Review]:
@@ -91,7 +92,7 @@ def read_texts(path: str | Path) -> list[Review]:
         raise InputError(f"{path}: no such file")
     if path.suffix == ".parquet":
         return _imdb_rows(str(path), "")
-    lines = [(n, line) for n, line in enumerate(path.read_text("utf-8").splitlines(), 1) if line.strip()]
+    lines = [(n, line) for n, line in enumerate(_read(path).splitlines(), 1) if line.strip()]
     if path.suffix == ".jsonl":
         return [_from_json(line, f"{path}:{n}") for n, line in lines]
     if path.suffix == ".txt":
@@ -103,7 +104,7 @@ def _imdb_rows(source: str, split: str) -> list[Review]:
     folder = Path(source) / split
     if (folder / "pos").is_dir() and (folder / "neg").is_dir():
         files = [(f, y) for y, name in ((0, "neg"), (1, "pos")) for f in sorted((folder / name).glob("*.txt"))]
-        return [Review(_clean(f.read_text("utf-8")), y, id=f"{split}-{f.parent.name}-{f.stem}") for f, y in files]
+        return [Review(_clean(_read(f)), y, id=f"{split}-{f.parent.name}-{f.stem}") for f, y in files]
     rows = _table(source, split, ("text", "label"))
     return [Review(_clean(row["text"]), row["label"], id=f"{split}-{n}") for n, row in enumerate(rows)]
 
@@ -135,6 +136,13 @@ def _table(source: str, split: str, columns: tuple[str, ...]) -> Iterable[dict]:
     if missing:
         raise InputError(f"{source}: column {missing} is missing; it has {table.column_names}")
     return table
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise CorruptFileError(f"{path}: not UTF-8 ({error}); convert it first") from None
 
 
 def _clean(text: str) -> str:

@@ -1,12 +1,12 @@
 """The degradation test: remove the top k tokens and watch the prediction fall.
 
-Tokens go most relevant first (MoRF), least relevant first (LeRF) or at random, by deletion or by [MASK]. All at the level
-of token ids: what is removed is what was scored, token types stay, nothing is decoded and tokenized again. Source: Samek
+Tokens go most relevant first (MoRF), least relevant first (LeRF) or at random, by deletion or by [MASK]. All happens to
+token ids: what is removed is what was scored, token types stay, nothing is decoded and tokenized again. Source: Samek
 et al., 2017; Ancona et al., ICLR 2018; normalised as in Schulz et al., ICLR 2020, section 4.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Literal
 
 import numpy as np
@@ -44,7 +44,7 @@ class Degradation(Settings):
     @field_validator("steps")
     @classmethod
     def _rising_from_zero(cls, steps: tuple[float, ...]) -> tuple[float, ...]:
-        if steps[0] != 0 or any(a >= b for a, b in zip(steps, steps[1:], strict=False)):
+        if steps[0] != 0 or any(a >= b for a, b in pairwise(steps)):
             raise ValueError("steps rise from 0")
         return steps
 

@@ -79,7 +79,7 @@ class Encoder:
                 f"model type '{config.model_type}' is not supported; known are {sorted(LAYER_PATHS)}. "
                 "A new one is a line in textiba.encoder.LAYER_PATHS"
             )
-        if not hasattr(model, LAYER_PATHS[config.model_type].partition(".")[0]) or not hasattr(config, "num_labels"):
+        if not any(base.__name__.endswith("ForSequenceClassification") for base in type(model).__mro__):
             raise UnsupportedModelError(
                 f"{type(model).__name__} is no sequence classifier; load it as AutoModelForSequenceClassification"
             )

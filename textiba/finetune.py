@@ -90,9 +90,7 @@ def finetune(recipe: Recipe, output: str | Path) -> dict[str, Any]:
     return finish(recipe, output, losses, train, time.monotonic() - started)
 
 
-def finish(
-    recipe: Recipe, output: Path, losses: list[dict], train: Sequence[Review], seconds: float
-) -> dict[str, Any]:
+def finish(recipe: Recipe, output: Path, losses: list[dict], train: Sequence[Review], seconds: float) -> dict[str, Any]:
     """Writes the card, measures accuracy on the test part, and estimates the statistics of the features."""
     weights = ADAPTER if recipe.kind == "adapter" else HEAD
     card: dict[str, Any] = {

@@ -107,7 +107,9 @@ class Scale:
         """
         key = _key(attribution)
         if key not in self.ranges:
-            raise InputError(f"this scale covers {sorted(self.ranges)}, not '{key}'; make it with Scale.of(all you show)")
+            raise InputError(
+                f"this scale covers {sorted(self.ranges)}, not '{key}'; make it with Scale.of(all you show)"
+            )
         return self.ranges[key]
 
 

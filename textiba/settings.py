@@ -1,12 +1,14 @@
 """The base of every settings class: frozen, validated, and clear about what is wrong."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from textiba.errors import SettingError
+
+S = TypeVar("S", bound="Settings")  # not Self: beartype, which checks shapes in the tests, wants it on whole classes
 
 
 class Settings(BaseModel):
@@ -21,7 +23,7 @@ class Settings(BaseModel):
             raise SettingError(_explain(type(self).__name__, error)) from None
 
     @classmethod
-    def from_mapping(cls, values: object, source: str) -> Self:
+    def from_mapping(cls: type[S], values: object, source: str) -> S:
         """Validates a parsed config; `source` names it in the error."""
         if not isinstance(values, dict):
             raise SettingError(f"{source}: a config is a mapping of names to values; got {type(values).__name__}")
@@ -31,7 +33,7 @@ class Settings(BaseModel):
             raise SettingError(_explain(source, error)) from None
 
     @classmethod
-    def from_yaml(cls, path: str | Path) -> Self:
+    def from_yaml(cls: type[S], path: str | Path) -> S:
         """Reads and validates a YAML file.
 
         Raises:

@@ -7,8 +7,9 @@ from textiba.errors import SettingError
 from textiba.methods.base import Method
 from textiba.methods.evidence import Evidence
 from textiba.methods.per_sample import PerSample
+from textiba.methods.random import Random
 
-METHODS: dict[str, type[Method]] = {m.name: m for m in (PerSample, Evidence)}
+METHODS: dict[str, type[Method]] = {m.name: m for m in (PerSample, Evidence, Random)}
 
 
 def build(name: str, settings: Mapping[str, Any] | None = None) -> Method:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
@@ -59,6 +59,12 @@ class PerSample(Method):
     initial_gate: float = Field(default=0.993, gt=0, lt=1)
     min_std: float = Field(default=0.01, gt=0)
     tolerance: float = Field(default=0.05, gt=0)
+
+    @model_validator(mode="after")
+    def _pairs(self) -> "PerSample":
+        if self.antithetic and self.samples % 2:
+            raise ValueError("antithetic noise comes in pairs, so samples must be even, or antithetic false")
+        return self
 
     def attribute(
         self,
@@ -146,9 +152,9 @@ def _noise(
 ) -> Iterator[Float[Tensor, "samples batch tokens features"]]:
     """Standard normal draws without end; each review's come from a generator of its own, whatever the batch."""
     generators = [torch.Generator().manual_seed(review.seed(seed)) for review in reviews]
-    drawn = (samples + 1) // 2 if antithetic else samples
+    drawn = samples // 2 if antithetic else samples
     while True:
         noise = torch.zeros(drawn, *like.shape)
         for i, (review, generator) in enumerate(zip(reviews, generators, strict=True)):
             noise[:, i, : len(review)] = torch.randn(drawn, len(review), like.shape[2], generator=generator)
-        yield (torch.cat([noise, -noise])[:samples] if antithetic else noise).to(like)
+        yield (torch.cat([noise, -noise]) if antithetic else noise).to(like)

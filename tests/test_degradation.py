@@ -1,0 +1,196 @@
+"""The degradation test against a slow literal loop: one review, one variant at a time."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import toys
+
+from textiba import degradation
+from textiba.attribution import Attribution, Curve
+from textiba.data import Review
+from textiba.degradation import Degradation, area, degrade, normalized, removal_order
+from textiba.encoder import Encoder
+from textiba.errors import SettingError
+from textiba.text import EncodedReview
+
+ENCODER = toys.encoder()
+MASK = toys.VOCABULARY.index("[MASK]")
+
+
+def attributions(count: int = 5, seed: int = 11) -> list[Attribution]:
+    """Scores drawn at random, with ties, for reviews with and without a label."""
+    reviews = [Review(t, label=(0, 1, 2, None)[i % 4]) for i, t in enumerate(toys.texts(count, seed=seed))]
+    draw = np.random.default_rng(seed)
+    return [
+        toys.scored(e, draw.integers(-4, 5, len(e.content)).tolist(), target=i % 3)
+        for i, e in enumerate(ENCODER.encode(reviews))
+    ]
+
+
+def literal(a: Attribution, order: str, settings: Degradation, bert: Any) -> tuple[list[float], list[float]]:
+    """Probability of the target and whether the gold class wins, at each step, by lists of ids alone."""
+    scored = [(float(a.scores[i]), i) for i in a.review.content]
+    falling = [i for _, i in sorted(scored, key=lambda pair: (-pair[0] if order == "morf" else pair[0], pair[1]))]
+    probabilities, wins = [], []
+    for step in settings.steps:
+        count = min(step, len(falling)) if settings.by == "count" else round(step * len(falling))
+        gone = falling[: int(count)]
+        if settings.removal == "delete":
+            ids = [v for i, v in enumerate(a.review.ids) if i not in gone]
+            types = [v for i, v in enumerate(a.review.type_ids) if i not in gone]
+        else:
+            ids = [MASK if i in gone else v for i, v in enumerate(a.review.ids)]
+            types = list(a.review.type_ids)
+        with torch.no_grad():
+            p = bert(torch.tensor([ids]), token_type_ids=torch.tensor([types])).logits.softmax(1)[0]
+        probabilities.append(float(p[a.target]))
+        label = a.review.review.label
+        wins.append(float(p.argmax() == (a.target if label is None else label)))
+    return probabilities, wins
+
+
+@pytest.mark.parametrize("removal", ["delete", "mask"])
+@pytest.mark.parametrize(("by", "steps"), [("fraction", (0, 0.15, 0.5, 1.0)), ("count", (0, 1, 2, 5, 30))])
+def test_curves_equal_the_literal_loop(removal: Any, by: Any, steps: tuple[float, ...]):
+    settings = Degradation(removal=removal, by=by, steps=steps)
+    found, bert = attributions(), toys.model().eval()
+    curves = degrade(ENCODER, found, settings, budget=80)
+    for order in ("morf", "lerf"):
+        for i, a in enumerate(found):
+            probabilities, wins = literal(a, order, settings, bert)
+            np.testing.assert_allclose(curves[order].probability[i], probabilities, rtol=0, atol=1e-5)
+            assert curves[order].correct[i].tolist() == wins
+
+
+def test_nothing_removed_is_the_whole_prediction_and_all_removed_the_bare_one():
+    found = attributions()
+    curves = degrade(ENCODER, found)
+    whole = toys.forward(ENCODER, [a.review.review for a in found]).logits.softmax(dim=1)
+    bare = ENCODER.logits(ENCODER.collate([found[0].review.drop(found[0].review.content)])).softmax(dim=1)[0]
+    for curve in curves.values():
+        np.testing.assert_allclose(curve.probability[:, 0], [float(whole[i, a.target]) for i, a in enumerate(found)])
+        np.testing.assert_allclose(curve.probability[:, -1], [float(bare[a.target]) for a in found], atol=1e-6)
+
+
+def test_special_tokens_are_never_removed(monkeypatch: pytest.MonkeyPatch):
+    seen: list[EncodedReview] = []
+    collate = Encoder.collate
+    monkeypatch.setattr(Encoder, "collate", lambda self, reviews: seen.extend(reviews) or collate(self, reviews))
+    degrade(ENCODER, attributions())
+    assert any(len(variant) == 2 for variant in seen), "the fully degraded review must be among them"
+    assert all((variant.tokens[0], variant.tokens[-1]) == ("[CLS]", "[SEP]") for variant in seen)
+
+
+def test_token_types_stay_with_their_tokens(monkeypatch: pytest.MonkeyPatch):
+    [review] = ENCODER.encode(["a film with a plot"])
+    facts = {name: getattr(review, name) for name in EncodedReview.__slots__}
+    typed = EncodedReview(**{**facts, "type_ids": (0, 0, 1, 0, 1, 1, 0)})
+    types: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+    collate = Encoder.collate
+    monkeypatch.setattr(
+        Encoder, "collate", lambda self, rs: types.extend((r.offsets, r.type_ids) for r in rs) or collate(self, rs)
+    )
+    degrade(ENCODER, [toys.scored(typed, [3, 1, 5, 2, 4])])
+    place = dict(zip(typed.offsets[1:-1], typed.type_ids[1:-1], strict=True))
+    assert len(types) > 5
+    for offsets, kept in types:
+        assert kept[1:-1] == tuple(place[span] for span in offsets[1:-1])
+
+
+def test_orders_by_hand_with_ties_in_the_order_of_the_text():
+    [review] = ENCODER.encode(["a film with a plot"])
+    a = toys.scored(review, [2, -1, 5, 2, 0])
+    assert removal_order(a, "morf") == [3, 1, 4, 5, 2]
+    assert removal_order(a, "lerf") == [2, 5, 1, 4, 3]
+
+
+def test_the_random_order_has_a_seed_of_its_own_for_each_review():
+    first, second = ENCODER.encode(["a film with a plot and a scene", "the film with a plot and a scene"])
+    a, b = (toys.scored(r, list(range(len(r.content)))) for r in (first, second))
+    assert removal_order(a, "random", 0) == removal_order(a, "random", 0)
+    assert sorted(removal_order(a, "random", 0)) == list(first.content)
+    assert removal_order(a, "random", 0) != removal_order(a, "random", 1)
+    assert removal_order(a, "random", 0) != removal_order(b, "random", 0)
+    opposite = toys.scored(first, list(range(len(first.content)))[::-1])
+    assert removal_order(a, "random", 0) == removal_order(opposite, "random", 0), "it must not look at the scores"
+
+
+def test_windows_do_not_change_the_curves(monkeypatch: pytest.MonkeyPatch):
+    found = attributions(7)
+    whole = degrade(ENCODER, found)
+    monkeypatch.setattr(degradation, "_WINDOW", 2)
+    windowed = degrade(ENCODER, iter(found), budget=1)
+    for order, curve in whole.items():
+        np.testing.assert_allclose(windowed[order].probability, curve.probability, atol=1e-5)
+
+
+def test_a_curve_says_what_it_is():
+    found = attributions()
+    settings = Degradation(removal="mask", by="count", steps=(0, 2), orders=("lerf",))
+    curves = degrade(ENCODER, found, settings)
+    assert list(curves) == ["lerf"]
+    curve = curves["lerf"]
+    assert (curve.order, curve.removal, curve.by, curve.method) == ("lerf", "mask", "count", "by_hand")
+    assert curve.checkpoint == "toy-bert"
+    assert curve.steps.tolist() == [0, 2]
+    assert curve.probability.shape == curve.correct.shape == (len(found), 2)
+
+
+def given(order: str, rows: list[list[float]], steps: list[float]) -> Curve:
+    array = np.asarray(rows)
+    return Curve(order, "delete", "fraction", np.asarray(steps), array, array > 0.5, "by_hand", "toy")
+
+
+def test_area_by_hand():
+    steps = [0.0, 0.5, 1.0]
+    curves = {
+        "morf": given("morf", [[0.9, 0.1, 0.5], [0.8, 0.8, 0.8]], steps),
+        "lerf": given("lerf", [[0.9, 0.7, 0.5], [0.8, 0.4, 0.8]], steps),
+    }
+    # Differences 0, 0.6, 0 and 0, −0.4, 0: triangles of base 1.
+    np.testing.assert_allclose(area(curves), [0.3, -0.2])
+    in_counts = {name: given(name, c.probability.tolist(), [0, 5, 10]) for name, c in curves.items()}
+    np.testing.assert_allclose(area(in_counts), [0.3, -0.2])
+
+
+def test_normalised_curves_run_from_one_to_nothing():
+    steps = [0.0, 0.5, 1.0]
+    curves = {
+        "morf": given("morf", [[0.9, 0.2, 0.4], [0.7, 0.4, 0.2]], steps),
+        "lerf": given("lerf", [[0.9, 0.9, 0.4], [0.7, 0.6, 0.2]], steps),
+    }
+    scaled = normalized(curves)
+    np.testing.assert_allclose(scaled["morf"].mean(axis=0), [1, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(scaled["lerf"].mean(axis=0), [1, 0.9, 0], atol=1e-12)
+
+
+def test_counts_of_steps():
+    assert Degradation(steps=(0, 0.1, 0.5, 1)).counts(7) == [0, 1, 4, 7]
+    assert Degradation(by="count", steps=(0, 1, 5, 50)).counts(7) == [0, 1, 5, 7]
+
+
+def test_what_cannot_be_degraded():
+    with pytest.raises(SettingError, match="needs at least one attribution; got none"):
+        degrade(ENCODER, [])
+    with pytest.raises(SettingError, match=r"fraction is at most 1; got 2.*set by='count'"):
+        degrade(ENCODER, attributions(), Degradation(steps=(0, 2)))
+
+
+@pytest.mark.parametrize("steps", [(0.1, 0.5), (0, 0.5, 0.5), (0, 0.5, 0.2), (0, math.nan)])
+def test_steps_rise_from_nothing(steps: tuple[float, ...]):
+    with pytest.raises(SettingError, match="steps"):
+        Degradation(steps=steps)
+
+
+def test_masks_need_a_mask_token(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(ENCODER.tokenizer._special_tokens_map, "mask_token", None)
+    with pytest.raises(SettingError, match="removal='mask' needs a tokenizer with a mask token; use removal='delete'"):
+        degrade(ENCODER, attributions(), Degradation(removal="mask"))
+
+
+def test_an_order_that_does_not_exist():
+    with pytest.raises(SettingError, match="orders.*'morf', 'lerf' or 'random'; got 'best'"):
+        Degradation(orders=("best",))  # type: ignore[arg-type]

@@ -1,0 +1,226 @@
+"""The split run: for every architecture in the table, leaving and entering at any layer changes nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import toys
+from torch import nn
+from transformers import BertForMaskedLM, BertForTokenClassification, BertModel, GPT2Config, GPT2Model
+
+from textiba.encoder import LAYER_PATHS, Encoder
+from textiba.errors import InputError, LayerError, NotFiniteError, TargetError, UnsupportedModelError
+
+ARCHITECTURES = sorted(LAYER_PATHS)
+REVIEWS = toys.texts(5, seed=1)
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+class TestSplitRun:
+    """Run for each line of `LAYER_PATHS`; a line without a toy in `toys.CONFIGS` fails."""
+
+    def test_the_batch_of_these_tests_is_padded(self, kind: str):
+        batch = toys.forward(toys.encoder(kind), REVIEWS).batch
+        assert not batch.attention_mask.all()
+
+    def test_run_from_goes_on_where_run_to_left(self, kind: str):
+        encoder = toys.encoder(kind)
+        batch = toys.forward(encoder, REVIEWS).batch
+        whole = encoder.logits(batch)
+        assert whole.std(dim=0).min() > 1e-2, "a toy whose logits hardly vary proves nothing"
+        for layer in range(encoder.n_layers + 1):
+            split = encoder.run_from(batch, layer, encoder.run_to(batch, layer))
+            assert (split - whole).abs().max() < 1e-5, f"layer {layer}"
+
+    def test_hidden_states_and_logits_are_hugging_face_s(self, kind: str):
+        model = toys.model(kind).eval()
+        encoder = Encoder(model, toys.tokenizer(types=kind in ("bert", "electra")))
+        forward = toys.forward(encoder, REVIEWS)
+        batch = forward.batch
+        types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
+        with torch.no_grad():
+            output = model(batch.input_ids, attention_mask=batch.attention_mask, output_hidden_states=True, **types)
+        assert len(forward.hidden) == len(output.hidden_states) == encoder.n_layers + 1
+        torch.testing.assert_close(forward.logits, output.logits, rtol=0, atol=1e-5)
+        for layer, (ours, theirs) in enumerate(zip(forward.hidden, output.hidden_states, strict=True)):
+            torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+            torch.testing.assert_close(encoder.run_to(batch, layer), theirs, rtol=0, atol=1e-5)
+
+    def test_the_state_given_is_the_state_used(self, kind: str):
+        encoder = toys.encoder(kind)
+        batch = toys.forward(encoder, REVIEWS).batch
+        for layer in range(encoder.n_layers + 1):
+            state = encoder.run_to(batch, layer)
+            noise = torch.randn(state.shape, generator=torch.Generator().manual_seed(layer))
+            changed = encoder.run_from(batch, layer, state + noise)
+            assert (changed - encoder.logits(batch)).abs().max() > 1e-3, f"layer {layer}"
+
+    def test_logits_do_not_depend_on_batch_mates_or_order(self, kind: str):
+        encoder = toys.encoder(kind)
+        together = toys.forward(encoder, REVIEWS).logits
+        backwards = toys.forward(encoder, REVIEWS[::-1]).logits.flip(0)
+        alone = torch.cat([toys.forward(encoder, [review]).logits for review in REVIEWS])
+        torch.testing.assert_close(backwards, together, rtol=0, atol=1e-5)
+        torch.testing.assert_close(alone, together, rtol=0, atol=1e-5)
+
+    def test_a_review_of_the_greatest_length_runs(self, kind: str):
+        encoder = toys.encoder(kind)
+        review = " ".join(["film"] * (encoder.max_length - 2))
+        forward = toys.forward(encoder, [review])
+        assert encoder.max_length == toys.MAX_LENGTH
+        assert forward.batch.input_ids.shape == (1, encoder.max_length)
+
+    def test_gradients_reach_the_state_and_no_weight(self, kind: str):
+        model = toys.model(kind)
+        encoder = Encoder(model, toys.tokenizer(types=kind in ("bert", "electra")))
+        batch = toys.forward(encoder, REVIEWS).batch
+        state = encoder.run_to(batch, 1).requires_grad_(True)
+        encoder.run_from(batch, 1, state).square().sum().backward()
+        assert state.grad is not None
+        assert state.grad.abs().sum() > 0
+        assert all(p.grad is None for p in model.parameters())
+        assert all(p.grad is None and not p.requires_grad for p in encoder._model.parameters())
+
+
+def test_every_architecture_has_a_toy():
+    assert set(toys.CONFIGS) == set(LAYER_PATHS)
+
+
+def _snapshot(model: nn.Module) -> dict[str, Any]:
+    """What a caller may notice of a model, besides its weights."""
+    return {
+        "modules": [(name, id(module)) for name, module in model.named_modules()],
+        "parameters": [(name, id(p), p.requires_grad, p.grad is None) for name, p in model.named_parameters()],
+        "training": [module.training for module in model.modules()],
+        "hooks": [
+            (len(module._forward_hooks), len(module._forward_pre_hooks), len(module._backward_hooks))
+            for module in model.modules()
+        ],
+        "attributes": [sorted(vars(module)) for module in model.modules()],
+    }
+
+
+def _use(encoder: Encoder) -> None:
+    batch = toys.forward(encoder, REVIEWS).batch
+    state = encoder.run_to(batch, 1).requires_grad_(True)
+    torch.autograd.grad(encoder.run_from(batch, 1, state).sum(), state)
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("training", [True, False])
+def test_the_caller_s_model_stays_as_it_was(kind: str, training: bool):
+    model = toys.model(kind).train(training)
+    next(model.parameters()).requires_grad_(False)  # a mixed model must stay mixed
+    before, weights = _snapshot(model), {k: v.clone() for k, v in model.state_dict().items()}
+    _use(Encoder(model, toys.tokenizer(types=kind in ("bert", "electra"))))
+    assert _snapshot(model) == before
+    assert all(torch.equal(v, weights[k]) for k, v in model.state_dict().items())
+
+
+@pytest.mark.parametrize("call", ["logits", "forward", "run_to", "run_from"])
+def test_the_caller_s_model_stays_as_it_was_after_an_exception_in_a_layer(call: str):
+    model = toys.model().train()
+
+    def explode(*_: object) -> None:
+        raise RuntimeError("inside layer 1")
+
+    model.bert.encoder.layer[1].register_forward_pre_hook(explode)
+    before, weights = _snapshot(model), {k: v.clone() for k, v in model.state_dict().items()}
+    encoder = Encoder(model, toys.tokenizer())
+    batch = encoder.collate(encoder.encode(REVIEWS))
+    calls: dict[str, Callable[[], object]] = {
+        "logits": lambda: encoder.logits(batch),
+        "forward": lambda: encoder.forward(batch),
+        "run_to": lambda: encoder.run_to(batch, 2),
+        "run_from": lambda: encoder.run_from(batch, 1, encoder.run_to(batch, 1)),
+    }
+    with pytest.raises(RuntimeError, match="inside layer 1"):
+        calls[call]()
+    assert _snapshot(model) == before
+    assert all(torch.equal(v, weights[k]) for k, v in model.state_dict().items())
+    survivor = encoder.run_from(batch, 2, encoder.run_to(batch, 1))
+    assert survivor.isfinite().all(), "the view itself must be usable after the exception"
+
+
+def test_the_view_shares_the_weights_memory_and_runs_without_dropout():
+    model = toys.model().train()
+    encoder = Encoder(model, toys.tokenizer())
+    ours = [p.data_ptr() for p in encoder._model.parameters()]
+    assert ours == [p.data_ptr() for p in model.parameters()]
+    first, second = (toys.forward(encoder, REVIEWS).logits for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_batches_keep_to_the_budget_and_start_with_the_longest():
+    encoder = toys.encoder()
+    encoded = encoder.encode(toys.texts(30, seed=2))
+    batches = list(encoder.batches(encoded, budget=100))
+    assert len(batches) > 3
+    assert all(batch.input_ids.numel() <= 100 for batch in batches)
+    lengths = [len(review) for batch in batches for review in batch.reviews]
+    assert lengths == sorted(lengths, reverse=True)
+    assert sorted(id(r) for b in batches for r in b.reviews) == sorted(id(r) for r in encoded)
+
+
+def test_a_review_longer_than_the_budget_gets_a_batch_of_its_own():
+    encoder = toys.encoder()
+    encoded = encoder.encode(toys.texts(4, seed=2))
+    assert [len(batch.reviews) for batch in encoder.batches(encoded, budget=1)] == [1, 1, 1, 1]
+
+
+def test_the_fingerprint_is_of_the_weights():
+    assert toys.encoder(seed=0).fingerprint == Encoder(toys.model(seed=0), toys.tokenizer()).fingerprint
+    assert toys.encoder(seed=0).fingerprint != toys.encoder(seed=1).fingerprint
+    assert Encoder(toys.model(), toys.tokenizer(), fingerprint="given").fingerprint == "given"
+
+
+def test_nan_in_the_weights_is_an_error_that_names_model_and_review():
+    model = toys.model()
+    with torch.no_grad():
+        model.classifier.weight[0, 0] = torch.nan
+    encoder = Encoder(model, toys.tokenizer(), name="broken")
+    batch = encoder.collate(encoder.encode(["a good film"]))
+    for run in (encoder.logits, encoder.forward):
+        with pytest.raises(NotFiniteError, match=r"broken returned NaN .* 1 of 1 reviews.*'a good film.*check the weights"):
+            run(batch)
+
+
+@pytest.mark.parametrize("layer", [-1, 4])
+def test_a_layer_that_the_model_does_not_have(layer: int):
+    encoder = toys.encoder()
+    forward = toys.forward(encoder, REVIEWS)
+    rule = rf"between 0 \(the embedding output\) and 3 \(the last layer's output\) in toy-bert; got {layer}"
+    with pytest.raises(LayerError, match=rule):
+        encoder.run_to(forward.batch, layer)
+    with pytest.raises(LayerError, match=rule):
+        encoder.run_from(forward.batch, layer, forward.hidden[0])
+
+
+@pytest.mark.parametrize("target", [-1, 3])
+def test_a_class_that_the_model_does_not_have(target: int):
+    with pytest.raises(TargetError, match=rf"between 0 and 2 \('LABEL_0', 'LABEL_1', 'LABEL_2'\); got {target}"):
+        toys.encoder().check_target(target)
+
+
+def test_an_architecture_without_a_line_in_the_table():
+    model = GPT2Model(GPT2Config(vocab_size=10, n_embd=8, n_layer=1, n_head=1))
+    with pytest.raises(UnsupportedModelError, match=r"'gpt2' is not supported; known are \['bert'.*LAYER_PATHS"):
+        Encoder(model, toys.tokenizer())
+
+
+@pytest.mark.parametrize("made", [BertModel, BertForMaskedLM, BertForTokenClassification])
+def test_a_model_without_a_sequence_classification_head(made: Any):
+    with pytest.raises(UnsupportedModelError, match=rf"{made.__name__} is no sequence classifier; load it as Auto"):
+        Encoder(made(toys.CONFIGS["bert"]), toys.tokenizer())
+
+
+def test_a_slow_tokenizer():
+    with pytest.raises(UnsupportedModelError, match="a fast tokenizer is needed: scores are merged to words"):
+        Encoder(toys.model(), object())
+
+
+@pytest.mark.parametrize("length", [2, toys.MAX_LENGTH + 1])
+def test_a_length_that_the_model_cannot_take(length: int):
+    with pytest.raises(InputError, match=rf"between 3 and {toys.MAX_LENGTH}, the model's own limit; got {length}"):
+        Encoder(toys.model("roberta"), toys.tokenizer(types=False), max_length=length)

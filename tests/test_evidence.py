@@ -1,0 +1,174 @@
+"""Evidence: it adds up, it is what a literal Riemann sum gives, and its sign is the target's."""
+
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+import toys
+from torch import Tensor
+
+from textiba.attribution import Attribution, EvidenceDetails
+from textiba.encoder import Encoder
+from textiba.errors import LayerError, SettingError
+from textiba.methods import Evidence
+from textiba.methods.evidence import _quadrature
+from textiba.text import EncodedReview
+
+REVIEWS = toys.texts(5, seed=8)
+ENCODER = toys.encoder()
+
+
+def details(attribution: Attribution) -> EvidenceDetails:
+    assert isinstance(attribution.details, EvidenceDetails)
+    return attribution.details
+
+
+@pytest.fixture(scope="module")
+def calm() -> tuple[Encoder, Any]:
+    """A model in double precision that is smooth enough for a plain Riemann sum to converge."""
+    bert = toys.model(double=True, initializer_range=0.1).eval()
+    return Encoder(bert, toys.tokenizer()), bert
+
+
+@pytest.mark.parametrize("gate_special", [False, True])
+@pytest.mark.parametrize("closed", ["mean", "mask"])
+def test_evidence_adds_up_to_what_the_tokens_changed(calm, closed: Any, gate_special: bool):  # noqa: ANN001
+    encoder, _ = calm
+    for layer in range(encoder.n_layers + 1):
+        method = Evidence(layer=layer, nodes=40, closed=closed, gate_special=gate_special)
+        for a in toys.attribute(encoder, method, REVIEWS):
+            d = details(a)
+            assert abs(d.residual) < 1e-5
+            assert d.opened - d.closed == pytest.approx(a.total + d.special + d.residual, abs=1e-6)
+            assert d.opened == pytest.approx(np.log(a.probability), abs=1e-6)
+
+
+def test_the_residual_shrinks_as_nodes_are_added():
+    worst = []
+    for nodes in (1, 5, 50, 200):
+        found = toys.attribute(ENCODER, Evidence(layer=1, nodes=nodes), REVIEWS)
+        worst.append(max(abs(details(a).residual) for a in found))
+    assert worst[0] > 1e-2, "a toy on which one node is exact proves nothing"
+    assert worst[-1] < 1e-3
+    assert worst[-1] < worst[1] < worst[0]
+
+
+def literal(
+    bert: Any, review: EncodedReview, layer: int, target: int, closed: Tensor | Literal["mask"], gate_special: bool
+) -> list[float]:
+    """∫₀¹ ⟨∂ log p/∂Z_t, R_t − R₀_t⟩ dλ by 400 midpoints, one review, the whole model each time."""
+
+    def hidden(ids: tuple[int, ...]) -> Tensor:
+        with torch.no_grad():
+            types = torch.tensor([review.type_ids])
+            output = bert(torch.tensor([ids]), token_type_ids=types, output_hidden_states=True)
+        return output.hidden_states[layer][0]
+
+    state = hidden(review.ids)
+    reference = state.clone()
+    masked = hidden(review.substitute(review.content, toys.VOCABULARY.index("[MASK]")).ids)
+    for i in range(len(review)):
+        if gate_special or i in review.content:
+            reference[i] = masked[i] if isinstance(closed, str) else closed
+    total, points = torch.zeros(len(review), dtype=state.dtype), 400
+    for k in range(points):
+        z = (reference + (k + 0.5) / points * (state - reference)).requires_grad_(True)
+        log_p = toys.with_state(bert, review, layer, z).log_softmax(1)[0, target]
+        (gradient,) = torch.autograd.grad(log_p, z)
+        total += ((state - reference) * gradient).sum(dim=1) / points
+    return total.tolist()
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        Evidence(layer=0, nodes=40),
+        Evidence(layer=2, nodes=40, gate_special=True),
+        Evidence(layer=1, nodes=40, closed="mask"),
+        Evidence(layer=3, nodes=40),
+    ],
+    ids=["embeddings", "special", "mask", "top-layer"],
+)
+def test_equals_the_literal_riemann_sum(calm, method: Evidence):  # noqa: ANN001
+    encoder, bert = calm
+    mean = toys.statistics(encoder).mean[method.layer]
+    for a in toys.attribute(encoder, method, REVIEWS[:2], target=1):
+        expected = np.asarray(
+            literal(bert, a.review, method.layer, 1, mean if method.closed == "mean" else "mask", method.gate_special)
+        )
+        content = list(a.review.content)
+        np.testing.assert_allclose(a.scores[content], expected[content], rtol=0, atol=1e-4 * np.abs(expected).max())
+        assert details(a).special == pytest.approx(expected.sum() - expected[content].sum(), abs=1e-4)
+
+
+def test_one_node_is_exact_where_the_model_is_linear(monkeypatch: pytest.MonkeyPatch):
+    forward = toys.forward(ENCODER, REVIEWS)
+    weight = torch.randn(ENCODER.n_features, generator=torch.Generator().manual_seed(0)) / 10
+
+    def run_from(_self: Encoder, batch: Any, _layer: int, state: Tensor) -> Tensor:
+        """Logits (z, 0) with z far below 0, so that log p(0) = z in float precision."""
+        z = ((state @ weight) * batch.attention_mask).sum(dim=1) - 100
+        return torch.stack([z, torch.zeros_like(z)], dim=1)
+
+    monkeypatch.setattr(Encoder, "run_from", run_from)
+    statistics = toys.statistics(ENCODER)
+    targets = torch.zeros(len(REVIEWS), dtype=torch.long)
+    for i, a in enumerate(Evidence(layer=2, nodes=1).attribute(ENCODER, forward, targets, statistics)):
+        exact = (forward.hidden[2][i] - statistics.mean[2].float()) @ weight
+        content = list(a.review.content)
+        np.testing.assert_allclose(a.scores[content], exact[content].numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 5, 9])
+def test_the_quadrature_is_exact_for_polynomials_up_to_its_degree(nodes: int):
+    for power in range(2 * nodes):
+        integral = sum(weight * place**power for weight, place in _quadrature(nodes))
+        assert integral == pytest.approx(1 / (power + 1), rel=1e-12)
+
+
+@pytest.mark.parametrize("closed", ["mean", "mask"])
+def test_a_review_s_scores_do_not_depend_on_its_batch(closed: Any):
+    method = Evidence(closed=closed)
+    together = toys.attribute(ENCODER, method, REVIEWS)
+    backwards = toys.attribute(ENCODER, method, REVIEWS[::-1])[::-1]
+    alone = [toys.attribute(ENCODER, method, [review])[0] for review in REVIEWS]
+    for others in (backwards, alone):
+        for a, b in zip(together, others, strict=True):
+            assert np.nanmax(np.abs(a.scores - b.scores)) <= 1e-4 * np.nanmax(np.abs(a.scores))
+
+
+def test_the_sign_turns_with_the_target_and_the_cue_speaks_for_its_class(planted):  # noqa: ANN001
+    encoder, statistics = planted
+    cases = toys.planted_cases(20, seed=9)
+    forward = toys.forward(encoder, [review for review, _ in cases])
+    labels = torch.tensor([review.label for review, _ in cases])
+    found = [Evidence(layer=0).attribute(encoder, forward, t, statistics) for t in (labels, 1 - labels)]
+    for speaks_for, speaks_against, (_, place) in zip(*found, cases, strict=True):
+        cue = speaks_for.review.content[place]
+        assert speaks_for.scores[cue] > 0 > speaks_against.scores[cue]
+
+
+def test_no_statistics_are_needed_where_closed_means_mask():
+    forward = toys.forward(ENCODER, REVIEWS)
+    targets = ENCODER.predict(forward)
+    assert len(Evidence(closed="mask").attribute(ENCODER, forward, targets)) == len(REVIEWS)
+    with pytest.raises(SettingError, match="evidence needs feature statistics; make them with textiba.estimate"):
+        Evidence(closed="mean").attribute(ENCODER, forward, targets)
+
+
+def test_closed_by_mask_needs_a_mask_token(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ENCODER.tokenizer, "_mask_token", None, raising=False)
+    monkeypatch.setitem(ENCODER.tokenizer._special_tokens_map, "mask_token", None)
+    assert ENCODER.tokenizer.mask_token_id is None
+    with pytest.raises(SettingError, match="closed='mask' needs a tokenizer with a mask token; use closed='mean'"):
+        toys.attribute(ENCODER, Evidence(closed="mask"), REVIEWS)
+
+
+def test_settings_and_layers_out_of_range():
+    with pytest.raises(SettingError, match="nodes: .*greater than or equal to 1; got 0"):
+        Evidence(nodes=0)
+    with pytest.raises(SettingError, match="closed: .*'mean' or 'mask'; got 'zero'"):
+        Evidence(closed="zero")  # type: ignore[arg-type]
+    with pytest.raises(LayerError, match="; got 9"):
+        toys.attribute(ENCODER, Evidence(layer=9), REVIEWS)

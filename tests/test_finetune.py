@@ -1,0 +1,94 @@
+"""Making checkpoints, on a model small enough to train in seconds."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+import toys
+from textiba.checkpoints import CARD, load, load_statistics
+from textiba.data import imdb
+from textiba.errors import InputError
+from textiba.finetune import Recipe, accuracy, finetune, head_features
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::textiba.errors.FewReviewsWarning", "ignore::textiba.errors.FreshHeadWarning"
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A bare encoder's folder, and IMDB's layout with reviews that one word decides."""
+    folder = tmp_path_factory.mktemp("world")
+    tokenizer = toys.tokenizer()
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
+    )
+    BertForSequenceClassification(config).bert.save_pretrained(folder / "base")
+    tokenizer.save_pretrained(folder / "base")
+    words = tokenizer.convert_ids_to_tokens([i for i in range(len(tokenizer)) if i not in tokenizer.all_special_ids])
+    generator = torch.Generator().manual_seed(0)
+
+    def review(cue: str) -> str:
+        return " ".join([cue, *(words[int(i)] for i in torch.randint(2, len(words), (8,), generator=generator))])
+
+    for split, n in (("train", 200), ("test", 60)):
+        rows = [{"text": review(words[i % 2]), "label": i % 2} for i in range(n)]
+        pq.write_table(pa.Table.from_pylist(rows), folder / f"{split}-00000.parquet")
+    return folder / "base", folder
+
+
+def _recipe(world: tuple[Path, Path], **settings: object) -> Recipe:
+    base, data = world
+    common = {"base": str(base), "data": str(data), "max_length": 16, "test_limit": 60, "statistics": 50}
+    return Recipe(**{**common, **settings})
+
+
+def test_an_adapter_learns_and_loads_again(world: tuple[Path, Path], tmp_path: Path):
+    recipe = _recipe(world, kind="adapter", epochs=12, learning_rate=1e-2, batch_size=16)
+    card = finetune(recipe, tmp_path / "adapter")
+    assert card["test_accuracy"] > 0.9
+    assert card["loss"][0]["loss"] > card["loss"][-1]["loss"]
+    encoder = load(tmp_path / "adapter", 16)
+    test = imdb(str(world[1]), "test", 60, recipe.seed)
+    assert accuracy(encoder, test) == card["test_accuracy"]
+    load_statistics(tmp_path / "adapter").check(encoder)
+    text = (tmp_path / "adapter" / "README.md").read_text()
+    assert f"{card['test_accuracy']:.4f} on" in text
+    assert card["sha256"] in text
+
+
+def test_a_probe_is_the_regression_it_was_fitted_as(world: tuple[Path, Path], tmp_path: Path):
+    from sklearn.linear_model import LogisticRegression
+
+    recipe = _recipe(world, kind="probe")
+    finetune(recipe, tmp_path / "probe")
+    encoder = load(tmp_path / "probe", 16)
+    features, labels = head_features(encoder, imdb(str(world[1]), "train", None, recipe.seed))
+    predicted = encoder.model.classifier(torch.from_numpy(features)).argmax(dim=1).numpy()
+    learnt = (predicted == labels).mean()
+    assert learnt >= LogisticRegression(C=1e-4).fit(features, labels).score(features, labels)
+    assert learnt > 0.6
+
+
+def test_a_fresh_head_depends_on_its_seed_only(world: tuple[Path, Path], tmp_path: Path):
+    finetune(_recipe(world, kind="fresh"), tmp_path / "a")
+    finetune(_recipe(world, kind="fresh"), tmp_path / "b")
+    finetune(_recipe(world, kind="fresh", seed=1), tmp_path / "c")
+    prints = [load(tmp_path / name).fingerprint for name in "abc"]
+    assert prints[0] == prints[1] != prints[2]
+    assert '"train_reviews": 0' in (tmp_path / "a" / CARD).read_text()
+
+
+def test_reviews_without_labels_are_refused(world: tuple[Path, Path], tmp_path: Path):
+    from textiba.checkpoints import load_base
+    from textiba.data import Review
+    from textiba.finetune import train_adapter
+
+    base, tokenizer, _ = load_base(str(world[0]))
+    with pytest.raises(InputError, match="needs a label for every review"):
+        train_adapter(_recipe(world), [Review("x")], tmp_path, base, tokenizer)

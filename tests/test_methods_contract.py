@@ -1,0 +1,148 @@
+"""What every method in the registry must keep to. A new method is covered by its line in `METHODS`."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import toys
+
+from textiba.attribution import Attribution, content_scores
+from textiba.errors import SettingError
+from textiba.methods import METHODS, Method, build
+
+ENCODER = toys.encoder()
+REVIEWS = toys.texts(4, seed=12)
+# Fewer steps than the defaults, where a method has such settings: the contract does not depend on them.
+FAST: dict[str, dict[str, Any]] = {"per_sample": {"steps": 3}, "evidence": {"nodes": 2}}
+
+every_method = pytest.mark.parametrize("name", sorted(METHODS))
+
+
+def fast(name: str) -> Method:
+    return build(name, FAST.get(name))
+
+
+def found(name: str, reviews: list[str] = REVIEWS, seed: int = 0) -> list[Attribution]:
+    return toys.attribute(ENCODER, fast(name), reviews, seed=seed)
+
+
+@every_method
+def test_its_name_is_its_key_and_its_class_says_what_scores_mean(name: str):
+    method = METHODS[name]
+    assert method.name == name
+    assert method.unit in ("bits", "nats", "score")
+    assert isinstance(method.signed, bool)
+    assert method.__doc__
+
+
+@every_method
+def test_its_settings_are_frozen(name: str):
+    method = fast(name)
+    for setting, value in method.model_dump().items():
+        with pytest.raises(ValueError, match="frozen"):
+            setattr(method, setting, value)
+    with pytest.raises(ValueError, match="frozen|no field"):
+        method.no_such_setting = 1  # type: ignore[attr-defined]
+
+
+@every_method
+def test_an_unknown_setting_is_named(name: str):
+    with pytest.raises(SettingError, match=rf"{METHODS[name].__name__}: unknown key 'lairs'; .*correct its spelling"):
+        build(name, {"lairs": 3})
+
+
+@every_method
+def test_settings_come_back_from_a_result(name: str):
+    method = fast(name)
+    result = found(name)[0]
+    assert result.method == name
+    assert build(result.method, result.settings) == method
+
+
+@every_method
+def test_one_finite_score_for_each_content_token_and_nan_at_special_ones(name: str):
+    for a, text in zip(found(name), REVIEWS, strict=True):
+        assert a.review.review.text == text
+        assert a.scores.shape == (len(a.review),)
+        special = np.asarray([word is None for word in a.review.word_ids])
+        assert np.array_equal(np.isnan(a.scores), special)
+        assert np.isfinite(content_scores(a)).all()
+
+
+@every_method
+def test_scores_vary_and_cannot_be_written(name: str):
+    a = found(name)[0]
+    assert np.nanstd(a.scores) > 0
+    with pytest.raises(ValueError, match="read-only"):
+        a.scores[1] = 0
+
+
+@every_method
+def test_unit_sign_and_probability_are_set(name: str):
+    probabilities = toys.forward(ENCODER, REVIEWS).logits.softmax(dim=1)
+    results = found(name)
+    for a, row in zip(results, probabilities, strict=True):
+        assert (a.unit, a.signed) == (METHODS[name].unit, METHODS[name].signed)
+        assert (a.checkpoint, a.predicted, a.target) == ("toy-bert", int(row.argmax()), int(row.argmax()))
+        assert a.probability == pytest.approx(float(row.max()), abs=1e-5)
+        assert a.layer == getattr(fast(name), "layer", None)
+    if not METHODS[name].signed:
+        assert all((content_scores(a) >= 0).all() for a in results)
+
+
+@every_method
+def test_a_review_s_scores_do_not_depend_on_its_batch(name: str):
+    together = found(name)
+    backwards = found(name, REVIEWS[::-1])[::-1]
+    alone = [found(name, [review])[0] for review in REVIEWS]
+    for others in (backwards, alone):
+        for a, b in zip(together, others, strict=True):
+            assert np.nanmax(np.abs(a.scores - b.scores)) <= 1e-4 * np.nanmax(np.abs(a.scores))
+
+
+@every_method
+def test_the_same_seed_gives_the_same_bits(name: str):
+    for a, b in zip(found(name, seed=2), found(name, seed=2), strict=True):
+        assert np.array_equal(a.scores, b.scores, equal_nan=True)
+
+
+@every_method
+def test_it_leaves_the_forward_pass_as_it_was(name: str):
+    forward = toys.forward(ENCODER, REVIEWS)
+    before = [state.clone() for state in (*forward.hidden, forward.logits)]
+    fast(name).attribute(ENCODER, forward, ENCODER.predict(forward), toys.statistics(ENCODER))
+    after = (*forward.hidden, forward.logits)
+    assert all(torch.equal(a, b) and not a.requires_grad for a, b in zip(after, before, strict=True))
+
+
+@every_method
+def test_it_runs_on_every_architecture(name: str):
+    for kind in toys.CONFIGS:
+        results = toys.attribute(toys.encoder(kind), fast(name), REVIEWS[:2])
+        assert all(np.isfinite(content_scores(a)).all() for a in results), kind
+
+
+@every_method
+def test_it_says_when_it_needs_statistics(name: str):
+    forward = toys.forward(ENCODER, REVIEWS[:1])
+    call = fast(name).attribute
+    if METHODS[name].needs_statistics:
+        with pytest.raises(SettingError, match=rf"{name} needs feature statistics; make them with"):
+            call(ENCODER, forward, ENCODER.predict(forward), None)
+    else:
+        assert len(call(ENCODER, forward, ENCODER.predict(forward), None)) == 1
+
+
+@every_method
+def test_words_are_the_sums_of_their_tokens(name: str):
+    [a] = found(name, ["The actors filmed a superb film."])
+    words = a.words()
+    assert [word.text for word in words] == ["The", "actors", "filmed", "a", "superb", "film", "."]
+    assert sum(word.score for word in words) == pytest.approx(a.total, rel=1e-5)
+    assert words[1].score == pytest.approx(float(a.scores[2] + a.scores[3]), rel=1e-6)
+
+
+def test_a_method_that_does_not_exist_is_answered_with_those_that_do():
+    with pytest.raises(SettingError, match=r"no method is called 'lime'; there are \['evidence',.*'per_sample'"):
+        build("lime")

@@ -1,0 +1,238 @@
+"""The per-sample bottleneck against a slow and literal rewrite of the paper, one review at a time."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import toys
+from torch import Tensor
+from torch.distributions import Normal, kl_divergence
+
+import textiba
+from textiba.attribution import Attribution, BitsDetails
+from textiba.errors import LayerError, SettingError, StatisticsMismatchError
+from textiba.methods import PerSample
+from textiba.methods.per_sample import _noise
+from textiba.text import EncodedReview
+
+REVIEWS = toys.texts(5, seed=4)
+ENCODER = toys.encoder()
+
+
+def details(attribution: Attribution) -> BitsDetails:
+    assert isinstance(attribution.details, BitsDetails)
+    return attribution.details
+
+
+def literal(
+    bert: Any, review: EncodedReview, layer: int, target: int, mean: Tensor, std: Tensor, settings: PerSample, seed: int
+) -> tuple[list[float], list[float], list[float]]:
+    """Schulz et al. 2020, section 3.1, as it is written: λ itself in the formulas, the whole model at each step.
+
+    Returns:
+        Bits of every token; and cross-entropy (nats) and information (bits) before each step, and at the end.
+    """
+    generator = torch.Generator().manual_seed(review.seed(seed))
+    std = std.clamp_min(settings.min_std)
+    gated = [i for i in range(len(review)) if settings.gate_special or review.word_ids[i] is not None]
+    with torch.no_grad():
+        inputs = {"input_ids": torch.tensor([review.ids]), "token_type_ids": torch.tensor([review.type_ids])}
+        state = bert(**inputs, output_hidden_states=True).hidden_states[layer][0]
+    width = state.shape[1]
+    a = torch.full((len(gated), width if settings.gates == "feature" else 1), 0.0, dtype=state.dtype)
+    a += math.log(settings.initial_gate / (1 - settings.initial_gate))
+    first, second = torch.zeros_like(a), torch.zeros_like(a)  # Adam's two moments
+    entropies, informations = [], []
+
+    def information(gate: Tensor) -> Tensor:
+        """KL(P(Z|R) ‖ Q(Z)) of the gated tokens [tokens, features], nats."""
+        r = state[gated]
+        p = Normal(mean + gate * (r - mean), (1 - gate) * std.expand_as(r))
+        return kl_divergence(p, Normal(mean.expand_as(r), std.expand_as(r)))
+
+    for step in range(1, settings.steps + 2):
+        a = a.detach().requires_grad_(True)
+        gate = 1 / (1 + torch.exp(-a))
+        drawn = settings.samples // 2 if settings.antithetic else settings.samples
+        noises = list(torch.randn(drawn, len(review), width, generator=generator).to(state))
+        noises += [-noise for noise in noises] if settings.antithetic else []
+        entropy = torch.zeros((), dtype=state.dtype)
+        for noise in noises:
+            z = state.clone()
+            z[gated] = gate * state[gated] + (1 - gate) * (mean + std * noise[gated])
+            entropy = entropy - toys.with_state(bert, review, layer, z).log_softmax(1)[0, target] / len(noises)
+        kl = information(gate)
+        price = settings.beta * (kl.sum() if settings.beta_on == "sum" else kl.mean())
+        entropies.append(float(entropy))
+        informations.append(float(kl.sum()) / math.log(2))
+        if step == settings.steps + 1:
+            break
+        (gradient,) = torch.autograd.grad(entropy + price, a)
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        with torch.no_grad():
+            unbiased = first / (1 - 0.9**step), (second / (1 - 0.999**step)).sqrt()
+            a = a - settings.learning_rate * unbiased[0] / (unbiased[1] + 1e-8)
+    scores = [0.0] * len(review)
+    for i, nats in zip(gated, kl.sum(dim=1).tolist(), strict=True):
+        scores[i] = nats / math.log(2)
+    return scores, entropies, informations
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        PerSample(layer=1, beta=1e-2),
+        PerSample(layer=2, beta=1e-2, gates="feature", steps=5),
+        PerSample(layer=0, beta=3.0, beta_on="mean", steps=5),
+        PerSample(layer=1, beta=3.0, beta_on="mean", gates="feature", steps=5),
+        PerSample(layer=3, beta=1e-2, gate_special=True, samples=3, antithetic=False, steps=5),
+        PerSample(layer=1, beta=1e-2, learning_rate=0.3, initial_gate=0.5, samples=4, steps=5, min_std=0.8),
+    ],
+    ids=["token", "feature", "mean", "mean-feature", "special-top-layer", "other-settings"],
+)
+def test_equals_the_literal_rewrite(settings: PerSample):
+    encoder, bert = toys.encoder(double=True), toys.model(double=True).eval()
+    statistics = toys.statistics(encoder)
+    mean, std = statistics.mean[settings.layer], statistics.std[settings.layer]
+    for ours in toys.attribute(encoder, settings, REVIEWS[:3], seed=7):
+        scores, entropies, informations = literal(
+            bert, ours.review, settings.layer, ours.target, mean, std, settings, seed=7
+        )
+        content = list(ours.review.content)
+        np.testing.assert_allclose(ours.scores[content], np.asarray(scores)[content], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(details(ours).cross_entropy, entropies, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(details(ours).information, informations, rtol=1e-6, atol=1e-8)
+        assert details(ours).special_bits == pytest.approx(sum(scores) - sum(scores[i] for i in content), abs=1e-6)
+
+
+def test_traces_run_from_before_the_first_step_to_after_the_last():
+    for a in toys.attribute(ENCODER, PerSample(steps=7), REVIEWS):
+        assert details(a).cross_entropy.shape == details(a).information.shape == (8,)
+        assert details(a).information[-1] == pytest.approx(a.total + details(a).special_bits, rel=1e-5)
+
+
+@pytest.mark.parametrize("samples", [2, 4, 6])
+def test_antithetic_noise_averages_to_nothing(samples: int):
+    forward = toys.forward(ENCODER, REVIEWS)
+    source = _noise(forward.batch.reviews, forward.hidden[1], samples, True, 0)
+    one, two = next(source), next(source)
+    assert len(one) == samples
+    assert one.mean(dim=0).abs().max() < 1e-6
+    real = forward.batch.attention_mask
+    assert one[:, real].std() == pytest.approx(1, abs=0.05)
+    assert not torch.equal(one, two), "each step draws anew"
+
+
+@pytest.mark.parametrize("gates", ["token", "feature"])
+def test_a_review_s_scores_do_not_depend_on_its_batch(gates: Any):
+    method = PerSample(gates=gates, beta=1e-2)
+    together = toys.attribute(ENCODER, method, REVIEWS, seed=3)
+    backwards = toys.attribute(ENCODER, method, REVIEWS[::-1], seed=3)[::-1]
+    alone = [toys.attribute(ENCODER, method, [review], seed=3)[0] for review in REVIEWS]
+    for others in (backwards, alone):
+        for a, b in zip(together, others, strict=True):
+            assert np.nanmax(np.abs(a.scores - b.scores)) <= 1e-4 * np.nanmax(a.scores)
+
+
+def same(a: Sequence[Attribution], b: Sequence[Attribution]) -> bool:
+    return all(np.array_equal(x.scores, y.scores, equal_nan=True) for x, y in zip(a, b, strict=True))
+
+
+def test_a_seed_gives_the_same_bits_and_another_seed_others():
+    first, second, other = (toys.attribute(ENCODER, PerSample(), REVIEWS, seed=s) for s in (5, 5, 6))
+    assert same(first, second)
+    assert not any(same([a], [b]) for a, b in zip(first, other, strict=True))
+
+
+def test_the_global_random_state_is_neither_used_nor_changed():
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = toys.attribute(ENCODER, PerSample(), REVIEWS)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert same(first, toys.attribute(ENCODER, PerSample(), REVIEWS))
+
+
+def indifferent() -> textiba.Encoder:
+    """A model whose logits say nothing of the text: only the price of information moves its gates."""
+    bert = toys.model()
+    with torch.no_grad():
+        bert.classifier.weight.zero_()
+    return textiba.Encoder(bert, toys.tokenizer())
+
+
+def test_where_nothing_has_a_price_or_an_effect_gates_stay_as_they_were():
+    for a in toys.attribute(indifferent(), PerSample(beta=0, initial_gate=0.9), REVIEWS):
+        np.testing.assert_allclose(details(a).gates, np.where(np.isnan(a.scores), 1, 0.9), rtol=1e-6)
+        assert details(a).converged
+
+
+def test_what_has_a_price_and_no_effect_is_closed():
+    for a in toys.attribute(indifferent(), PerSample(beta=1e-3, steps=15), REVIEWS):
+        assert details(a).gates[list(a.review.content)].max() < 0.01
+        assert a.total < 0.01 * details(a).information[0]
+
+
+def test_a_great_price_closes_every_gate():
+    for a in toys.attribute(ENCODER, PerSample(beta=1e3, steps=15), REVIEWS):
+        assert details(a).gates[list(a.review.content)].max() < 0.01
+
+
+def test_no_price_keeps_the_prediction_of_a_trained_model(planted):  # noqa: ANN001
+    encoder, statistics = planted
+    reviews = [review for review, _ in toys.planted_cases(20, seed=6)]
+    free, dear = (
+        textiba.explain(encoder, PerSample(layer=0, beta=beta), reviews, statistics) for beta in (0.0, 10.0)
+    )
+    assert np.mean([details(a).probability for a in free]) > 0.95
+    assert np.mean([details(a).probability for a in dear]) < 0.8
+    assert np.mean([a.total for a in free]) > 100 * np.mean([a.total for a in dear])
+
+
+def test_special_tokens_carry_no_score_and_stay_open_unless_gated():
+    for gate_special in (False, True):
+        for a in toys.attribute(ENCODER, PerSample(gate_special=gate_special), REVIEWS):
+            special = np.asarray([word is None for word in a.review.word_ids])
+            assert np.array_equal(np.isnan(a.scores), special)
+            assert (details(a).gates[special] == 1).all() != gate_special
+            assert (details(a).special_bits > 0) == gate_special
+
+
+def test_another_target_gives_other_bits():
+    zero, one = (toys.attribute(ENCODER, PerSample(), REVIEWS, target=t) for t in (0, 1))
+    assert not any(same([a], [b]) for a, b in zip(zero, one, strict=True))
+    assert [a.target for a in one] == [1] * len(REVIEWS)
+
+
+@pytest.mark.parametrize(
+    ("setting", "rule"),
+    [
+        ({"beta": -1e-3}, "beta: .*greater than or equal to 0; got -0.001"),
+        ({"steps": 0}, "steps: .*greater than or equal to 1; got 0"),
+        ({"initial_gate": 1.0}, "initial_gate: .*less than 1; got 1.0"),
+        ({"beta": math.nan}, "beta: .*finite number; got nan"),
+        ({"gates": "word"}, "gates: .*'token' or 'feature'; got 'word'"),
+        ({"samples": 3}, "samples.*even"),
+    ],
+)
+def test_settings_out_of_range_say_the_rule_and_what_came(setting: dict[str, Any], rule: str):
+    with pytest.raises(SettingError, match=rule):
+        PerSample(**setting)
+
+
+def test_a_layer_the_model_does_not_have():
+    with pytest.raises(LayerError, match=r"between 0 .* and 3 .*; got 4"):
+        toys.attribute(ENCODER, PerSample(layer=4), REVIEWS)
+
+
+def test_statistics_are_needed_and_must_be_the_model_s():
+    forward = toys.forward(ENCODER, REVIEWS)
+    targets = ENCODER.predict(forward)
+    with pytest.raises(SettingError, match="per_sample needs feature statistics; make them with textiba.estimate"):
+        PerSample().attribute(ENCODER, forward, targets)
+    with pytest.raises(StatisticsMismatchError, match="estimate them anew"):
+        PerSample().attribute(ENCODER, forward, targets, toys.statistics(toys.encoder(seed=1)))

@@ -1,0 +1,88 @@
+"""Layer profiles: hand-made attributions in, hand-computed rows out."""
+
+import math
+
+import numpy as np
+import pytest
+import toys
+
+from textiba.attribution import Attribution, BitsDetails, EvidenceDetails
+from textiba.profile import bootstrap, layer_profile
+
+REVIEW = toys.encoder().encode(["a film with"])[0]
+
+
+def bits(scores: list[float], probability: float = 0.5, **facts: object) -> Attribution:
+    trace = np.zeros(2, dtype=np.float32)
+    details = BitsDetails(np.ones(len(REVIEW), dtype=np.float32), trace, trace, True, probability, 0.0)
+    return toys.scored(REVIEW, scores, details=details, **facts)
+
+
+def nats(scores: list[float], closed: float, opened: float, **facts: object) -> Attribution:
+    details = EvidenceDetails(closed, opened, 0.0, opened - closed - sum(scores))
+    return toys.scored(REVIEW, scores, method="evidence", unit="nats", signed=True, details=details, **facts)
+
+
+def test_rows_come_in_the_order_of_their_first_attribution():
+    rows = layer_profile(
+        [
+            bits([1, 2, 3], layer=2, settings={"beta": 0.1}),
+            bits([1, 2, 3], layer=1, settings={"beta": 0.1}),
+            bits([1, 2, 3], layer=2, settings={"beta": 0.2}),
+            bits([1, 2, 3], layer=2, settings={"beta": 0.1}, checkpoint="other"),
+            nats([1, 2, 3], -1, 5, layer=2),
+            bits([1, 2, 3], layer=2, settings={"beta": 0.1}),
+        ]
+    )
+    assert [(r.checkpoint, r.method, r.layer, r.beta, r.reviews) for r in rows] == [
+        ("toy", "by_hand", 2, 0.1, 2),
+        ("toy", "by_hand", 1, 0.1, 1),
+        ("toy", "by_hand", 2, 0.2, 1),
+        ("other", "by_hand", 2, 0.1, 1),
+        ("toy", "evidence", 2, None, 1),
+    ]
+
+
+def test_means_of_bits_by_hand():
+    [row] = layer_profile([bits([1, 2, 3], 0.8), bits([0, 0, 3], 0.6)])
+    assert row.total.mean == pytest.approx(4.5)
+    assert row.per_token.mean == pytest.approx(1.5)
+    assert row.kept is not None
+    assert row.kept.mean == pytest.approx(0.7)
+    assert row.usable is None
+
+
+def test_means_of_evidence_by_hand():
+    [row] = layer_profile([nats([1, -2, 3], -2.0, 0.0), nats([0, 0, -3], -1.0, -4.0)])
+    assert row.total.mean == pytest.approx(-0.5)
+    assert row.per_token.mean == pytest.approx(1.5), "absolute: what speaks against counts too"
+    assert row.usable is not None
+    assert row.usable.mean == pytest.approx((2.0 - 3.0) / 2 / math.log(2)), "nats to bits"
+    assert row.kept is None
+
+
+def test_any_stream_will_do_and_none_gives_no_rows():
+    assert layer_profile(iter([])) == []
+    assert layer_profile(a for a in [bits([1, 2, 3])])[0].reviews == 1
+
+
+def test_the_interval_holds_the_mean_and_narrows_with_more_reviews():
+    draw = np.random.default_rng(0)
+    few, many = (bootstrap(draw.normal(5, 2, n)) for n in (20, 2000))
+    for interval, n in ((few, 20), (many, 2000)):
+        assert interval.low < interval.mean < interval.high
+        assert interval.high - interval.low == pytest.approx(2 * 1.96 * 2 / math.sqrt(n), rel=0.4)
+
+
+def test_the_interval_is_the_literal_percentile_bootstrap():
+    values, generator = np.asarray([1.0, 4.0, 2.0, 8.0]), np.random.default_rng(3)
+    means = sorted(np.mean([values[i] for i in generator.integers(0, 4, 4)]) for _ in range(500))
+    interval = bootstrap(values, level=0.9, draws=500, seed=3)
+    assert interval.low == pytest.approx(np.percentile(means, 5))
+    assert interval.high == pytest.approx(np.percentile(means, 95))
+    assert interval.mean == 3.75
+
+
+def test_one_review_has_no_spread():
+    interval = bootstrap(np.asarray([2.5]))
+    assert (interval.low, interval.mean, interval.high) == (2.5, 2.5, 2.5)

@@ -1,0 +1,31 @@
+"""What the README says runs as it stands, and its numbers are those of the committed results."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_ten_lines_run_as_they_stand(capsys: pytest.CaptureFixture[str]):
+    [code] = re.findall(r"```python\n(.*?)```", README, re.S)
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own README
+    out = capsys.readouterr().out
+    assert "loved" in out
+    assert "nats for positive" in out
+
+
+def test_every_number_in_the_table_of_areas_is_in_the_results():
+    with (ROOT / "experiments/main/areas-delete.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) >= 3
+    for row in rows:
+        assert f"| {row['area']} {row['95 %']} |" in README
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_every_linked_file_exists(path: str):
+    assert (ROOT / path).exists()

@@ -1,0 +1,153 @@
+"""Feature statistics: streaming must equal the two passes of a textbook."""
+
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+import toys
+from safetensors.torch import save_file
+
+from textiba.encoder import Encoder
+from textiba.errors import CorruptFileError, FewReviewsWarning, InputError, StatisticsMismatchError
+from textiba.statistics import FeatureStatistics, estimate
+
+TEXTS = toys.texts(23, seed=3)
+ENCODER = toys.encoder()
+
+
+def streamed(texts: list[str], budget: int = 64) -> FeatureStatistics:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FewReviewsWarning)
+        return estimate(ENCODER, toys.passes(ENCODER, texts, budget), "toys")
+
+
+def naive(texts: list[str], layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """One review at a time, all its tokens kept; then mean, then spread about it: two passes in double precision."""
+    rows = torch.cat([toys.forward(ENCODER, [text]).hidden[layer][0] for text in texts]).double()
+    mean = sum(rows) / len(rows)
+    return mean, (sum((row - mean) ** 2 for row in rows) / len(rows)) ** 0.5  # type: ignore[operator,return-value]
+
+
+def test_the_stream_equals_two_naive_passes():
+    ours = streamed(TEXTS)
+    for layer in range(ENCODER.n_layers + 1):
+        mean, std = naive(TEXTS, layer)
+        torch.testing.assert_close(ours.mean[layer], mean, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(ours.std[layer], std, rtol=1e-4, atol=1e-5)
+
+
+def test_real_tokens_are_counted_and_padding_is_not():
+    ours = streamed(TEXTS)
+    assert ours.tokens == sum(len(e) for e in ENCODER.encode(TEXTS))
+    assert ours.reviews == len(TEXTS)
+    assert ours.source == "toys"
+    assert ours.fingerprint == ENCODER.fingerprint
+
+
+def test_the_size_of_batches_does_not_matter():
+    small, large = streamed(TEXTS, budget=1), streamed(TEXTS, budget=10_000)
+    torch.testing.assert_close(small.mean, large.mean, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(small.std, large.std, rtol=1e-5, atol=1e-6)
+    assert small.tokens == large.tokens
+
+
+def test_merging_does_not_depend_on_order_or_grouping():
+    a, b, c = (streamed(TEXTS[i::3]) for i in range(3))
+    whole = streamed(TEXTS)
+    for merged in (a.merge(b).merge(c), c.merge(a.merge(b)), b.merge(c.merge(a))):
+        torch.testing.assert_close(merged.mean, whole.mean, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(merged.std, whole.std, rtol=1e-5, atol=1e-6)
+        assert (merged.tokens, merged.reviews, merged.source) == (whole.tokens, whole.reviews, "toys")
+
+
+def test_merging_is_exact_where_cancellation_would_ruin_a_sum_of_squares():
+    rows = 1e8 + torch.randn(1000, 1, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def part(x: torch.Tensor) -> FeatureStatistics:
+        return FeatureStatistics(x.mean(0), (x - x.mean(0)).square().sum(0), len(x), 1, "same")
+
+    merged = part(rows[:10]).merge(part(rows[10:]))
+    torch.testing.assert_close(merged.std, rows.std(dim=0, correction=0), rtol=1e-6, atol=0)
+
+
+def test_statistics_of_two_models_do_not_merge():
+    other = toys.statistics(toys.encoder(seed=1))
+    with pytest.raises(StatisticsMismatchError, match=f"two models.*{ENCODER.fingerprint} and {other.fingerprint}"):
+        toys.statistics(ENCODER).merge(other)
+
+
+def test_statistics_of_another_model_are_refused_with_the_remedy():
+    with pytest.raises(StatisticsMismatchError, match=r"belong to a model .*; estimate them anew: textiba estimate"):
+        toys.statistics(toys.encoder(seed=1)).check(ENCODER)
+    assert toys.statistics(ENCODER).check(ENCODER) is None
+
+
+def test_at_gives_a_layer_in_the_type_asked_for():
+    mean, std = toys.statistics(ENCODER).at(2, torch.zeros(1, dtype=torch.float32))
+    assert mean.dtype == std.dtype == torch.float32
+    torch.testing.assert_close(mean.double(), toys.statistics(ENCODER).mean[2], rtol=1e-6, atol=1e-6)
+    assert (std > 0).all()
+
+
+def test_a_saved_file_gives_back_every_bit(tmp_path: Path):
+    saved = streamed(TEXTS)
+    saved.save(tmp_path / "s.safetensors")
+    loaded = FeatureStatistics.load(tmp_path / "s.safetensors")
+    assert torch.equal(loaded.mean, saved.mean)
+    assert torch.equal(loaded.squares, saved.squares)
+    for name in ("tokens", "reviews", "fingerprint", "source"):
+        assert getattr(loaded, name) == getattr(saved, name)
+
+
+def _random_bytes(path: Path) -> None:
+    path.write_bytes(b"no safetensors at all" * 9)
+
+
+def _truncated(path: Path) -> None:
+    streamed(TEXTS[:3]).save(path)
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def _another_kind(path: Path) -> None:
+    save_file({"mean": torch.zeros(2, 3)}, str(path))
+
+
+def _facts_missing(path: Path) -> None:
+    tensors = {"mean": torch.zeros(2, 3), "squares": torch.zeros(2, 3)}
+    save_file(tensors, str(path), metadata={"textiba_statistics": json.dumps({"tokens": 3})})
+
+
+def _facts_broken(path: Path) -> None:
+    tensors = {"mean": torch.zeros(2, 3), "squares": torch.zeros(2, 3)}
+    save_file(tensors, str(path), metadata={"textiba_statistics": "{"})
+
+
+@pytest.mark.parametrize("damage", [_random_bytes, _truncated, _another_kind, _facts_missing, _facts_broken])
+def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, damage):  # noqa: ANN001
+    path = tmp_path / "damaged.safetensors"
+    damage(path)
+    with pytest.raises(CorruptFileError, match=r"damaged\.safetensors: not a statistics file, or damaged.*make it anew"):
+        FeatureStatistics.load(path)
+
+
+def test_a_missing_file_is_told_with_the_command_that_makes_it(tmp_path: Path):
+    with pytest.raises(InputError, match=r"no such statistics; make them with: textiba estimate --output .*absent"):
+        FeatureStatistics.load(tmp_path / "absent")
+
+
+def test_few_reviews_are_warned_of_with_their_number():
+    with pytest.warns(FewReviewsWarning, match="rest on 4 reviews; at least 1000 are advised"):
+        estimate(ENCODER, toys.passes(ENCODER, TEXTS[:4]))
+
+
+def test_a_thousand_reviews_are_enough_for_silence():
+    encoder: Encoder = toys.encoder()
+    forward = toys.forward(encoder, ["a film"] * 1000)
+    assert estimate(encoder, [forward]).reviews == 1000
+
+
+def test_no_review_is_an_error():
+    with pytest.raises(InputError, match="at least one review; got none"):
+        estimate(ENCODER, [])

@@ -1,0 +1,123 @@
+"""Runs on disk: nothing is lost, nothing is computed twice, and what is read equals what was written."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import textiba.run
+from textiba import PerSample, explain, load, load_statistics
+from textiba.config import DataChoice, MethodChoice, SweepConfig
+from textiba.degradation import Degradation
+from textiba.errors import CorruptFileError, InputError
+from textiba.run import degrade_run, grouped, sweep
+from textiba.store import RunFolder
+
+CONFIG = SweepConfig(
+    data=DataChoice(limit=6),
+    max_length=32,
+    methods=(
+        MethodChoice(name="per_sample", settings={"steps": 2}, layers=(3, 5)),
+        MethodChoice(name="evidence", settings={"nodes": 2, "layer": 4}),
+        MethodChoice(name="random"),
+    ),
+)
+pytestmark = pytest.mark.filterwarnings("ignore::textiba.errors.TruncationWarning")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    with pytest.warns(UserWarning, match="longer than 32 tokens"):
+        return sweep(CONFIG, tmp_path_factory.mktemp("run") / "a")
+
+
+def test_what_is_read_equals_what_was_computed(folder: RunFolder):
+    encoder = load("fine-tuned", 32)
+    method = PerSample(steps=2, layer=3)
+    direct = explain(encoder, method, CONFIG.data.load(), load_statistics("fine-tuned"))
+    stored = {i: a for i, a in folder.read() if a.layer == 3}
+    assert len(stored) == len(direct) == 6
+    for i, expected in enumerate(direct):
+        found = stored[i]
+        np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-4)
+        np.testing.assert_allclose(found.details.information, expected.details.information, rtol=1e-4)  # type: ignore[union-attr]
+        assert found.review == expected.review
+        assert dict(found.settings) == dict(expected.settings)
+        assert (found.target, found.unit, found.signed) == (expected.target, "bits", False)
+
+
+def test_the_manifest_says_how_the_run_was_made(folder: RunFolder):
+    manifest = json.loads((folder.path / "manifest.json").read_text())
+    assert SweepConfig.from_mapping(manifest["settings"], "manifest") == CONFIG
+    assert manifest["checkpoints"] == {"fine-tuned": load("fine-tuned").fingerprint}
+    assert manifest["versions"]["torch"]
+    assert manifest["seconds"]["fine-tuned"] > 0
+
+
+def test_a_killed_run_resumes_to_the_same_table(tmp_path: Path, folder: RunFolder, monkeypatch: pytest.MonkeyPatch):
+    calls = []
+
+    def stop(what: str, done: int, total: int) -> None:
+        calls.append(done)
+        if done == 9:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(textiba.run, "stream", _small_batches(textiba.run.stream))
+    with pytest.raises(KeyboardInterrupt):
+        sweep(CONFIG, tmp_path / "b", stop)
+    assert len(list(RunFolder(tmp_path / "b").read())) == 9
+    resumed: list[int] = []
+    again = sweep(CONFIG, tmp_path / "b", lambda _, done, __: resumed.append(done))
+    assert resumed[0] == 8  # the ninth result's review was not complete
+    _same(_table(again), _table(folder))
+
+
+def test_a_finished_run_computes_nothing(folder: RunFolder, monkeypatch: pytest.MonkeyPatch):
+    before = _table(folder)
+    steps: list[tuple[int, int]] = []
+    _same(_table(sweep(CONFIG, folder.path, lambda _, done, total: steps.append((done, total)))), before)
+    assert steps == [(24, 24)]
+
+
+def test_another_run_in_the_folder_is_refused(folder: RunFolder):
+    with pytest.raises(InputError, match="holds a run with other settings"):
+        sweep(CONFIG.model_copy(update={"seed": 7}), folder.path)
+
+
+def test_no_run_and_a_damaged_one(tmp_path: Path, folder: RunFolder):
+    with pytest.raises(InputError, match="no run here"):
+        RunFolder(tmp_path / "nothing")
+    (tmp_path / "c" / "attributions").mkdir(parents=True)
+    (tmp_path / "c" / "manifest.json").write_text((folder.path / "manifest.json").read_text())
+    (tmp_path / "c" / "attributions" / "part-00000.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(CorruptFileError, match="remove it and run again"):
+        list(RunFolder(tmp_path / "c").read())
+
+
+def test_curves_are_saved_and_read_again(folder: RunFolder):
+    with pytest.raises(InputError, match="textiba degrade"):
+        folder.read_curves()
+    curves = degrade_run(folder, Degradation(steps=(0, 0.5, 1)))
+    found = folder.read_curves()
+    assert len(found) == len(curves) == 4 * 3
+    for a, b in zip(curves, found, strict=True):
+        left, right = asdict(a), asdict(b)
+        for name in ("steps", "probability", "correct"):
+            np.testing.assert_allclose(left.pop(name), right.pop(name))
+        assert left == right
+    assert [set(group) for group in grouped(found)] == [{"morf", "lerf", "random"}] * 4
+
+
+def _small_batches(stream):
+    return lambda *args: stream(*args, budget=64)
+
+
+def _table(folder: RunFolder) -> dict[tuple, float]:
+    return {(i, a.method, a.layer, a.target): a.total for i, a in folder.read()}
+
+
+def _same(found: dict[tuple, float], expected: dict[tuple, float]) -> None:
+    assert found.keys() == expected.keys()
+    np.testing.assert_allclose(list(found.values()), [expected[key] for key in found], rtol=1e-4)

@@ -1,0 +1,198 @@
+"""Tiny random models, a tiny tokenizer and texts: all that the tests need, made in memory in milliseconds."""
+
+import copy
+import math
+import random
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from torch import Tensor
+from torch.nn import functional
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    DistilBertConfig,
+    ElectraConfig,
+    PretrainedConfig,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+)
+
+from textiba.attribution import Attribution
+from textiba.data import Review
+from textiba.encoder import Encoder, ForwardPass
+from textiba.errors import FewReviewsWarning
+from textiba.methods import Method
+from textiba.statistics import FeatureStatistics, estimate
+from textiba.text import EncodedReview
+
+# [PAD] is not the first, so that nothing may rest on its being 0.
+SPECIAL = ("[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]")
+FILLER = tuple(
+    ["the", "a", "film", "plot", "actor", "scene", "camera", "story", "music", "script", "night", "house", "dog", "river", "town", "man", "woman", "child", "war", "road", "and", "but", "with", "of", "in", "on", "was", "had", "saw", "played"]
+)
+PIECES = ("##s", "##ed", "##ly", "film", "act")
+CUES = ("dreadful", "superb")
+VOCABULARY = tuple(dict.fromkeys((*SPECIAL, ".", ",", *FILLER, *PIECES, *CUES)))
+MAX_LENGTH = 64
+
+_SIZE = {
+    "vocab_size": len(VOCABULARY),
+    "pad_token_id": VOCABULARY.index("[PAD]"),
+    "initializer_range": 0.3,  # large, so that the logits of a random model differ from text to text
+}
+_BERT = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+}
+# One toy for each line of textiba.encoder.LAYER_PATHS.
+CONFIGS: dict[str, PretrainedConfig] = {
+    "bert": BertConfig(**_SIZE, **_BERT, max_position_embeddings=MAX_LENGTH),
+    "roberta": RobertaConfig(**_SIZE, **_BERT, max_position_embeddings=MAX_LENGTH + 2, type_vocab_size=1),
+    "distilbert": DistilBertConfig(
+        **_SIZE, dim=32, n_layers=3, n_heads=4, hidden_dim=48, dropout=0.1, max_position_embeddings=MAX_LENGTH
+    ),
+    "electra": ElectraConfig(**_SIZE, **_BERT, embedding_size=16, max_position_embeddings=MAX_LENGTH),
+}
+
+
+@lru_cache
+def tokenizer(types: bool = True) -> PreTrainedTokenizerFast:
+    """A WordPiece tokenizer as BERT's: lower case, `[CLS] … [SEP]`, and token types where asked."""
+    wordpiece = Tokenizer(models.WordPiece({t: i for i, t in enumerate(VOCABULARY)}, unk_token="[UNK]"))
+    wordpiece.normalizer = normalizers.BertNormalizer(lowercase=True)
+    wordpiece.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    wordpiece.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[(t, VOCABULARY.index(t)) for t in ("[CLS]", "[SEP]")]
+    )
+    names = {f"{name}_token": f"[{name.upper()}]" for name in ("unk", "pad", "cls", "sep", "mask")}
+    inputs = ["input_ids", "token_type_ids", "attention_mask"] if types else ["input_ids", "attention_mask"]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=wordpiece, model_input_names=inputs, model_max_length=MAX_LENGTH, **names
+    )
+
+
+def model(kind: str = "bert", labels: int = 3, seed: int = 0, double: bool = False, **changes: Any) -> Any:
+    """A fresh sequence classifier with random weights; `changes` go to its config."""
+    config = copy.deepcopy(CONFIGS[kind])
+    config.update(changes)
+    config.num_labels = labels
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        made = AutoModelForSequenceClassification.from_config(config)
+    return made.double() if double else made
+
+
+@lru_cache
+def encoder(kind: str = "bert", labels: int = 3, seed: int = 0, double: bool = False) -> Encoder:
+    """The view on `model(…)`; nothing changes it, so the tests share it."""
+    return Encoder(model(kind, labels, seed, double), tokenizer(types=kind in ("bert", "electra")), name=f"toy-{kind}")
+
+
+def texts(count: int, seed: int = 0, shortest: int = 3, longest: int = 20) -> list[str]:
+    """Texts of filler words, of different lengths."""
+    draw = random.Random(seed)
+    return [" ".join(draw.choices(FILLER, k=draw.randint(shortest, longest))) for _ in range(count)]
+
+
+def forward(encoder: Encoder, reviews: Sequence[Review | str]) -> ForwardPass:
+    """The whole model over all reviews in one batch, in the given order."""
+    return encoder.forward(encoder.collate(encoder.encode(reviews)))
+
+
+def passes(encoder: Encoder, reviews: Sequence[Review | str], budget: int = 256) -> Iterator[ForwardPass]:
+    """The whole model over the reviews, in batches."""
+    return (encoder.forward(batch) for batch in encoder.batches(encoder.encode(reviews), budget))
+
+
+@lru_cache
+def statistics(encoder: Encoder) -> FeatureStatistics:
+    """Of a toy's features over forty texts."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FewReviewsWarning)
+        return estimate(encoder, passes(encoder, texts(40, seed=99)), "toy texts")
+
+
+def attribute(
+    encoder: Encoder, method: Method, reviews: Sequence[Review | str], target: int | None = None, seed: int = 0
+) -> list[Attribution]:
+    """A method over one batch, for the predicted class or a given one."""
+    made = forward(encoder, reviews)
+    targets = encoder.predict(made) if target is None else torch.full((len(reviews),), target)
+    return method.attribute(encoder, made, targets, statistics(encoder), seed)
+
+
+def scored(review: EncodedReview, values: Sequence[float], target: int = 0, **changes: Any) -> Attribution:
+    """An attribution made by hand: `values` are the scores of the content tokens."""
+    scores = np.full(len(review), np.nan, dtype=np.float32)
+    scores[list(review.content)] = values
+    facts: dict[str, Any] = {
+        "checkpoint": "toy",
+        "method": "by_hand",
+        "settings": {},
+        "layer": 1,
+        "target": target,
+        "probability": 0.5,
+        "predicted": target,
+        "unit": "bits",
+        "signed": False,
+    }
+    return Attribution(review=review, scores=scores, **{**facts, **changes})
+
+
+def with_state(bert: Any, review: EncodedReview, layer: int, state: Tensor) -> Tensor:
+    """Logits [1, labels] of one review, the whole BERT being run with `state` [tokens, features] hooked in at `layer`.
+
+    The slow and literal rival of `Encoder.run_from`.
+    """
+    layers = bert.bert.encoder.layer
+    if layer < len(layers):
+        handle = layers[layer].register_forward_pre_hook(lambda _m, args: (state[None], *args[1:]))
+    else:
+        handle = layers[-1].register_forward_hook(lambda _m, _args, _output: state[None])
+    try:
+        return bert(input_ids=torch.tensor([review.ids]), token_type_ids=torch.tensor([review.type_ids])).logits
+    finally:
+        handle.remove()
+
+
+def planted_cases(count: int, seed: int) -> list[tuple[Review, int]]:
+    """Reviews of filler with one cue word, which alone decides the label; and the cue's place among the words."""
+    draw = random.Random(seed)
+    cases = []
+    for n in range(count):
+        words = draw.choices(FILLER, k=draw.randint(6, 14))
+        place, label = draw.randrange(len(words)), draw.randrange(2)
+        words[place] = CUES[label]
+        cases.append((Review(" ".join(words), label, id=f"planted-{seed}-{n}"), place))
+    return cases
+
+
+def train_planted(steps: int = 120, size: int = 32) -> Encoder:
+    """A tiny BERT that has learnt the planted cues; raises if it has not."""
+    bert = model("bert", labels=2, initializer_range=0.05, hidden_dropout_prob=0.0)
+    reference = Encoder(bert, tokenizer())
+    optimizer = torch.optim.AdamW(bert.parameters(), lr=2e-3)
+    bert.train()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for step in range(steps):
+            reviews = [review for review, _ in planted_cases(size, seed=1000 + step)]
+            batch = reference.collate(reference.encode(reviews))
+            output = bert(batch.input_ids, attention_mask=batch.attention_mask.long(), token_type_ids=batch.token_type_ids)
+            loss = functional.cross_entropy(output.logits, torch.tensor([r.label for r in reviews]))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    if not loss.item() < math.log(2) / 4:
+        raise AssertionError(f"the toy did not learn its task: loss {loss.item():.3f}")
+    return Encoder(bert, tokenizer(), name="planted")

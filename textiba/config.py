@@ -1,0 +1,119 @@
+"""What a run is: the YAML files under experiments/, validated. An unknown key is an error."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from textiba.data import Review, bundled, imdb, movie_rationales, read_texts
+from textiba.encoder import Encoder
+from textiba.errors import InputError
+from textiba.methods import Method, build
+from textiba.settings import Settings
+from textiba.sweep import grid
+
+
+class DataChoice(Settings):
+    """Which reviews.
+
+    Attributes:
+        source: "bundled"; a `.jsonl`, `.txt` or `.parquet` file; or IMDB's hub id or folder.
+        split: "train" or "test", of IMDB; "train" or "validation" for rationales.
+        rationales: the source holds ERASER movie rationales rather than IMDB.
+        skip: leave out so many of the shuffled reviews, so that two runs can use disjoint ones.
+        limit: take so many after that; None takes all.
+        seed: of the order.
+        ids: keep only the reviews with these ids.
+    """
+
+    source: str = "bundled"
+    split: str = "test"
+    rationales: bool = False
+    skip: int = Field(default=0, ge=0)
+    limit: int | None = Field(default=None, ge=1)
+    seed: int = 0
+    ids: tuple[str, ...] = ()
+
+    def load(self) -> list[Review]:
+        """Reads the reviews.
+
+        Raises:
+            InputError: nothing is left of them, or an id is not there.
+        """
+        end = None if self.limit is None else self.skip + self.limit
+        reviews = self._all()[self.skip : end]
+        if self.ids:
+            known = {r.id: r for r in reviews}
+            if missing := [i for i in self.ids if i not in known]:
+                raise InputError(f"{self.source} has no review with the id {missing[0]!r}")
+            return [known[i] for i in self.ids]
+        if not reviews:
+            raise InputError(f"no review of {self.source} is left after skipping {self.skip}")
+        return reviews
+
+    def _all(self) -> list[Review]:
+        if self.rationales:
+            return movie_rationales(self.source, self.split)
+        if self.source == "bundled":
+            return bundled()
+        if Path(self.source).suffix in (".jsonl", ".txt"):
+            return read_texts(self.source)
+        return imdb(self.source, self.split, None, self.seed)
+
+
+class MethodChoice(Settings):
+    """A method, its settings, and what it is swept over.
+
+    Attributes:
+        name: in the registry.
+        settings: of the method; what is not named keeps its default.
+        layers: "all" for every layer below the last, or a list; empty keeps the method's own.
+        betas: values of β; empty keeps the method's own.
+    """
+
+    name: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    layers: Literal["all"] | tuple[int, ...] = ()
+    betas: tuple[float, ...] = ()
+
+    @model_validator(mode="after")
+    def _method_exists(self) -> "MethodChoice":
+        build(self.name, self.settings)
+        return self
+
+    def expand(self, n_layers: int) -> list[Method]:
+        """The method at every layer and β, for a model with so many layers.
+
+        At the last layer's output only the first token is read by most heads, so "all" stops below it.
+        """
+        layers = range(n_layers) if self.layers == "all" else self.layers
+        return grid(build(self.name, self.settings), layers, self.betas)
+
+
+class SweepConfig(Settings):
+    """Methods × layers × β × checkpoints over reviews.
+
+    Attributes:
+        checkpoints: built-in names, folders or hub ids.
+        data: which reviews.
+        methods: what to run.
+        target: "predicted", "gold", or a class for all.
+        seed: of whatever is random in the methods.
+        max_length: tokens of a review; None takes the checkpoint's own.
+        statistics: a file made by `textiba estimate` for each checkpoint without statistics of its own.
+    """
+
+    checkpoints: tuple[str, ...] = Field(default=("fine-tuned",), min_length=1)
+    data: DataChoice = DataChoice()
+    methods: tuple[MethodChoice, ...] = Field(min_length=1)
+    target: Literal["predicted", "gold"] | int = "predicted"
+    seed: int = 0
+    max_length: int | None = Field(default=None, ge=3)
+    statistics: dict[str, str] = Field(default_factory=dict)
+
+    def expand(self, encoder: Encoder) -> list[Method]:
+        """Every method at every layer and β; a layer the model lacks is an error before anything runs."""
+        methods = [m for choice in self.methods for m in choice.expand(encoder.n_layers)]
+        for layer in {getattr(m, "layer", None) for m in methods} - {None}:
+            encoder.check_layer(layer)
+        return methods

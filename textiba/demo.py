@@ -1,0 +1,128 @@
+"""The main job on the built-in checkpoints and reviews: what `make demo` runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from textiba.attribution import Attribution, Curve
+from textiba.config import DataChoice, MethodChoice, SweepConfig
+from textiba.degradation import Degradation
+from textiba.plots import plot_betas, plot_curves, plot_highlight, plot_layer_map, plot_profile, save
+from textiba.profile import LayerRow, layer_profile
+from textiba.report import Exploration, write_page
+from textiba.run import Progress, degrade_run, grouped, sweep
+from textiba.scale import Scale
+from textiba.store import RunFolder, versions
+from textiba.summary import area_table
+
+# One positive and one negative of the kinds that tell checkpoints apart; the first is the one on the pictures.
+REVIEWS = ("c13", "b09", "b04", "b02", "b10", "b07")
+CHECKPOINTS = ("fine-tuned", "general-probe")
+BETAS = (1e-5, 1e-4, 1e-2)
+COMPARED = ("per_sample", "evidence", "random")
+
+_LAYERS = SweepConfig(
+    checkpoints=CHECKPOINTS,
+    data=DataChoice(ids=REVIEWS),
+    methods=(MethodChoice(name="per_sample", layers="all"), MethodChoice(name="evidence", layers="all")),
+)
+_BETAS = SweepConfig(
+    checkpoints=("fine-tuned",),
+    data=DataChoice(ids=REVIEWS),
+    methods=(MethodChoice(name="per_sample", betas=BETAS),),
+)
+_FRESH = SweepConfig(
+    checkpoints=("general-fresh",),
+    data=DataChoice(ids=REVIEWS),
+    methods=(MethodChoice(name="per_sample"), MethodChoice(name="evidence")),
+)
+_REMOVAL = SweepConfig(
+    checkpoints=CHECKPOINTS,
+    data=DataChoice(limit=16),
+    methods=tuple(MethodChoice(name=name) for name in COMPARED),
+)
+_STEPS = Degradation(steps=(0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the demo ends with.
+
+    Attributes:
+        page: the interactive page.
+        figures: the pictures.
+        areas: the table of areas, as columns of text.
+    """
+
+    page: Path
+    figures: tuple[Path, ...]
+    areas: dict[str, list[str]]
+
+
+def run_demo(output: str | Path, progress: Progress = lambda *_: None) -> Summary:
+    """Sweeps, degrades, draws, and writes the page; about two minutes on two cores. Stopped, it resumes.
+
+    Args:
+        output: a folder for runs, figures and the page.
+        progress: called after every result.
+    """
+    output = Path(output)
+    named = {"layers": _LAYERS, "betas": _BETAS, "fresh": _FRESH, "removal": _REMOVAL}
+    folders = {name: sweep(config, output / "runs" / name, progress) for name, config in named.items()}
+    groups = grouped(degrade_run(folders["removal"], _STEPS, progress))
+    attributions = [a for name in ("layers", "betas", "fresh") for a in _read(folders[name])]
+    rows = layer_profile(_read(folders["layers"]))
+    figures = draw(attributions, rows, groups, output / "figures")
+    page = output / "page.html"
+    write_page(_exploration(attributions, rows, groups, folders["layers"]), page)
+    return Summary(page, figures, area_table(groups))
+
+
+def draw(
+    attributions: Sequence[Attribution], rows: Sequence[LayerRow], groups: Sequence[dict[str, Curve]], folder: Path
+) -> tuple[Path, ...]:
+    """The pictures of the first review, of the layers, and of the degradation."""
+    first = [a for a in attributions if a.review.review.id == REVIEWS[0]]
+    default = _default_layer(first)
+    evidence = [a for a in first if a.method == "evidence" and a.layer == default]
+    bits = [a for a in first if a.method == "per_sample" and a.checkpoint == "fine-tuned"]
+    chosen_beta = next(a.settings["beta"] for a in bits if a.layer != default)
+    by_layer = [a for a in bits if a.settings["beta"] == chosen_beta]
+    by_beta = sorted((a for a in bits if a.layer == default), key=lambda a: a.settings["beta"])
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {
+        "general-beside-fine-tuned": plot_highlight(evidence, Scale.of(evidence), [a.checkpoint for a in evidence]),
+        "layers": plot_layer_map(by_layer, Scale.of(by_layer)),
+        "betas": plot_betas(by_beta, Scale.of(by_beta)),
+        "profile": plot_profile(rows),
+        "degradation": plot_curves(_by_label(groups)),
+    }
+    return tuple(save(figure, folder / f"{name}.png") for name, figure in pictures.items())
+
+
+def _exploration(
+    attributions: Sequence[Attribution],
+    rows: Sequence[LayerRow],
+    groups: Sequence[dict[str, Curve]],
+    folder: RunFolder,
+) -> Exploration:
+    curves: dict[str, dict[str, dict[str, Curve]]] = {}
+    for group in groups:
+        curve = group["morf"]
+        curves.setdefault(curve.checkpoint, {})[curve.method] = group
+    facts = {**versions(), "seed": str(folder.manifest["settings"]["seed"])}
+    facts |= {f"fingerprint of {name}": value for name, value in folder.manifest["checkpoints"].items()}
+    return Exploration("What BERT used", tuple(attributions), tuple(rows), curves, facts)
+
+
+def _by_label(groups: Sequence[dict[str, Curve]]) -> dict[str, dict[str, Curve]]:
+    return {f"{group['morf'].checkpoint} · {group['morf'].method}": group for group in groups}
+
+
+def _default_layer(attributions: Sequence[Attribution]) -> int | None:
+    """The layer at which β was swept: that of the settings' defaults."""
+    return next(a.layer for a in attributions if a.method == "per_sample" and a.settings["beta"] == BETAS[0])
+
+
+def _read(folder: RunFolder) -> list[Attribution]:
+    return [a for _, a in sorted(folder.read(), key=lambda pair: pair[0])]

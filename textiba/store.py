@@ -1,0 +1,207 @@
+"""A run's folder: a manifest, and attributions as Parquet shards that survive a kill at any moment.
+
+run/
+manifest.json        settings, versions, seed, fingerprints, timings
+attributions/        part-00000.parquet, …; each appears whole or not at all
+curves.parquet       degradation curves, where `textiba degrade` has been there
+"""
+
+import json
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from textiba.attribution import Attribution, BitsDetails, Curve, EvidenceDetails
+from textiba.data import Review
+from textiba.errors import CorruptFileError, InputError
+from textiba.text import EncodedReview
+
+_SHARD = 256  # rows held before they are written
+_PACKAGES = ("textiba", "torch", "transformers", "peft", "datasets", "numpy")
+
+
+class RunFolder:
+    """Writes and reads a run.
+
+    Args:
+        path: the folder; made when missing.
+        settings: of the run. A folder that already holds a run must have been made with the same.
+
+    Raises:
+        InputError: the folder holds a run with other settings.
+        CorruptFileError: its manifest cannot be read.
+    """
+
+    def __init__(self, path: str | Path, settings: dict[str, Any] | None = None):
+        self.path = Path(path)
+        self._rows: list[dict[str, Any]] = []
+        manifest = self.path / "manifest.json"
+        if manifest.is_file():
+            try:
+                self.manifest: dict[str, Any] = json.loads(manifest.read_text("utf-8"))
+            except ValueError as error:
+                raise CorruptFileError(f"{manifest}: not readable ({error}); remove the folder and run again") from None
+            if settings is not None and self.manifest["settings"] != json.loads(json.dumps(settings)):
+                raise InputError(f"{self.path} holds a run with other settings; name another folder or remove it")
+        elif settings is None:
+            raise InputError(f"{self.path}: no run here (manifest.json is missing); make one with textiba sweep")
+        else:
+            self.manifest = {"settings": settings, "versions": versions(), "checkpoints": {}, "seconds": {}}
+            (self.path / "attributions").mkdir(parents=True, exist_ok=True)
+            self.save_manifest()
+
+    def save_manifest(self) -> None:
+        """Writes the manifest, whole or not at all."""
+        _atomic(self.path / "manifest.json", (json.dumps(self.manifest, indent=1) + "\n").encode())
+
+    def append(self, index: int, attribution: Attribution) -> None:
+        """Adds a result; every 256 go to disk, and `flush` writes the rest."""
+        self._rows.append(_to_row(index, attribution))
+        if len(self._rows) >= _SHARD:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what is held as a shard of its own."""
+        if not self._rows:
+            return
+        number = len(list((self.path / "attributions").glob("part-*.parquet")))
+        target = self.path / "attributions" / f"part-{number:05d}.parquet"
+        temporary = target.with_suffix(".tmp")
+        pq.write_table(pa.Table.from_pylist(self._rows, _SCHEMA), temporary)
+        temporary.rename(target)
+        self._rows = []
+
+    def complete(self, checkpoint: str, methods: int) -> set[int]:
+        """Numbers of the reviews for which all `methods` results of a checkpoint are on disk."""
+        seen: dict[int, set[tuple]] = {}
+        for shard in self._shards():
+            for row in pq.read_table(shard, columns=["index", "checkpoint", "method", "settings"]).to_pylist():
+                if row["checkpoint"] == checkpoint:
+                    seen.setdefault(row["index"], set()).add((row["method"], row["settings"]))
+        return {index for index, found in seen.items() if len(found) == methods}
+
+    def read(self) -> Iterator[tuple[int, Attribution]]:
+        """Every result once, with the number of its review; a shard is in memory at a time.
+
+        Raises:
+            CorruptFileError: a shard cannot be read.
+        """
+        seen: set[tuple] = set()
+        for shard in self._shards():
+            try:
+                rows = pq.read_table(shard).to_pylist()
+            except (pa.ArrowInvalid, OSError) as error:
+                raise CorruptFileError(f"{shard}: damaged ({error}); remove it and run again to resume") from None
+            for row in rows:
+                key = (row["index"], row["checkpoint"], row["method"], row["settings"])
+                if key not in seen:
+                    seen.add(key)
+                    yield row["index"], _from_row(row)
+
+    def save_curves(self, curves: list[Curve]) -> None:
+        """Writes degradation curves as one Parquet file."""
+        rows = [
+            {**asdict(c), "steps": c.steps.tolist(), "probability": c.probability.tolist(),
+             "correct": c.correct.tolist(), "settings": json.dumps(dict(c.settings), sort_keys=True)}
+            for c in curves
+        ]  # fmt: skip
+        pq.write_table(pa.Table.from_pylist(rows), self.path / "curves.parquet")
+
+    def read_curves(self) -> list[Curve]:
+        """What `save_curves` wrote.
+
+        Raises:
+            InputError: there are none yet.
+        """
+        path = self.path / "curves.parquet"
+        if not path.is_file():
+            raise InputError(f"{path}: no curves yet; make them with: textiba degrade {self.path}")
+        out = []
+        for row in pq.read_table(path).to_pylist():
+            arrays = {k: np.asarray(row[k], dtype=np.float64) for k in ("steps", "probability", "correct")}
+            out.append(Curve(**{**row, **arrays, "settings": json.loads(row["settings"])}))
+        return out
+
+    def _shards(self) -> list[Path]:
+        return sorted((self.path / "attributions").glob("part-*.parquet"))
+
+
+def versions() -> dict[str, str]:
+    """What a result depends on: Python, the machine, and the packages."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _atomic(path: Path, content: bytes) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(content)
+    temporary.rename(path)
+
+
+_FLOATS, _INTS = pa.list_(pa.float32()), pa.list_(pa.int32())
+_SCHEMA = pa.schema(
+    [
+        ("index", pa.int64()), ("id", pa.string()), ("text", pa.string()), ("label", pa.int32()),
+        ("kind", pa.string()), ("rationale", pa.list_(_INTS)), ("checkpoint", pa.string()), ("method", pa.string()),
+        ("settings", pa.string()), ("layer", pa.int32()), ("target", pa.int32()), ("predicted", pa.int32()),
+        ("probability", pa.float64()), ("unit", pa.string()), ("signed", pa.bool_()), ("scores", _FLOATS),
+        ("ids", _INTS), ("type_ids", _INTS), ("tokens", pa.list_(pa.string())), ("offsets", pa.list_(_INTS)),
+        ("word_ids", _INTS), ("cut", pa.int32()),
+        ("gates", _FLOATS), ("cross_entropy", _FLOATS), ("information", _FLOATS), ("converged", pa.bool_()),
+        ("kept", pa.float64()), ("special_bits", pa.float64()),
+        ("closed", pa.float64()), ("opened", pa.float64()), ("special", pa.float64()), ("residual", pa.float64()),
+    ]
+)  # fmt: skip
+_RENAMED = {"probability": "kept"}  # a detail whose name is taken by a column of its own
+_LISTS = ("gates", "cross_entropy", "information")
+
+
+def _to_row(index: int, a: Attribution) -> dict[str, Any]:
+    review = a.review
+    row: dict[str, Any] = {
+        "index": index, "id": review.review.id, "text": review.review.text, "label": review.review.label,
+        "kind": review.review.kind, "rationale": review.review.rationale, "checkpoint": a.checkpoint,
+        "method": a.method, "settings": json.dumps(dict(a.settings), sort_keys=True), "layer": a.layer,
+        "target": a.target, "predicted": a.predicted, "probability": a.probability, "unit": a.unit,
+        "signed": a.signed, "scores": a.scores, "ids": review.ids, "type_ids": review.type_ids,
+        "tokens": review.tokens, "offsets": review.offsets, "word_ids": review.word_ids, "cut": review.cut,
+    }  # fmt: skip
+    details = {} if a.details is None else asdict(a.details)
+    return row | {_RENAMED.get(name, name): value for name, value in details.items()}
+
+
+def _from_row(row: dict[str, Any]) -> Attribution:
+    spans = tuple((a, b) for a, b in row["rationale"])
+    review = Review(row["text"], row["label"], spans, row["id"], row["kind"])
+    encoded = EncodedReview(
+        review, tuple(row["ids"]), tuple(row["type_ids"]), tuple(row["tokens"]),
+        tuple((a, b) for a, b in row["offsets"]), tuple(row["word_ids"]), row["cut"],
+    )  # fmt: skip
+    details: BitsDetails | EvidenceDetails | None = None
+    if row["converged"] is not None:
+        lists = {name: np.asarray(row[name], dtype=np.float32) for name in _LISTS}
+        details = BitsDetails(
+            **lists, converged=row["converged"], probability=row["kept"], special_bits=row["special_bits"]
+        )
+    elif row["closed"] is not None:
+        details = EvidenceDetails(row["closed"], row["opened"], row["special"], row["residual"])
+    same = ("checkpoint", "method", "layer", "target", "probability", "predicted", "unit", "signed")
+    return Attribution(
+        review=encoded,
+        settings=json.loads(row["settings"]),
+        scores=np.asarray(row["scores"], dtype=np.float32),
+        details=details,
+        **{name: row[name] for name in same},
+    )

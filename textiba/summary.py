@@ -1,0 +1,52 @@
+"""Tables of results, as columns of text: the same numbers for the terminal, the page and the README."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from textiba.attribution import Curve
+from textiba.degradation import area
+from textiba.profile import LayerRow, bootstrap
+
+
+def curve_labels(groups: Sequence[dict[str, Curve]]) -> list[str]:
+    """A short name for each group of curves: checkpoint, method, and layer and β where there are several."""
+    labels = []
+    for group in groups:
+        curve = next(iter(group.values()))
+        extras = [f"{k} {curve.settings[k]:g}" for k in ("layer", "beta") if k in curve.settings]
+        labels.append(" · ".join([curve.checkpoint, curve.method, *extras]))
+    return labels
+
+
+def area_table(groups: Sequence[dict[str, Curve]]) -> dict[str, list[str]]:
+    """Area (LeRF − MoRF of the target's probability) of each group, with its 95 % bootstrap interval over reviews."""
+    columns: dict[str, list[str]] = {"what": curve_labels(groups), "area": [], "95 %": [], "reviews": []}
+    for group in groups:
+        interval = bootstrap(area(group))
+        columns["area"].append(f"{interval.mean:.3f}")
+        columns["95 %"].append(f"[{interval.low:.3f}, {interval.high:.3f}]")
+        columns["reviews"].append(str(len(group["morf"].probability)))
+    return columns
+
+
+def profile_table(rows: Sequence[LayerRow]) -> dict[str, list[str]]:
+    """A layer profile; totals with their 95 % bootstrap interval over reviews."""
+    return {
+        "checkpoint": [r.checkpoint for r in rows],
+        "method": [r.method for r in rows],
+        "layer": [str(r.layer) for r in rows],
+        "β": ["" if r.beta is None else f"{r.beta:g}" for r in rows],
+        "total": [f"{r.total.mean:.4g} [{r.total.low:.4g}, {r.total.high:.4g}]" for r in rows],
+        "per token": [f"{r.per_token.mean:.3g}" for r in rows],
+        "usable bits": ["" if r.usable is None else f"{r.usable.mean:.3f}" for r in rows],
+        "kept p": ["" if r.kept is None else f"{r.kept.mean:.3f}" for r in rows],
+    }
+
+
+def write_csv(columns: Mapping[str, Sequence[str]], path: Path) -> None:
+    """Writes a table, with a line of names first."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
