@@ -13,9 +13,6 @@ import pytest
 import torch
 import toys
 
-from textiba.encoder import Encoder
-from textiba.statistics import FeatureStatistics
-
 torch.set_num_threads(1)
 
 
@@ -25,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def planted() -> tuple[Encoder, FeatureStatistics]:
+def planted() -> toys.Trained:
     """A tiny BERT that was trained to look for one planted word, and the statistics of its features."""
     encoder = toys.train_planted()
     return encoder, toys.statistics(encoder)

@@ -1,6 +1,7 @@
 """The degradation test against a slow literal loop: one review, one variant at a time."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -86,9 +87,8 @@ def test_special_tokens_are_never_removed(monkeypatch: pytest.MonkeyPatch):
 
 def test_token_types_stay_with_their_tokens(monkeypatch: pytest.MonkeyPatch):
     [review] = ENCODER.encode(["a film with a plot"])
-    facts = {name: getattr(review, name) for name in EncodedReview.__slots__}
-    typed = EncodedReview(**{**facts, "type_ids": (0, 0, 1, 0, 1, 1, 0)})
-    types: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+    typed = replace(review, type_ids=(0, 0, 1, 0, 1, 1, 0))
+    types: list[tuple[tuple[tuple[int, int], ...], tuple[int, ...]]] = []
     collate = Encoder.collate
     monkeypatch.setattr(
         Encoder, "collate", lambda self, rs: types.extend((r.offsets, r.type_ids) for r in rs) or collate(self, rs)
@@ -141,7 +141,8 @@ def test_a_curve_says_what_it_is():
 
 def given(order: str, rows: list[list[float]], steps: list[float]) -> Curve:
     array = np.asarray(rows)
-    return Curve(order, "delete", "fraction", np.asarray(steps), array, array > 0.5, "by_hand", "toy")
+    correct = (array > 0.5).astype(float)
+    return Curve(order, "delete", "fraction", np.asarray(steps, dtype=float), array, correct, "by_hand", "toy")
 
 
 def test_area_by_hand():
@@ -192,5 +193,5 @@ def test_masks_need_a_mask_token(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_an_order_that_does_not_exist():
-    with pytest.raises(SettingError, match="orders.*'morf', 'lerf' or 'random'; got 'best'"):
+    with pytest.raises(SettingError, match=r"orders.*'morf', 'lerf' or 'random'; got 'best'"):
         Degradation(orders=("best",))  # type: ignore[arg-type]

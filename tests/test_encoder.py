@@ -182,7 +182,9 @@ def test_nan_in_the_weights_is_an_error_that_names_model_and_review():
     encoder = Encoder(model, toys.tokenizer(), name="broken")
     batch = encoder.collate(encoder.encode(["a good film"]))
     for run in (encoder.logits, encoder.forward):
-        with pytest.raises(NotFiniteError, match=r"broken returned NaN .* 1 of 1 reviews.*'a good film.*check the weights"):
+        with pytest.raises(
+            NotFiniteError, match=r"broken returned NaN .* 1 of 1 reviews.*'a good film.*check the weights"
+        ):
             run(batch)
 
 

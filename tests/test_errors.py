@@ -11,6 +11,7 @@ from textiba import errors
 from textiba.degradation import Degradation
 from textiba.errors import InputError, MissingExtraError, SettingError, TextibaError, TextibaWarning, missing_extra
 from textiba.methods import PerSample
+from textiba.settings import Settings
 
 CLASSES = {name: c for name, c in inspect.getmembers(errors, inspect.isclass) if c.__module__ == errors.__name__}
 
@@ -71,8 +72,8 @@ def test_settings_from_yaml(tmp_path: Path):
         ("removal: [", "not valid YAML"),
         ("- removal", "a config is a mapping of names to values; got list"),
         ("", "a config is a mapping of names to values; got NoneType"),
-        ("removals: mask", "unknown key 'removals'; remove it or correct its spelling"),
-        ("removal: burn", "removal: .*'delete' or 'mask'; got 'burn'"),
+        ("removals: mask", "Degradation: unknown key 'removals'; remove it or correct its spelling"),
+        ("removal: burn", "Degradation: removal: .*'delete' or 'mask'; got 'burn'"),
     ],
 )
 def test_a_config_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path, content: str, rule: str):
@@ -82,12 +83,29 @@ def test_a_config_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path, c
         Degradation.from_yaml(path)
 
 
+def test_a_rule_of_two_settings_is_told_with_what_came():
+    with pytest.raises(
+        SettingError, match=r"^PerSample: antithetic noise comes in pairs, .*even.*; got .*'samples': 3"
+    ):
+        PerSample(samples=3)
+
+
+def test_settings_within_settings_say_where():
+    class Outer(Settings):
+        inner: Degradation
+
+    with pytest.raises(
+        SettingError, match=r"^here: Outer: inner: Degradation: removal: .*'delete' or 'mask'; got 'burn'$"
+    ):
+        Outer.from_mapping({"inner": {"removal": "burn"}}, "here")
+
+
 def test_a_config_that_is_not_there():
-    with pytest.raises(SettingError, match="absent.yaml: no such config; experiments/ holds examples"):
+    with pytest.raises(SettingError, match=r"absent.yaml: no such config; experiments/ holds examples"):
         Degradation.from_yaml("absent.yaml")
 
 
 @pytest.mark.parametrize("values", [3, ["removal"], None])
 def test_a_mapping_is_a_mapping(values: Any):
-    with pytest.raises(SettingError, match=f"here: a config is a mapping .*; got {type(values).__name__}"):
+    with pytest.raises(SettingError, match=rf"here: a config is a mapping .*; got {type(values).__name__}"):
         Degradation.from_mapping(values, "here")

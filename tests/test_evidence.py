@@ -33,7 +33,7 @@ def calm() -> tuple[Encoder, Any]:
 
 @pytest.mark.parametrize("gate_special", [False, True])
 @pytest.mark.parametrize("closed", ["mean", "mask"])
-def test_evidence_adds_up_to_what_the_tokens_changed(calm, closed: Any, gate_special: bool):  # noqa: ANN001
+def test_evidence_adds_up_to_what_the_tokens_changed(calm: tuple[Encoder, Any], closed: Any, gate_special: bool):
     encoder, _ = calm
     for layer in range(encoder.n_layers + 1):
         method = Evidence(layer=layer, nodes=40, closed=closed, gate_special=gate_special)
@@ -57,7 +57,7 @@ def test_the_residual_shrinks_as_nodes_are_added():
 def literal(
     bert: Any, review: EncodedReview, layer: int, target: int, closed: Tensor | Literal["mask"], gate_special: bool
 ) -> list[float]:
-    """∫₀¹ ⟨∂ log p/∂Z_t, R_t − R₀_t⟩ dλ by 400 midpoints, one review, the whole model each time."""
+    """∫₀¹ ⟨∂ log p/∂Z_t, R_t − R₀_t⟩ dλ by 120 midpoints, one review, the whole model each time."""
 
     def hidden(ids: tuple[int, ...]) -> Tensor:
         with torch.no_grad():
@@ -71,7 +71,7 @@ def literal(
     for i in range(len(review)):
         if gate_special or i in review.content:
             reference[i] = masked[i] if isinstance(closed, str) else closed
-    total, points = torch.zeros(len(review), dtype=state.dtype), 400
+    total, points = torch.zeros(len(review), dtype=state.dtype), 120
     for k in range(points):
         z = (reference + (k + 0.5) / points * (state - reference)).requires_grad_(True)
         log_p = toys.with_state(bert, review, layer, z).log_softmax(1)[0, target]
@@ -90,7 +90,7 @@ def literal(
     ],
     ids=["embeddings", "special", "mask", "top-layer"],
 )
-def test_equals_the_literal_riemann_sum(calm, method: Evidence):  # noqa: ANN001
+def test_equals_the_literal_riemann_sum(calm: tuple[Encoder, Any], method: Evidence):
     encoder, bert = calm
     mean = toys.statistics(encoder).mean[method.layer]
     for a in toys.attribute(encoder, method, REVIEWS[:2], target=1):
@@ -98,8 +98,8 @@ def test_equals_the_literal_riemann_sum(calm, method: Evidence):  # noqa: ANN001
             literal(bert, a.review, method.layer, 1, mean if method.closed == "mean" else "mask", method.gate_special)
         )
         content = list(a.review.content)
-        np.testing.assert_allclose(a.scores[content], expected[content], rtol=0, atol=1e-4 * np.abs(expected).max())
-        assert details(a).special == pytest.approx(expected.sum() - expected[content].sum(), abs=1e-4)
+        np.testing.assert_allclose(a.scores[content], expected[content], rtol=0, atol=5e-4 * np.abs(expected).max())
+        assert details(a).special == pytest.approx(expected.sum() - expected[content].sum(), abs=5e-4)
 
 
 def test_one_node_is_exact_where_the_model_is_linear(monkeypatch: pytest.MonkeyPatch):
@@ -138,7 +138,7 @@ def test_a_review_s_scores_do_not_depend_on_its_batch(closed: Any):
             assert np.nanmax(np.abs(a.scores - b.scores)) <= 1e-4 * np.nanmax(np.abs(a.scores))
 
 
-def test_the_sign_turns_with_the_target_and_the_cue_speaks_for_its_class(planted):  # noqa: ANN001
+def test_the_sign_turns_with_the_target_and_the_cue_speaks_for_its_class(planted: toys.Trained):
     encoder, statistics = planted
     cases = toys.planted_cases(20, seed=9)
     forward = toys.forward(encoder, [review for review, _ in cases])
@@ -153,7 +153,7 @@ def test_no_statistics_are_needed_where_closed_means_mask():
     forward = toys.forward(ENCODER, REVIEWS)
     targets = ENCODER.predict(forward)
     assert len(Evidence(closed="mask").attribute(ENCODER, forward, targets)) == len(REVIEWS)
-    with pytest.raises(SettingError, match="evidence needs feature statistics; make them with textiba.estimate"):
+    with pytest.raises(SettingError, match=r"evidence needs feature statistics; make them with textiba.estimate"):
         Evidence(closed="mean").attribute(ENCODER, forward, targets)
 
 
@@ -166,9 +166,9 @@ def test_closed_by_mask_needs_a_mask_token(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_settings_and_layers_out_of_range():
-    with pytest.raises(SettingError, match="nodes: .*greater than or equal to 1; got 0"):
+    with pytest.raises(SettingError, match=r"nodes: .*greater than or equal to 1; got 0"):
         Evidence(nodes=0)
-    with pytest.raises(SettingError, match="closed: .*'mean' or 'mask'; got 'zero'"):
+    with pytest.raises(SettingError, match=r"closed: .*'mean' or 'mask'; got 'zero'"):
         Evidence(closed="zero")  # type: ignore[arg-type]
     with pytest.raises(LayerError, match="; got 9"):
         toys.attribute(ENCODER, Evidence(layer=9), REVIEWS)

@@ -13,9 +13,7 @@ def draw(*shape: int, seed: int) -> torch.Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def literal_kl(
-    state: torch.Tensor, mean: torch.Tensor, std: torch.Tensor, gate_logit: torch.Tensor
-) -> torch.Tensor:
+def literal_kl(state: torch.Tensor, mean: torch.Tensor, std: torch.Tensor, gate_logit: torch.Tensor) -> torch.Tensor:
     """KL of P(Z|R) = N(λR + (1 − λ)μ, (1 − λ)²σ²) to Q(Z) = N(μ, σ²), as a library has it."""
     gate = gate_logit.sigmoid()
     p = Normal(gate * state + (1 - gate) * mean, (gate_logit.neg().sigmoid() * std).expand_as(state))

@@ -45,7 +45,7 @@ def literal(
     a = torch.full((len(gated), width if settings.gates == "feature" else 1), 0.0, dtype=state.dtype)
     a += math.log(settings.initial_gate / (1 - settings.initial_gate))
     first, second = torch.zeros_like(a), torch.zeros_like(a)  # Adam's two moments
-    entropies, informations = [], []
+    entropies, informations, kl = [], [], torch.zeros(1, 1)
 
     def information(gate: Tensor) -> Tensor:
         """KL(P(Z|R) ‖ Q(Z)) of the gated tokens [tokens, features], nats."""
@@ -66,8 +66,8 @@ def literal(
             entropy = entropy - toys.with_state(bert, review, layer, z).log_softmax(1)[0, target] / len(noises)
         kl = information(gate)
         price = settings.beta * (kl.sum() if settings.beta_on == "sum" else kl.mean())
-        entropies.append(float(entropy))
-        informations.append(float(kl.sum()) / math.log(2))
+        entropies.append(entropy.item())
+        informations.append(kl.sum().item() / math.log(2))
         if step == settings.steps + 1:
             break
         (gradient,) = torch.autograd.grad(entropy + price, a)
@@ -182,12 +182,10 @@ def test_a_great_price_closes_every_gate():
         assert details(a).gates[list(a.review.content)].max() < 0.01
 
 
-def test_no_price_keeps_the_prediction_of_a_trained_model(planted):  # noqa: ANN001
+def test_no_price_keeps_the_prediction_of_a_trained_model(planted: toys.Trained):
     encoder, statistics = planted
     reviews = [review for review, _ in toys.planted_cases(20, seed=6)]
-    free, dear = (
-        textiba.explain(encoder, PerSample(layer=0, beta=beta), reviews, statistics) for beta in (0.0, 10.0)
-    )
+    free, dear = (textiba.explain(encoder, PerSample(layer=0, beta=beta), reviews, statistics) for beta in (0.0, 10.0))
     assert np.mean([details(a).probability for a in free]) > 0.95
     assert np.mean([details(a).probability for a in dear]) < 0.8
     assert np.mean([a.total for a in free]) > 100 * np.mean([a.total for a in dear])
@@ -232,7 +230,7 @@ def test_a_layer_the_model_does_not_have():
 def test_statistics_are_needed_and_must_be_the_model_s():
     forward = toys.forward(ENCODER, REVIEWS)
     targets = ENCODER.predict(forward)
-    with pytest.raises(SettingError, match="per_sample needs feature statistics; make them with textiba.estimate"):
+    with pytest.raises(SettingError, match=r"per_sample needs feature statistics; make them with textiba.estimate"):
         PerSample().attribute(ENCODER, forward, targets)
     with pytest.raises(StatisticsMismatchError, match="estimate them anew"):
         PerSample().attribute(ENCODER, forward, targets, toys.statistics(toys.encoder(seed=1)))

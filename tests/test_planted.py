@@ -8,7 +8,6 @@ import textiba
 from textiba.attribution import Attribution
 from textiba.methods import Evidence, Method, PerSample, Random
 
-# At the embeddings, where a position still holds its own word: by layer 1, [CLS] has already read the cue.
 CASES = toys.planted_cases(80, seed=5)
 
 
@@ -20,12 +19,12 @@ def found_first(results: list[Attribution]) -> float:
     return float(np.mean(hits))
 
 
-def explained(planted, method: Method) -> list[Attribution]:  # noqa: ANN001
+def explained(planted: toys.Trained, method: Method) -> list[Attribution]:
     encoder, statistics = planted
     return textiba.explain(encoder, method, [review for review, _ in CASES], statistics)
 
 
-def test_the_model_has_learnt_the_task(planted):  # noqa: ANN001
+def test_the_model_has_learnt_the_task(planted: toys.Trained):
     results = explained(planted, Random())
     assert np.mean([a.predicted == a.review.review.label for a in results]) > 0.97
 
@@ -33,23 +32,24 @@ def test_the_model_has_learnt_the_task(planted):  # noqa: ANN001
 @pytest.mark.parametrize(
     "method",
     [
-        PerSample(layer=0, beta=1e-4),
+        PerSample(layer=0, beta=1e-4),  # at the embeddings: by layer 1, [CLS] may have read the cue
         PerSample(layer=0, beta=1e-2),
         PerSample(layer=0, beta=1e-3, gates="feature"),
         Evidence(layer=0),
+        Evidence(layer=2),
         Evidence(layer=0, closed="mask"),
     ],
     ids=lambda method: f"{method.name}-{getattr(method, 'gates', None) or method.closed}",
 )
-def test_the_cue_comes_first(planted, method: Method):  # noqa: ANN001
+def test_the_cue_comes_first(planted: toys.Trained, method: Method):
     assert found_first(explained(planted, method)) >= 0.95
 
 
-def test_chance_does_not_find_the_cue(planted):  # noqa: ANN001
+def test_chance_does_not_find_the_cue(planted: toys.Trained):
     assert found_first(explained(planted, Random())) < 0.2
 
 
-def test_removing_the_cue_first_takes_the_prediction_away(planted):  # noqa: ANN001
+def test_removing_the_cue_first_takes_the_prediction_away(planted: toys.Trained):
     encoder, _ = planted
     curves = textiba.degrade(encoder, explained(planted, Evidence(layer=0)))
     assert textiba.area(curves).mean() > 0.2

@@ -1,6 +1,7 @@
 """Layer profiles: hand-made attributions in, hand-computed rows out."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +13,13 @@ from textiba.profile import bootstrap, layer_profile
 REVIEW = toys.encoder().encode(["a film with"])[0]
 
 
-def bits(scores: list[float], probability: float = 0.5, **facts: object) -> Attribution:
+def bits(scores: list[float], probability: float = 0.5, **facts: Any) -> Attribution:
     trace = np.zeros(2, dtype=np.float32)
     details = BitsDetails(np.ones(len(REVIEW), dtype=np.float32), trace, trace, True, probability, 0.0)
     return toys.scored(REVIEW, scores, details=details, **facts)
 
 
-def nats(scores: list[float], closed: float, opened: float, **facts: object) -> Attribution:
+def nats(scores: list[float], closed: float, opened: float, **facts: Any) -> Attribution:
     details = EvidenceDetails(closed, opened, 0.0, opened - closed - sum(scores))
     return toys.scored(REVIEW, scores, method="evidence", unit="nats", signed=True, details=details, **facts)
 
@@ -30,7 +31,7 @@ def test_rows_come_in_the_order_of_their_first_attribution():
             bits([1, 2, 3], layer=1, settings={"beta": 0.1}),
             bits([1, 2, 3], layer=2, settings={"beta": 0.2}),
             bits([1, 2, 3], layer=2, settings={"beta": 0.1}, checkpoint="other"),
-            nats([1, 2, 3], -1, 5, layer=2),
+            nats([1.0, 2.0, 3.0], -1.0, 5.0, layer=2),
             bits([1, 2, 3], layer=2, settings={"beta": 0.1}),
         ]
     )

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_merging_is_exact_where_cancellation_would_ruin_a_sum_of_squares():
 
 def test_statistics_of_two_models_do_not_merge():
     other = toys.statistics(toys.encoder(seed=1))
-    with pytest.raises(StatisticsMismatchError, match=f"two models.*{ENCODER.fingerprint} and {other.fingerprint}"):
+    with pytest.raises(StatisticsMismatchError, match=rf"two models.*{ENCODER.fingerprint} and {other.fingerprint}"):
         toys.statistics(ENCODER).merge(other)
 
 
@@ -125,10 +126,12 @@ def _facts_broken(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_random_bytes, _truncated, _another_kind, _facts_missing, _facts_broken])
-def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, damage):  # noqa: ANN001
+def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, damage: Callable[[Path], None]):
     path = tmp_path / "damaged.safetensors"
     damage(path)
-    with pytest.raises(CorruptFileError, match=r"damaged\.safetensors: not a statistics file, or damaged.*make it anew"):
+    with pytest.raises(
+        CorruptFileError, match=r"damaged\.safetensors: not a statistics file, or damaged.*make it anew"
+    ):
         FeatureStatistics.load(path)
 
 

@@ -34,14 +34,14 @@ def test_a_grid_is_every_layer_at_every_beta():
 def test_a_grid_without_an_axis_keeps_the_method_s_own():
     assert sweep.grid(PerSample(layer=3)) == [PerSample(layer=3)]
     assert sweep.grid(PerSample(layer=3), betas=[0.5]) == [PerSample(layer=3, beta=0.5)]
-    assert sweep.grid(Evidence(nodes=2), layers=range(2), betas=[1, 2]) == [
+    assert sweep.grid(Evidence(nodes=2), layers=range(2), betas=[1.0, 2.0]) == [
         Evidence(nodes=2, layer=0),
         Evidence(nodes=2, layer=1),
     ]
 
 
 def test_a_grid_checks_its_values():
-    with pytest.raises(SettingError, match="layer: .*greater than or equal to 0; got -1"):
+    with pytest.raises(SettingError, match=r"layer: .*greater than or equal to 0; got -1"):
         sweep.grid(PerSample(), layers=[0, -1])
 
 
@@ -124,9 +124,9 @@ def test_a_target_that_does_not_exist(target: str | int, rule: str):
 
 
 def test_gold_needs_a_label_that_the_model_has():
-    with pytest.raises(TargetError, match="'gold' needs a label for every review; some have none. Use 'predicted'"):
+    with pytest.raises(TargetError, match=r"'gold' needs a label for every review; some have none. Use 'predicted'"):
         textiba.explain(ENCODER, FAST, [REVIEWS[0], "a film"], STATISTICS, target="gold")
-    with pytest.raises(TargetError, match="between 0 and 2 .*; got 7"):
+    with pytest.raises(TargetError, match=r"between 0 and 2 .*; got 7"):
         textiba.explain(ENCODER, FAST, [Review("a film", label=7)], STATISTICS, target="gold")
 
 

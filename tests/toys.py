@@ -33,13 +33,17 @@ from textiba.text import EncodedReview
 
 # [PAD] is not the first, so that nothing may rest on its being 0.
 SPECIAL = ("[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]")
-FILLER = tuple(
-    ["the", "a", "film", "plot", "actor", "scene", "camera", "story", "music", "script", "night", "house", "dog", "river", "town", "man", "woman", "child", "war", "road", "and", "but", "with", "of", "in", "on", "was", "had", "saw", "played"]
-)
+FILLER = (
+    "the", "a", "film", "plot", "actor", "scene", "camera", "story", "music", "script", "night",
+    "house", "dog", "river", "town", "man", "woman", "child", "war", "road", "and", "but",
+    "with", "of", "in", "on", "was", "had", "saw", "played",
+)  # fmt: skip
 PIECES = ("##s", "##ed", "##ly", "film", "act")
 CUES = ("dreadful", "superb")
 VOCABULARY = tuple(dict.fromkeys((*SPECIAL, ".", ",", *FILLER, *PIECES, *CUES)))
 MAX_LENGTH = 64
+
+Trained = tuple[Encoder, FeatureStatistics]
 
 _SIZE = {
     "vocab_size": len(VOCABULARY),
@@ -177,22 +181,27 @@ def planted_cases(count: int, seed: int) -> list[tuple[Review, int]]:
     return cases
 
 
-def train_planted(steps: int = 120, size: int = 32) -> Encoder:
-    """A tiny BERT that has learnt the planted cues; raises if it has not."""
+def train_planted(steps: int = 100, size: int = 32) -> Encoder:
+    """A tiny BERT that has learnt the planted cues, and to be of two minds where there is none; raises if it has not."""
     bert = model("bert", labels=2, initializer_range=0.05, hidden_dropout_prob=0.0)
     reference = Encoder(bert, tokenizer())
     optimizer = torch.optim.AdamW(bert.parameters(), lr=2e-3)
     bert.train()
+    late: list[float] = []
     with torch.random.fork_rng():
         torch.manual_seed(0)
         for step in range(steps):
-            reviews = [review for review, _ in planted_cases(size, seed=1000 + step)]
-            batch = reference.collate(reference.encode(reviews))
-            output = bert(batch.input_ids, attention_mask=batch.attention_mask.long(), token_type_ids=batch.token_type_ids)
-            loss = functional.cross_entropy(output.logits, torch.tensor([r.label for r in reviews]))
+            planted = [review for review, _ in planted_cases(size, seed=1000 + step)]
+            neutral = texts(size // 4, seed=1000 + step, shortest=6, longest=14)
+            batch = reference.collate(reference.encode([*planted, *neutral]))
+            wanted = torch.tensor([[1 - r.label, r.label] for r in planted] + [[0.5, 0.5]] * len(neutral))  # type: ignore[operator]
+            mask, types = batch.attention_mask.long(), batch.token_type_ids
+            logits = bert(batch.input_ids, attention_mask=mask, token_type_ids=types).logits
+            loss = functional.cross_entropy(logits, wanted, label_smoothing=0.02)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    if not loss.item() < math.log(2) / 4:
-        raise AssertionError(f"the toy did not learn its task: loss {loss.item():.3f}")
+            late.append(functional.cross_entropy(logits[:size].detach(), wanted[:size]).item())
+    if not sum(late[-5:]) / 5 < math.log(2) / 4:
+        raise AssertionError(f"the toy did not learn its task: cross-entropies {late[-5:]}")
     return Encoder(bert, tokenizer(), name="planted")

@@ -128,7 +128,8 @@ def degrade(
     from textiba.store import RunFolder
     from textiba.summary import area_table, curve_labels, write_csv
 
-    settings = Degradation(removal=removal, by=by, steps=steps.split(","), seed=seed)
+    values = {"removal": removal, "by": by, "steps": steps.split(","), "seed": seed}
+    settings = Degradation.from_mapping(values, "degrade")
     folder = RunFolder(run)
     with _progress() as progress:
         groups = grouped(degrade_run(folder, settings, _advance(progress)))

@@ -114,6 +114,7 @@ class SweepConfig(Settings):
     def expand(self, encoder: Encoder) -> list[Method]:
         """Every method at every layer and β; a layer the model lacks is an error before anything runs."""
         methods = [m for choice in self.methods for m in choice.expand(encoder.n_layers)]
-        for layer in {getattr(m, "layer", None) for m in methods} - {None}:
-            encoder.check_layer(layer)
+        for layer in (getattr(m, "layer", None) for m in methods):
+            if layer is not None:
+                encoder.check_layer(layer)
         return methods

@@ -112,6 +112,8 @@ def _imdb_rows(source: str, split: str) -> list[Review]:
 def _table(source: str, split: str, columns: tuple[str, ...]) -> Iterable[dict]:
     """The rows of a Parquet file, of a folder's Parquet files for `split`, or of a hub data set."""
     import datasets
+    from datasets.exceptions import DatasetGenerationError
+    from pyarrow import ArrowInvalid
 
     path = Path(source)
     try:
@@ -130,12 +132,12 @@ def _table(source: str, split: str, columns: tuple[str, ...]) -> Iterable[dict]:
             f"the data set '{source}' is no folder here and the hub cannot be reached; name a folder or a "
             f"Parquet file instead ({type(error).__name__})"
         ) from error
-    except datasets.exceptions.DatasetGenerationError as error:
+    except (DatasetGenerationError, ArrowInvalid) as error:
         raise CorruptFileError(f"{source}: not readable as Parquet; download it again") from error
     missing = [c for c in columns if c not in table.column_names]
     if missing:
         raise InputError(f"{source}: column {missing} is missing; it has {table.column_names}")
-    return table
+    return map(dict, table)
 
 
 def _read(path: Path) -> str:
@@ -152,7 +154,13 @@ def _clean(text: str) -> str:
 def _from_json(line: str, where: str) -> Review:
     try:
         row = json.loads(line)
-        label = LABELS.index(row["label"]) if isinstance(row.get("label"), str) else row.get("label")
+        if not isinstance(row["text"], str):
+            raise TypeError(f"text is a string; got {row['text']!r}")
+        label = row.get("label")
+        if isinstance(label, str):
+            if label not in LABELS:
+                raise ValueError(f"a label is one of {LABELS}, or their index; got {label!r}")
+            label = LABELS.index(label)
         spans = tuple((int(start), int(end)) for start, end in row.get("rationale", ()))
         return Review(row["text"], label, spans, row.get("id", where), row.get("kind", ""))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -4,6 +4,7 @@ Text between words, such as spaces, stays as it was; text that was cut off stays
 """
 
 import html
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def segments(attribution: Attribution) -> list[Segment]:
 
     def gap(start: int, end: int) -> None:
         cuts = [start, *(e for e in edges if start < e < end), end]
-        for a, b in zip(cuts, cuts[1:], strict=False):
+        for a, b in itertools.pairwise(cuts):
             if a < b:
                 out.append(Segment(text[a:b], a, b, None, None, _overlaps(a, b, spans)))
 

@@ -80,9 +80,9 @@ def plot_betas(attributions: Sequence[Attribution], scale: Scale | None = None, 
         InputError: several reviews or units, an attribution without β, or twice the same β.
     """
     blocks, columns, width = _maps(attributions, scale, title, "beta")
-    figure = draw_blocks(blocks, columns, width, below=190)
+    figure = draw_blocks(blocks, columns, width, below=185)
     down = figure.get_size_inches()[1] * 72
-    panels = [figure.add_axes((left, 110 / down, 0.36, 130 / down)) for left in (0.1, 0.58)]
+    panels = [figure.add_axes((left, 112 / down, 0.36, 125 / down)) for left in (0.1, 0.58)]
     _panel(panels[0], "Information that passes", "β (price of a nat)", f"{attributions[0].unit} per review")
     _panel(panels[1], "Prediction that is kept", "β (price of a nat)", "p(target) through the bottleneck")
     for i, (name, group) in enumerate(_by_checkpoint(attributions).items()):
@@ -114,7 +114,7 @@ def plot_profile(rows: Sequence[LayerRow]) -> "Figure":
     rows = [r for r in rows if r.layer is not None]
     bits, usable = [r for r in rows if r.kept is not None], [r for r in rows if r.usable is not None]
     wanted = [
-        ("Bits that a minimal code lets through", "bits per review", [(r, r.total) for r in bits]),
+        ("Bits that the bottleneck lets through", "bits per review", [(r, r.total) for r in bits]),
         ("Usable bits about the class", "log₂ p(target), open − closed [bits]", [(r, r.usable) for r in usable]),
     ]
     panels = [(title, unit, pairs) for title, unit, pairs in wanted if pairs]
@@ -142,12 +142,13 @@ def plot_curves(curves: Mapping[str, Mapping[str, Curve]], columns: int = 3) -> 
 
     if not curves:
         raise InputError("there are no curves to draw; degrade() returns some")
-    across = min(columns, len(curves))
+    across = 2 if len(curves) == 4 and columns == 3 else min(columns, len(curves))
     down = math.ceil(len(curves) / across)
     figure = Figure(figsize=(max(4.2, 3.7 * across), 3.1 * down + 0.35), facecolor="white", layout="constrained")
     grid = np.ravel(figure.subplots(down, across, sharey=True))
-    for axes, (label, group) in zip(grid, curves.items(), strict=False):
-        _curve_panel(axes, label, dict(group))
+    for i, (axes, (label, group)) in enumerate(zip(grid, curves.items(), strict=False)):
+        _curve_panel(axes, label.replace("_", " "), dict(group))
+        axes.set_ylabel(axes.get_ylabel() if i % across == 0 else "")
     for axes in grid[len(curves) :]:
         axes.set_visible(False)
     return figure
@@ -266,5 +267,4 @@ def _curve_panel(axes: "Axes", label: str, group: dict[str, Curve]) -> None:
     axes.set_ylim(0, 1.02)
     axes.set_xlim(first.steps[0], first.steps[-1])
     font = {"family": FONT, "size": 8, "weight": "bold"}
-    legend = axes.legend(title=title, title_fontproperties=font, loc="lower left", alignment="left", **_LEGEND)
-    legend.get_title().set_color(INK)
+    axes.legend(title=title, title_fontproperties=font, loc="lower left", alignment="left", **_LEGEND)

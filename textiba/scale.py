@@ -1,6 +1,7 @@
 """One colour scale for many attributions, so that layers, β and checkpoints can be compared by eye.
 
-Only the colour is scaled: scores stay raw. A scale is made once, from all that will be shown, and handed to every picture.
+Only the colour is scaled: scores stay raw. A scale is made once, from all that will be shown, and handed to every
+picture.
 """
 
 import math
@@ -14,8 +15,9 @@ from textiba.errors import InputError
 
 PERCENTILE = 98.0  # of |word score|: where the colour saturates, so that one outlier does not bleach the rest
 
-# From nothing to everything, and from against to for. "light" lies on white, "dark" on DARK_GROUND. The diverging
-# ramp is ColorBrewer's RdBu, which colour-blind readers can tell apart; the sequential one also works by lightness alone.
+# From nothing to everything, and from against to for. "light" lies on white, "dark" on DARK_GROUND. The
+# diverging ramp is ColorBrewer's RdBu, which colour-blind readers can tell apart; the sequential one works by lightness
+# alone.
 DARK_GROUND = "#16191d"
 RAMPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "light": {

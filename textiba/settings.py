@@ -52,9 +52,13 @@ def _explain(source: str, error: ValidationError) -> str:
     """One line per problem: where, which rule, what was received."""
     lines = []
     for problem in error.errors(include_url=False):
-        where = ".".join(str(part) for part in problem["loc"]) or "settings"
+        key = ".".join(str(part) for part in problem["loc"])
+        where = f"{key}: " if key else ""
+        cause = problem.get("ctx", {}).get("error")
         if problem["type"] == "extra_forbidden":
-            lines.append(f"{source}: unknown key '{where}'; remove it or correct its spelling")
+            lines.append(f"{source}: unknown key '{key}'; remove it or correct its spelling")
+        elif isinstance(cause, SettingError):  # from settings within these, which have explained themselves
+            lines += [f"{source}: {where}{line}" for line in str(cause).splitlines()]
         else:
-            lines.append(f"{source}: {where}: {problem['msg']}; got {problem.get('input')!r}")
+            lines.append(f"{source}: {where}{cause or problem['msg']}; got {problem.get('input')!r}")
     return "\n".join(lines)

@@ -1,4 +1,7 @@
-"""Sets reviews in lines and draws them: words on coloured boxes, or under strips of colour. Lengths are points (1/72 inch)."""
+"""Sets reviews in lines and draws them: words on coloured boxes, or under strips of colour.
+
+Lengths are points (1/72 inch).
+"""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -168,7 +171,11 @@ def draw_blocks(blocks: Sequence[Block], columns: int, width: float, below: floa
         top += height
     spans = {b.span: None for b in blocks}
     for column, span in enumerate(spans):
-        _color_bar(_place(figure, _MARGIN + 30 + column * 260, total[1] - _MARGIN - 30, 170, 8), span)
+        _color_bar(_place(figure, _MARGIN + 30 + column * 230, total[1] - _MARGIN - 18, 150, 8), span)
+    if any(b.attribution.review.review.rationale for b in blocks):
+        left = (_MARGIN + 30 + len(spans) * 230) / total[0]
+        note = {"size": SIZE - 1.5, "color": MUTED, "family": FONT, "va": "center"}
+        figure.text(left, (_MARGIN + 14) / total[1], "underlined: marked by a person as the reason", **note)
     return figure
 
 
@@ -231,8 +238,8 @@ def _fill(axes: "Axes", boxes: Sequence[tuple[float, float, float, float, str]])
     from matplotlib.collections import PolyCollection
 
     corners = [((x, y), (x + w, y), (x + w, y + h), (x, y + h)) for x, y, w, h, _ in boxes]
-    # A hairline of white parts neighbours without hiding that they touch.
-    cells = PolyCollection(corners, facecolors=[c for *_, c in boxes], edgecolors="white", linewidths=0.4)
+    # A hairline parts neighbours, and shows where a cell is that has next to nothing.
+    cells = PolyCollection(corners, facecolors=[c for *_, c in boxes], edgecolors="#e9ebef", linewidths=0.35)
     axes.add_collection(cells, autolim=False)
 
 
@@ -243,8 +250,7 @@ def _subtitle(block: Block) -> str:
     parts += [f"predicts {class_name(a.predicted)}"] if a.predicted != a.target else []
     parts += [] if gold is None else [f"gold {class_name(gold)}"]
     parts += [] if block.strips else [f"sum {a.total:{'+' if a.signed else ''}.3g} {a.unit}"]
-    parts += ["underlined: marked by a person"] if a.review.review.rationale else []
-    return " · ".join(parts)
+    return " · ".join(parts).replace("-", "−")
 
 
 def _color_bar(axes: "Axes", span: Range) -> None:
@@ -255,7 +261,7 @@ def _color_bar(axes: "Axes", span: Range) -> None:
     low = -span.limit if span.signed else 0.0
     colors = LinearSegmentedColormap.from_list(span.unit, list(span.stops))
     axes.imshow(np.linspace(0, 1, 256)[None], cmap=colors, extent=(low, span.limit, 0, 1), aspect="auto")
-    ends = [f"≤ −{span.limit:.2g}" if span.signed else "0", f"≥ {span.limit:.2g}"]
+    ends = [f"≤ −{span.limit:.3g}" if span.signed else "0", f"≥ {span.limit:.3g}"]
     axes.set_xticks([low, 0, span.limit] if span.signed else [low, span.limit])
     axes.set_xticklabels([ends[0], "0", ends[1]] if span.signed else ends)
     axes.set_yticks([])

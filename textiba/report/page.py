@@ -1,0 +1,66 @@
+"""Fills the page's template: data, style and scripts all go into the one file."""
+
+import base64
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from textiba.report.exploration import Exploration, payload
+
+# In this order: each may use what the ones before it define.
+_SCRIPTS = ("model.js", "charts.js", "text.js", "overview.js", "main.js")
+
+
+def build_page(exploration: Exploration) -> str:
+    """The explorer as one HTML document.
+
+    A content security policy names style and script by their hash: nothing else runs, and nothing is loaded. The data
+    stands in a block of JSON without a single "<", so that no review can end it.
+
+    Raises:
+        InputError: see `payload`.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    script = "\n".join(["(() => {", '"use strict";', *(_asset(name) for name in _SCRIPTS), "})();"])
+    style = _asset("style.css")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(_asset("page.html.j2")).render(
+        title=exploration.title,
+        facts=dict(exploration.facts),
+        data=Markup(to_json(payload(exploration))),  # noqa: S704 - it has no "<"
+        style=Markup(style),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own files
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def write_page(exploration: Exploration, path: str | Path) -> Path:
+    """Writes `build_page(exploration)` to `path`, making its folder. Returns the path."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(build_page(exploration), encoding="utf-8")
+    return path
+
+
+def to_json(value: Any) -> str:
+    """JSON that may stand in HTML: "<", ">", "&" and the line separators of JavaScript are escaped."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _asset(name: str) -> str:
+    return resources.files("textiba.report").joinpath(name).read_text("utf-8").strip()
+
+
+def _hash(text: str) -> str:
+    """As a content security policy names an inline script or style."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
