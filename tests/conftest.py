@@ -5,13 +5,14 @@ import tempfile
 
 # Read at import by the libraries themselves, so set before any of them.
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="textiba-tests-")
+_CACHE = tempfile.TemporaryDirectory(prefix="textiba-tests-", ignore_cleanup_errors=True)
+os.environ["HF_DATASETS_CACHE"] = _CACHE.name
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-import pytest
-import torch
-import toys
+import pytest  # noqa: E402
+import torch  # noqa: E402
+import toys  # noqa: E402
 
 torch.set_num_threads(1)
 

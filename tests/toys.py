@@ -33,7 +33,7 @@ from textiba.text import EncodedReview
 
 # [PAD] is not the first, so that nothing may rest on its being 0.
 SPECIAL = ("[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]")
-FILLER = (
+FILLER: tuple[str, ...] = (
     "the", "a", "film", "plot", "actor", "scene", "camera", "story", "music", "script", "night",
     "house", "dog", "river", "town", "man", "woman", "child", "war", "road", "and", "but",
     "with", "of", "in", "on", "was", "had", "saw", "played",
@@ -182,7 +182,7 @@ def planted_cases(count: int, seed: int) -> list[tuple[Review, int]]:
 
 
 def train_planted(steps: int = 100, size: int = 32) -> Encoder:
-    """A tiny BERT that has learnt the planted cues, and to be of two minds where there is none; raises if it has not."""
+    """A tiny BERT that has learnt the planted cues, and to be of two minds without one; raises if it has not."""
     bert = model("bert", labels=2, initializer_range=0.05, hidden_dropout_prob=0.0)
     reference = Encoder(bert, tokenizer())
     optimizer = torch.optim.AdamW(bert.parameters(), lr=2e-3)

@@ -153,7 +153,8 @@ def _from_card(folder: Path, name: str, max_length: int | None) -> Encoder:
                 from peft import PeftModel
             except ImportError as error:
                 raise missing_extra("peft", "demo") from error
-            model = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+            with _quiet():
+                model = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
         else:
             state = load_file(str(weights))
             missing = model.load_state_dict(state, strict=False)
@@ -207,14 +208,16 @@ def _hub_errors(source: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps transformers' load report and progress bars off the terminal; what matters is checked above."""
+    """Keeps load reports, progress bars and others' deprecations off the terminal; what matters is checked above."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # between transformers and PEFT, not for our users
+            yield
     finally:
         logging.set_verbosity(level)
         if bars:

@@ -18,7 +18,7 @@ from textiba.summary import area_table
 # One positive and one negative of the kinds that tell checkpoints apart; the first is the one on the pictures.
 REVIEWS = ("c13", "b09", "b04", "b02", "b10", "b07")
 CHECKPOINTS = ("fine-tuned", "general-probe")
-BETAS = (1e-5, 1e-4, 1e-2)
+BETAS = (1e-6, 1e-5, 1e-3)
 COMPARED = ("per_sample", "evidence", "random")
 
 _LAYERS = SweepConfig(

@@ -1,6 +1,7 @@
 """Figures from results, never from a model. Each function returns a matplotlib `Figure`; nothing global is touched."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from textiba.errors import InputError
 from textiba.highlight import describe
 from textiba.profile import Interval, LayerRow, bootstrap
 from textiba.scale import Scale
-from textiba.typeset import FONT, INK, MUTED, Block, Strip, draw_blocks
+from textiba.typeset import FONT, GLYPH_MISSING, INK, MUTED, Block, Strip, draw_blocks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +81,7 @@ def plot_betas(attributions: Sequence[Attribution], scale: Scale | None = None, 
         InputError: several reviews or units, an attribution without β, or twice the same β.
     """
     blocks, columns, width = _maps(attributions, scale, title, "beta")
-    figure = draw_blocks(blocks, columns, width, below=185)
+    figure = draw_blocks(blocks, columns, width, below=185.0)
     down = figure.get_size_inches()[1] * 72
     panels = [figure.add_axes((left, 112 / down, 0.36, 125 / down)) for left in (0.1, 0.58)]
     _panel(panels[0], "Information that passes", "β (price of a nat)", f"{attributions[0].unit} per review")
@@ -158,7 +159,9 @@ def save(figure: "Figure", path: str | Path) -> Path:
     """Writes a figure, its format by the ending (png, pdf, svg), at 200 dpi; makes the folder. Returns the path."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=200)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", GLYPH_MISSING)
+        figure.savefig(path, dpi=200)
     return path
 
 
@@ -222,7 +225,7 @@ def _panel(axes: "Axes", title: str, x: str, y: str) -> None:
     axes.set_axisbelow(True)
 
 
-def _line(axes: "Axes", x: Sequence[float], y: Sequence[float], index: int, label: str, dash: str = "-") -> None:
+def _line(axes: "Axes", x: Sequence[float | int], y: Sequence[float], index: int, label: str, dash: str = "-") -> None:
     color, marker = LINES[index % len(LINES)]
     axes.plot(x, y, dash, color=color, marker=marker, ms=4, lw=1.6, label=label)
 

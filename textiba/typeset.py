@@ -4,9 +4,10 @@ Lengths are points (1/72 inch).
 """
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textiba.attribution import Attribution
 from textiba.highlight import Segment, class_name, segments
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 INK, MUTED, RULE = "#1f2430", "#6b7280", "#d97706"
 FONT = "DejaVu Sans"  # comes with matplotlib, so a picture is the same everywhere
+GLYPH_MISSING = "Glyph .* missing from font"  # such a letter is drawn as an empty box
 SIZE = 9.0
 _LINE, _STRIP, _LEADING = 15.0, 7.0, 7.0
 _HEAD = 32.0  # title and subtitle of a block
@@ -139,7 +141,9 @@ def text_width(text: str) -> float:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
-    return float(text_to_path.get_text_width_height_descent(text, FontProperties(family=FONT, size=SIZE), False)[0])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", GLYPH_MISSING)
+        return float(text_to_path.get_text_width_height_descent(text, FontProperties(family=FONT, size=SIZE), False)[0])
 
 
 def draw_blocks(blocks: Sequence[Block], columns: int, width: float, below: float = 0.0) -> "Figure":
@@ -171,7 +175,7 @@ def draw_blocks(blocks: Sequence[Block], columns: int, width: float, below: floa
         top += height
     spans = {b.span: None for b in blocks}
     for column, span in enumerate(spans):
-        _color_bar(_place(figure, _MARGIN + 30 + column * 230, total[1] - _MARGIN - 18, 150, 8), span)
+        _color_bar(_place(figure, _MARGIN + 30.0 + column * 230.0, total[1] - _MARGIN - 18.0, 150.0, 8.0), span)
     if any(b.attribution.review.review.rationale for b in blocks):
         left = (_MARGIN + 30 + len(spans) * 230) / total[0]
         note = {"size": SIZE - 1.5, "color": MUTED, "family": FONT, "va": "center"}
@@ -204,7 +208,7 @@ def _height(block: Block, pieces: Sequence[Piece]) -> float:
 
 
 def _draw(axes: "Axes", block: Block, pieces: Sequence[Piece], gutter: float) -> None:
-    plain = {"family": FONT, "va": "baseline", "parse_math": False, "clip_on": False}
+    plain: dict[str, Any] = {"family": FONT, "va": "baseline", "parse_math": False, "clip_on": False}
     axes.text(0, 8, block.title, size=SIZE + 0.5, weight="bold", color=INK, **plain)
     axes.text(0, 21, _subtitle(block), size=SIZE - 1.5, color=MUTED, **plain)
     pitch, rise = _pitch(block), len(block.strips) * _STRIP

@@ -43,7 +43,7 @@ class Evidence(Method):
     signed: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
-    layer: int = Field(default=1, ge=0)
+    layer: int = Field(default=2, ge=0)
     nodes: int = Field(default=5, ge=1, le=200)
     closed: Literal["mean", "mask"] = "mean"
     gate_special: bool = False

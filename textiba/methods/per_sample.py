@@ -47,8 +47,8 @@ class PerSample(Method):
     signed: ClassVar[bool] = False
     needs_statistics: ClassVar[bool] = True
 
-    layer: int = Field(default=1, ge=0)
-    beta: float = Field(default=1e-3, ge=0)
+    layer: int = Field(default=2, ge=0)
+    beta: float = Field(default=1e-4, ge=0)
     beta_on: Literal["sum", "mean"] = "sum"
     gates: Literal["token", "feature"] = "token"
     gate_special: bool = False

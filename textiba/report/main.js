@@ -97,7 +97,8 @@ function renderControls() {
   byId("scale-unit").textContent = meaning;
 }
 
-function renderReviews() {
+// The list is made once, so that a button that is pressed keeps the focus.
+function listReviews() {
   byId("reviews").replaceChildren(...data.reviews.map((review, i) => {
     const verdicts = data.checkpoints.map((name, c) => {
       const run = predictionOf(i, c);
@@ -107,10 +108,17 @@ function renderReviews() {
     });
     const tags = [review.gold === null ? null : className(review.gold), review.kind || null].filter(Boolean).join(" · ");
     return element("li", {}, element("button", {
-      type: "button", "aria-current": i === state.review ? "true" : null, on: { click: () => update({ review: i }) },
+      type: "button", on: { click: () => update({ review: i }) },
     }, element("span", { class: "tags" }, element("span", { text: tags }), element("span", { class: "verdicts" }, ...verdicts)),
       element("span", { class: "opening", text: review.opening })));
   }));
+}
+
+function renderReviews() {
+  byId("reviews").querySelectorAll("button").forEach((button, i) => {
+    if (i === state.review) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+  });
 }
 
 // The view in the address, so that it can be shared and survives a reload.
@@ -134,5 +142,6 @@ const signed = data.measures.findIndex((m) => m.signed);
 state.measure = signed >= 0 ? signed : 0;
 recall();
 setUp();
+listReviews();
 renderCurves();
 update({});
