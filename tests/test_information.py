@@ -40,12 +40,19 @@ def test_kl_at_extreme_gates_is_finite_and_right(logit: float):
     torch.testing.assert_close(single.double(), limit, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("logit", [-6.0, -4.0, -2.0])
+def test_kl_of_a_nearly_closed_gate_keeps_its_digits_in_single_precision(logit: float):
+    normalized, gate = draw(1, 50, 8, seed=14), torch.full((1, 50, 1), logit, dtype=torch.float64)
+    single = kl_nats(normalized.float(), gate.float()).double()
+    torch.testing.assert_close(single, kl_nats(normalized.float().double(), gate), rtol=1e-4, atol=0)
+
+
 @pytest.mark.parametrize("logit", [-80.0, -30.0, 0.0, 30.0, 80.0])
 def test_the_gradient_of_kl_is_finite_at_extreme_gates(logit: float):
     gate = torch.full((1, 4, 1), logit, requires_grad=True)
     (gradient,) = torch.autograd.grad(kl_nats(draw(1, 4, 8, seed=8).float(), gate).sum(), gate)
     assert gradient.isfinite().all()
-    assert (gradient >= 0).all(), "an opener gate never lets less through"
+    assert (gradient >= -1e-12).all(), "a gate that opens never lets less through, but for rounding"
 
 
 def test_kl_is_nothing_for_a_closed_gate_and_grows_as_it_opens():

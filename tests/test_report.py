@@ -1,5 +1,6 @@
 """The page: complete, self-contained, and harmless whatever a review says."""
 
+import functools
 import json
 import re
 from html.parser import HTMLParser
@@ -8,9 +9,10 @@ from pathlib import Path
 import pytest
 from pictures import REVIEW, WORDS, attribution, curves, encoded
 
+from textiba.attribution import Attribution
 from textiba.data import Review
 from textiba.errors import InputError
-from textiba.profile import layer_profile
+from textiba.profile import LayerRow, layer_profile
 from textiba.report import Exploration, build_page, payload, write_page
 from textiba.report.page import to_json
 from textiba.scale import Scale
@@ -40,18 +42,32 @@ class _Page(HTMLParser):
         self.kind = None
 
 
-def _exploration(**changes) -> Exploration:
+@functools.cache
+def _rows() -> list[LayerRow]:
+    return layer_profile(_shown())
+
+
+def _shown() -> list[Attribution]:
     shown = [
         attribution([0.123456, -1, 0, 0.25, 1, 1, 0], layer=layer, checkpoint=checkpoint)
         for checkpoint in ("general", "fine-tuned")
         for layer in (0, 1)
     ]
-    shown += [attribution(unit="bits", beta=beta) for beta in (1e-4, 1e-3)]
+    return [*shown, *(attribution(unit="bits", beta=beta) for beta in (1e-4, 1e-3))]
+
+
+def _exploration(**changes) -> Exploration:
     fields = {
-        "title": "A & B", "attributions": shown, "profile": layer_profile(shown),
+        "title": "A & B", "attributions": _shown(), "profile": _rows(),
         "curves": {"fine-tuned": {"evidence": curves()}}, "facts": {"seed": "<0>"},
     }  # fmt: skip
     return Exploration(**fields | changes)
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    """The page of the exploration as it is."""
+    return build_page(_exploration())
 
 
 def test_the_payload_has_every_run_word_by_word():
@@ -79,20 +95,21 @@ def test_the_limits_are_those_of_the_shared_scale():
     assert limits == [float(f"{scale.ranges[unit].limit:.4g}") for unit in ("nats", "bits")]
 
 
-def test_the_page_asks_the_network_for_nothing():
-    page = _Page(build_page(_exploration()))
-    links = [value for _, attrs in page.tags for name, value in attrs.items() if name in ("src", "href")]
+def test_the_page_asks_the_network_for_nothing(page: str):
+    tags = _Page(page).tags
+    links = [value for _, attrs in tags for name, value in attrs.items() if name in ("src", "href")]
     assert links == ["data:,"]
-    [policy] = [a["content"] for tag, a in page.tags if tag == "meta" and "http-equiv" in a]
+    [policy] = [a["content"] for tag, a in tags if tag == "meta" and "http-equiv" in a]
     assert policy is not None
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
-    urls = re.findall(r"https?://[^\s\"']+|fetch\(|XMLHttp|import\(", build_page(_exploration()))
+    urls = re.findall(r"https?://[^\s\"']+|fetch\(|XMLHttp|import\(", page)
     assert urls == ["http://www.w3.org/2000/svg"]  # a name, not an address
 
 
 def test_a_hostile_review_is_only_text():
     shown = [attribution(review=encoded(Review(NASTY, 0, (), "</script>", "<b>")), checkpoint="<i>")]
-    page = _Page(build_page(_exploration(title="</title><script>alert(3)</script>", attributions=shown)))
+    hostile = _exploration(title="</title><script>alert(3)</script>", attributions=shown, profile=(), curves={})
+    page = _Page(build_page(hostile))
     assert [tag for tag, _ in page.tags].count("script") == 2
     assert not {"img", "i"} & {tag for tag, _ in page.tags}
     data = json.loads(page.scripts["application/json"])
@@ -100,16 +117,16 @@ def test_a_hostile_review_is_only_text():
     assert data["checkpoints"] == ["<i>"]
 
 
-def test_scripts_write_text_and_never_markup():
-    script = _Page(build_page(_exploration())).scripts["script"]
+def test_scripts_write_text_and_never_markup(page: str):
+    script = _Page(page).scripts["script"]
     for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
         assert way not in script
 
 
-def test_every_id_the_script_asks_for_exists():
-    page = _Page(build_page(_exploration()))
-    ids = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
-    assert set(re.findall(r'byId\("([\w-]+)"\)', page.scripts["script"])) <= ids
+def test_every_id_the_script_asks_for_exists(page: str):
+    parsed = _Page(page)
+    ids = {attrs["id"] for _, attrs in parsed.tags if "id" in attrs}
+    assert set(re.findall(r'byId\("([\w-]+)"\)', parsed.scripts["script"])) <= ids
 
 
 def test_json_has_no_character_that_ends_a_script():
@@ -120,7 +137,7 @@ def test_json_has_no_character_that_ends_a_script():
 
 def test_two_runs_at_one_place_are_refused():
     with pytest.raises(InputError, match="got two for 'fine-tuned', 'evidence', layer 1"):
-        payload(_exploration(attributions=[attribution(), attribution()]))
+        payload(_exploration(attributions=[attribution(), attribution()], curves={}))
     with pytest.raises(InputError, match="at least one attribution"):
         build_page(_exploration(attributions=[]))
 

@@ -15,8 +15,8 @@ from textiba.scale import Scale
 from textiba.store import RunFolder, versions
 from textiba.summary import area_table
 
-# One positive and one negative of the kinds that tell checkpoints apart; the first is the one on the pictures.
-REVIEWS = ("c13", "b09", "b04", "b02", "b10", "b07")
+# Kinds that tell checkpoints apart: praise by negation, a cheerful plot panned, a grim one praised, a mixed verdict.
+REVIEWS = ("b04", "b07", "b10", "b09")  # the first is the one on the pictures
 CHECKPOINTS = ("fine-tuned", "general-probe")
 BETAS = (1e-6, 1e-5, 1e-3)
 COMPARED = ("per_sample", "evidence", "random")
@@ -38,7 +38,7 @@ _FRESH = SweepConfig(
 )
 _REMOVAL = SweepConfig(
     checkpoints=CHECKPOINTS,
-    data=DataChoice(limit=16),
+    data=DataChoice(limit=10),
     methods=tuple(MethodChoice(name=name) for name in COMPARED),
 )
 _STEPS = Degradation(steps=(0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1))

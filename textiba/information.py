@@ -39,15 +39,15 @@ def kl_nats(
 
         ½ (λ²R̃² + (1 − λ)² − 1) − log(1 − λ),
 
-    where −log(1 − sigmoid(a)) = softplus(a), so that neither an open nor a closed gate overflows.
+    where −log(1 − sigmoid(a)) = softplus(a), so that neither an open nor a closed gate overflows. It is computed as the
+    equal ½ λ²(R̃² + 1) − λ + softplus(a), in which a nearly closed gate does not lose its digits to (1 − λ)² − 1.
 
     Args:
         normalized: R̃.
         gate_logit: a, with λ = sigmoid(a).
     """
     gate = torch.sigmoid(gate_logit)
-    closed = torch.sigmoid(-gate_logit)
-    return 0.5 * (gate.square() * normalized.square() + closed.square() - 1) + functional.softplus(gate_logit)
+    return 0.5 * gate.square() * (normalized.square() + 1) - gate + functional.softplus(gate_logit)
 
 
 def bits(nats: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

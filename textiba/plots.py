@@ -81,11 +81,11 @@ def plot_betas(attributions: Sequence[Attribution], scale: Scale | None = None, 
         InputError: several reviews or units, an attribution without β, or twice the same β.
     """
     blocks, columns, width = _maps(attributions, scale, title, "beta")
-    figure = draw_blocks(blocks, columns, width, below=185.0)
+    figure = draw_blocks(blocks, columns, width, below=172.0)
     down = figure.get_size_inches()[1] * 72
-    panels = [figure.add_axes((left, 112 / down, 0.36, 125 / down)) for left in (0.1, 0.58)]
+    panels = [figure.add_axes((left, 98 / down, 0.36, 125 / down)) for left in (0.1, 0.58)]
     _panel(panels[0], "Information that passes", "β (price of a nat)", f"{attributions[0].unit} per review")
-    _panel(panels[1], "Prediction that is kept", "β (price of a nat)", "p(target) through the bottleneck")
+    _panel(panels[1], "Prediction that is kept", "β (price of a nat)", "p(target) kept")
     for i, (name, group) in enumerate(_by_checkpoint(attributions).items()):
         ordered = sorted(group, key=lambda a: a.settings["beta"])
         betas = [a.settings["beta"] for a in ordered]

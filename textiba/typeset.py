@@ -209,6 +209,7 @@ def _height(block: Block, pieces: Sequence[Piece]) -> float:
 
 def _draw(axes: "Axes", block: Block, pieces: Sequence[Piece], gutter: float) -> None:
     plain: dict[str, Any] = {"family": FONT, "va": "baseline", "parse_math": False, "clip_on": False}
+    row_label: dict[str, Any] = {**plain, "ha": "right", "va": "center"}
     axes.text(0, 8, block.title, size=SIZE + 0.5, weight="bold", color=INK, **plain)
     axes.text(0, 21, _subtitle(block), size=SIZE - 1.5, color=MUTED, **plain)
     pitch, rise = _pitch(block), len(block.strips) * _STRIP
@@ -222,7 +223,7 @@ def _draw(axes: "Axes", block: Block, pieces: Sequence[Piece], gutter: float) ->
             labelled.add(piece.line)
             for i, strip in enumerate(block.strips):
                 y = top + rise - (i + 0.5) * _STRIP
-                axes.text(gutter - 5, y, strip.label, size=5.5, color=MUTED, **plain | {"ha": "right", "va": "center"})
+                axes.text(gutter - 5, y, strip.label, size=5.5, color=MUTED, **row_label)
         if piece.segment.score is not None and word is not None:
             if not block.strips:
                 boxes.append((x, top, piece.width, _LINE, block.span.color(piece.segment.score)))
@@ -234,16 +235,16 @@ def _draw(axes: "Axes", block: Block, pieces: Sequence[Piece], gutter: float) ->
         if piece.segment.marked:
             base = top + rise + _LINE - 1.2
             axes.plot([x, x + piece.width], [base, base], color=RULE, lw=1.1, solid_capstyle="butt", clip_on=False)
-    _fill(axes, boxes)
+    _fill(axes, boxes, "#e9ebef" if block.strips else "white")
 
 
-def _fill(axes: "Axes", boxes: Sequence[tuple[float, float, float, float, str]]) -> None:
+def _fill(axes: "Axes", boxes: Sequence[tuple[float, float, float, float, str]], edge: str) -> None:
     """Draws (x, y, width, height, colour) boxes as one artist: a map has thousands."""
     from matplotlib.collections import PolyCollection
 
     corners = [((x, y), (x + w, y), (x + w, y + h), (x, y + h)) for x, y, w, h, _ in boxes]
-    # A hairline parts neighbours, and shows where a cell is that has next to nothing.
-    cells = PolyCollection(corners, facecolors=[c for *_, c in boxes], edgecolors="#e9ebef", linewidths=0.35)
+    # A hairline parts neighbours; in a map it also shows where a cell is that has next to nothing.
+    cells = PolyCollection(corners, facecolors=[c for *_, c in boxes], edgecolors=edge, linewidths=0.35)
     axes.add_collection(cells, autolim=False)
 
 
@@ -253,8 +254,12 @@ def _subtitle(block: Block) -> str:
     parts = [f"explains {class_name(a.target)}, p {a.probability:.2f}"]
     parts += [f"predicts {class_name(a.predicted)}"] if a.predicted != a.target else []
     parts += [] if gold is None else [f"gold {class_name(gold)}"]
-    parts += [] if block.strips else [f"sum {a.total:{'+' if a.signed else ''}.3g} {a.unit}"]
+    parts += [] if block.strips else [f"sum {_amount(a.total, a.signed)} {a.unit}"]
     return " · ".join(parts).replace("-", "−")
+
+
+def _amount(value: float, signed: bool) -> str:
+    return f"{value:{'+' if signed else ''}{',.0f' if abs(value) >= 1000 else '.3g'}}"
 
 
 def _color_bar(axes: "Axes", span: Range) -> None:
