@@ -31,7 +31,7 @@ def whole_model(encoder: Encoder) -> Encoder:
     """The same model, run from its first layer at every step, as a hook would: what the split run saves."""
 
     class Whole(Encoder):
-        def run_from(self, batch, layer, state):  # noqa: ANN001, ANN202 - as of Encoder
+        def run_from(self, batch, layer, state):
             self.run_to(batch, layer)
             return super().run_from(batch, layer, state)
 

@@ -5,11 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import toys
 from safetensors.torch import save_file
 from transformers import BertConfig, BertForSequenceClassification
 
 import textiba
-import toys
 from textiba import checkpoints
 from textiba.checkpoints import ADAPTER, BUILTIN, CARD, HEAD, load, load_statistics
 from textiba.errors import (

@@ -9,12 +9,11 @@ import pytest
 import torch
 import toys
 
-from textiba import degradation
 from textiba.attribution import Attribution, Curve
 from textiba.data import Review
 from textiba.degradation import Degradation, area, degrade, normalized, removal_order
 from textiba.encoder import Encoder
-from textiba.errors import SettingError
+from textiba.errors import InputError, SettingError
 from textiba.text import EncodedReview
 
 ENCODER = toys.encoder()
@@ -195,3 +194,11 @@ def test_masks_need_a_mask_token(monkeypatch: pytest.MonkeyPatch):
 def test_an_order_that_does_not_exist():
     with pytest.raises(SettingError, match=r"orders.*'morf', 'lerf' or 'random'; got 'best'"):
         Degradation(orders=("best",))  # type: ignore[arg-type]
+
+
+def test_an_area_needs_both_curves_and_a_scale_two_ends():
+    curve = Curve("morf", "delete", "fraction", np.array([0.0, 1.0]), np.full((2, 2), 0.5), np.ones((2, 2)), "m", "c")
+    with pytest.raises(InputError, match="'lerf'"):
+        area({"morf": curve})
+    with pytest.raises(InputError, match="nothing to normalise by"):
+        normalized({"morf": curve})

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+import toys
 from transformers import BertConfig, BertForSequenceClassification
 
-import toys
 from textiba.checkpoints import CARD, load, load_statistics
 from textiba.data import imdb
 from textiba.errors import InputError

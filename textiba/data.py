@@ -128,6 +128,8 @@ def _table(source: str, split: str, columns: tuple[str, ...]) -> Iterable[dict]:
         else:
             table = datasets.load_dataset(source, split=split)
     except (ConnectionError, OSError) as error:
+        if path.exists():
+            raise InputError(f"{source}: cannot be read: {error}") from error
         raise HubUnavailableError(
             f"the data set '{source}' is no folder here and the hub cannot be reached; name a folder or a "
             f"Parquet file instead ({type(error).__name__})"

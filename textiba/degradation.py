@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 
 from textiba.attribution import Attribution, Curve
 from textiba.encoder import TOKEN_BUDGET, Encoder
-from textiba.errors import SettingError
+from textiba.errors import InputError, SettingError
 from textiba.settings import Settings
 from textiba.text import EncodedReview, buckets
 
@@ -122,7 +122,12 @@ def area(curves: dict[str, Curve]) -> Float[np.ndarray, " reviews"]:
     """∫ (LeRF − MoRF) of each review over the removed share, by the trapezoid rule; larger is better.
 
     For steps in counts it is the mean difference per step taken, so that it stays within −1 … 1.
+
+    Raises:
+        InputError: one of the two curves is missing.
     """
+    if missing := {"morf", "lerf"} - curves.keys():
+        raise InputError(f"the area lies between MoRF and LeRF; {sorted(missing)} is missing. Add it to `orders`")
     morf, lerf = curves["morf"], curves["lerf"]
     span = morf.steps[-1] - morf.steps[0]
     return np.trapezoid(lerf.probability - morf.probability, morf.steps, axis=1) / span
@@ -134,9 +139,14 @@ def normalized(curves: dict[str, Curve], reference: str = "morf") -> dict[str, F
     Args:
         curves: of one method.
         reference: whose first and last step give t and b, the means over reviews.
+
+    Raises:
+        InputError: whole and fully degraded reviews have the same probability on average.
     """
     whole = curves[reference].probability[:, 0].mean()
     bare = curves[reference].probability[:, -1].mean()
+    if whole == bare:
+        raise InputError(f"there is nothing to normalise by: whole and fully degraded reviews both have {whole:.3f}")
     return {name: (curve.probability - bare) / (whole - bare) for name, curve in curves.items()}
 
 

@@ -91,7 +91,7 @@ def draw(
     by_beta = sorted((a for a in bits if a.layer == default), key=lambda a: a.settings["beta"])
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {
-        "general-beside-fine-tuned": plot_highlight(evidence, Scale.of(evidence), [a.checkpoint for a in evidence]),
+        "general-beside-fine-tuned": plot_highlight(evidence, Scale.of(evidence)),
         "layers": plot_layer_map(by_layer, Scale.of(by_layer)),
         "betas": plot_betas(by_beta, Scale.of(by_beta)),
         "profile": plot_profile(rows),

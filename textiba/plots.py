@@ -152,6 +152,7 @@ def plot_curves(curves: Mapping[str, Mapping[str, Curve]], columns: int = 3) -> 
         axes.set_ylabel(axes.get_ylabel() if i % across == 0 else "")
     for axes in grid[len(curves) :]:
         axes.set_visible(False)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(ORDERS), **_LEGEND)
     return figure
 
 
@@ -268,6 +269,6 @@ def _curve_panel(axes: "Axes", label: str, group: dict[str, Curve]) -> None:
         interval = bootstrap(area(group))
         title = f"area {interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}], {title}"
     axes.set_ylim(0, 1.02)
-    axes.set_xlim(first.steps[0], first.steps[-1])
-    font = {"family": FONT, "size": 8, "weight": "bold"}
-    axes.legend(title=title, title_fontproperties=font, loc="lower left", alignment="left", **_LEGEND)
+    axes.set_xlim(float(first.steps[0]), float(first.steps[-1]))
+    axes.set_title(f"{label}\n", size=9.5, weight="bold", color=INK, loc="left", family=FONT)
+    axes.text(0, 1.03, title, size=8, color=MUTED, family=FONT, transform=axes.transAxes)

@@ -69,7 +69,9 @@ def layer_profile(attributions: Iterable[Attribution], seed: int = 0) -> list[La
 def bootstrap(values: Float[np.ndarray, " reviews"], level: float = 0.95, draws: int = 2000, seed: int = 0) -> Interval:
     """The mean of `values` and its percentile bootstrap interval over reviews."""
     generator = np.random.default_rng(seed)
-    means = np.asarray([values[generator.integers(0, len(values), len(values))].mean() for _ in range(draws)])
+    # A draw with replacement is a number of times for each value, so the means are one product.
+    times = generator.multinomial(len(values), np.full(len(values), 1 / len(values)), draws)
+    means = times @ values / len(values)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(values.mean()), float(low), float(high))
 

@@ -96,7 +96,10 @@ class FeatureStatistics:
         try:
             with safe_open(str(path), framework="pt") as file:
                 facts = json.loads((file.metadata() or {})["textiba_statistics"])
-                return cls(mean=file.get_tensor("mean"), squares=file.get_tensor("squares"), **facts)
+                mean, squares = file.get_tensor("mean"), file.get_tensor("squares")
+            if mean.shape != squares.shape:
+                raise ValueError(f"mean is {tuple(mean.shape)}, squares are {tuple(squares.shape)}")
+            return cls(mean=mean, squares=squares, **facts)
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CorruptFileError(
                 f"{path}: not a statistics file, or damaged ({error}); make it anew with textiba estimate"
