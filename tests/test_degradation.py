@@ -9,6 +9,7 @@ import pytest
 import torch
 import toys
 
+from textiba import degradation
 from textiba.attribution import Attribution, Curve
 from textiba.data import Review
 from textiba.degradation import Degradation, area, degrade, normalized, removal_order

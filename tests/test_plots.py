@@ -116,13 +116,13 @@ def test_a_profile_has_a_panel_for_each_measure_and_a_line_for_each_checkpoint()
 def test_curves_show_means_and_the_area():
     figure = plot_curves({"one": curves(), "two": {"random": curves()["random"]}})
     first, second = figure.axes
-    assert first.get_title(loc="left") == "one"
+    assert first.get_title(loc="left").strip() == "one"
     np.testing.assert_allclose(_points(first)[1], [0.9, 0.1, 0.1])
-    legend, plain = first.get_legend(), second.get_legend()
-    assert legend is not None
-    assert plain is not None
-    assert legend.get_title().get_text() == "area 0.40 [0.40, 0.40], 5 reviews"
-    assert plain.get_title().get_text() == "5 reviews"
+    assert [text.get_text() for text in first.texts] == ["area 0.40 [0.40, 0.40], 5 reviews"]
+    assert [text.get_text() for text in second.texts] == ["5 reviews"]
+    [legend] = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert sorted(names) == ["least relevant first", "most relevant first", "random"]
     with pytest.raises(InputError, match="no curves"):
         plot_curves({})
 

@@ -152,7 +152,8 @@ def plot_curves(curves: Mapping[str, Mapping[str, Curve]], columns: int = 3) -> 
         axes.set_ylabel(axes.get_ylabel() if i % across == 0 else "")
     for axes in grid[len(curves) :]:
         axes.set_visible(False)
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(ORDERS), **_LEGEND)
+    handles = {str(h.get_label()): h for axes in grid for h in axes.get_legend_handles_labels()[0]}
+    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=len(ORDERS), **_LEGEND)
     return figure
 
 
