@@ -34,7 +34,7 @@ def _app() -> None:
 
     Start with `textiba demo`, or explain a sentence of your own:
 
-        textiba explain "A dull plot, and yet I loved every minute of it."
+        textiba explain "A thin plot, and yet I loved every minute of it."
     """
 
 

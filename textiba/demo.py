@@ -15,8 +15,8 @@ from textiba.scale import Scale
 from textiba.store import RunFolder, versions
 from textiba.summary import area_table
 
-# Kinds that tell checkpoints apart: praise by negation, a cheerful plot panned, a grim one praised, a mixed verdict.
-REVIEWS = ("b04", "b07", "b10", "b09")  # the first is the one on the pictures
+# Two that the checkpoints disagree on, a grim plot that is praised, and a plain one. The first is on the pictures.
+REVIEWS = ("b11", "a32", "b10", "a22")
 CHECKPOINTS = ("fine-tuned", "general-probe")
 BETAS = (1e-6, 1e-5, 1e-3)
 COMPARED = ("per_sample", "evidence", "random")

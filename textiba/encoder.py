@@ -28,8 +28,8 @@ LAYER_PATHS = {
     "electra": "electra.encoder.layer",
 }
 
-# Tokens in a batch, padding included. On a CPU, more is no faster; see benchmarks/.
-TOKEN_BUDGET = 4096
+# Tokens in a batch, padding included. On a CPU small batches stay in its cache and are faster; see benchmarks/.
+TOKEN_BUDGET = 512
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,7 @@ def stream(
         statistics: of the model's features, for methods that need them.
         target: "predicted", "gold", or a class for all.
         seed: of whatever is random; each review derives its own, whatever the batch.
-        budget: tokens in a batch, padding included.
+        budget: tokens in a batch, padding included; a GPU wants more than the default.
 
     Raises:
         LayerError, TargetError, SettingError, StatisticsMismatchError: before anything is computed for the batch.

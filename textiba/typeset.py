@@ -179,7 +179,7 @@ def draw_blocks(blocks: Sequence[Block], columns: int, width: float, below: floa
     if any(b.attribution.review.review.rationale for b in blocks):
         left = (_MARGIN + 30 + len(spans) * 230) / total[0]
         note = {"size": SIZE - 1.5, "color": MUTED, "family": FONT, "va": "center"}
-        figure.text(left, (_MARGIN + 14) / total[1], "underlined: marked by a person as the reason", **note)
+        figure.text(left, (_MARGIN + 14) / total[1], "underlined: marked as the reason", **note)
     return figure
 
 
