@@ -82,4 +82,4 @@ def test_sweep_and_degrade_end_to_end(
     assert code == 0
     assert "fine-tuned · evidence" in out
     assert "fine-tuned · evidence · layer 5," in (tmp_path / "run" / "areas-delete.csv").read_text()
-    assert (tmp_path / "run" / "degradation.png").stat().st_size > 10_000
+    assert (tmp_path / "run" / "degradation-delete.png").stat().st_size > 10_000

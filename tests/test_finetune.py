@@ -15,7 +15,7 @@ from textiba.errors import InputError
 from textiba.finetune import Recipe, accuracy, finetune, head_features
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::textiba.errors.FewReviewsWarning", "ignore::textiba.errors.FreshHeadWarning"
+    "ignore::textiba.errors.FewReviewsWarning", "ignore::textiba.errors.FreshHeadWarning", "ignore::FutureWarning"
 )
 
 

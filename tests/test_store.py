@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import textiba.run
+import textiba.store
 from textiba import PerSample, explain, load, load_statistics
 from textiba.config import DataChoice, MethodChoice, SweepConfig
 from textiba.degradation import Degradation
@@ -84,6 +85,38 @@ def test_a_finished_run_computes_nothing(folder: RunFolder, monkeypatch: pytest.
 def test_another_run_in_the_folder_is_refused(folder: RunFolder):
     with pytest.raises(InputError, match="holds a run with other settings"):
         sweep(CONFIG.model_copy(update={"seed": 7}), folder.path)
+
+
+def test_other_reviews_or_another_model_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    reviews = tmp_path / "reviews.txt"
+    reviews.write_text("A fine film.\nA dull film.\n")
+    config = SweepConfig(data=DataChoice(source=str(reviews)), methods=(MethodChoice(name="random"),))
+    sweep(config, tmp_path / "run")
+    reviews.write_text("A fine film.\nAnother film.\n")
+    with pytest.raises(InputError, match="made with another 'data'"):
+        sweep(config, tmp_path / "run")
+    reviews.write_text("A fine film.\nA dull film.\n")
+    monkeypatch.setattr(textiba.run, "load", lambda *_: load("general-probe"))
+    with pytest.raises(InputError, match="made with another 'fine-tuned'"):
+        sweep(config, tmp_path / "run")
+
+
+def test_a_damaged_shard_can_be_removed_and_the_run_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(textiba.store, "_SHARD", 2)
+    config = SweepConfig(data=DataChoice(limit=6), max_length=32, methods=(MethodChoice(name="random"),))
+    folder = sweep(config, tmp_path / "run")
+    before = _table(folder)
+    damaged = tmp_path / "run" / "attributions" / "part-00001.parquet"
+    damaged.write_bytes(b"PAR1")
+    with pytest.raises(CorruptFileError, match="remove it and run again"):
+        sweep(config, tmp_path / "run")
+    damaged.unlink()
+    _same(_table(sweep(config, tmp_path / "run")), before)
+    assert len(before) == 6
+
+
+def test_a_run_keeps_the_names_of_the_classes(folder: RunFolder):
+    assert {a.labels for _, a in folder.read()} == {("negative", "positive")}
 
 
 def test_no_run_and_a_damaged_one(tmp_path: Path, folder: RunFolder):

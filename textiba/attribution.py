@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from textiba.data import LABELS
 from textiba.text import EncodedReview
 from textiba.types import StepTrace, TokenScores
 
@@ -67,6 +68,7 @@ class Attribution:
         unit: "bits", "nats" or "score".
         signed: whether a negative score speaks against the target.
         details: what the method tells beside the scores.
+        labels: the model's own names of its classes, by index.
     """
 
     review: EncodedReview
@@ -81,6 +83,7 @@ class Attribution:
     unit: str
     signed: bool
     details: BitsDetails | EvidenceDetails | None = None
+    labels: tuple[str, ...] = LABELS
 
     @property
     def total(self) -> float:

@@ -80,12 +80,19 @@ def load_statistics(source: str | Path) -> FeatureStatistics:
     return FeatureStatistics.load(path / STATISTICS if path.is_dir() else path)
 
 
-def load_base(source: str, seed: int = 0) -> tuple[Any, Any, str | None]:
+def own_statistics(source: str | Path) -> FeatureStatistics | None:
+    """The statistics that come with a checkpoint, or None where none do."""
+    known = str(source) in BUILTIN or (Path(source) / STATISTICS).is_file()
+    return load_statistics(source) if known else None
+
+
+def load_base(source: str, seed: int = 0, warn: bool = True) -> tuple[Any, Any, str | None]:
     """A Hugging Face sequence classifier and its tokenizer, with the labels negative and positive if it has no head.
 
     Args:
         source: "built-in", a folder, or a hub id.
         seed: of the head, where the checkpoint has none.
+        warn: say so when it has none; a caller that brings a head of its own need not.
 
     Returns:
         Model, tokenizer, and the hash of the weights where it is known.
@@ -112,7 +119,7 @@ def load_base(source: str, seed: int = 0) -> tuple[Any, Any, str | None]:
             f"{source}: {len(broken)} tensors of the encoder are missing from the weights ({sorted(broken)[0]}, …); "
             "this is another architecture, or a part of a model"
         )
-    if missing and source != BUILTIN_BASE:
+    if warn and missing and source != BUILTIN_BASE:
         warnings.warn(
             f"{source} has no trained head ({sorted(missing)}); a random one was made with seed {seed}. "
             "Its predictions mean nothing before textiba finetune",
@@ -146,7 +153,7 @@ def _from_card(folder: Path, name: str, max_length: int | None) -> Encoder:
             f"{weights}: its SHA-256 is {found[:16]}…, the card says {expected[:16]}…; the file is damaged. "
             "Make it anew with textiba finetune, or reinstall textiba"
         )
-    model, tokenizer, base_hash = load_base(base)
+    model, tokenizer, base_hash = load_base(base, warn=False)
     try:
         if file == ADAPTER:
             try:
@@ -157,9 +164,12 @@ def _from_card(folder: Path, name: str, max_length: int | None) -> Encoder:
                 model = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
         else:
             state = load_file(str(weights))
-            missing = model.load_state_dict(state, strict=False)
-            if missing.unexpected_keys:
-                raise CorruptFileError(f"{weights}: {missing.unexpected_keys} are no tensors of {base}")
+            result = model.load_state_dict(state, strict=False)
+            lost = [k for k in result.missing_keys if not k.startswith(f"{model.base_model_prefix}.")]
+            if result.unexpected_keys or lost:
+                raise CorruptFileError(
+                    f"{weights}: of {base}, {lost} are missing and {result.unexpected_keys} too many"
+                )
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise CorruptFileError(f"{weights}: does not fit {base}: {error}") from None
     # The merged weights differ in their last bits from one processor to another; what they were made from does not.

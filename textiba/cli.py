@@ -67,7 +67,7 @@ def explain(
 ) -> None:
     """Highlights which tokens a checkpoint used."""
     from textiba import explain as run
-    from textiba.checkpoints import BUILTIN, load, load_statistics
+    from textiba.checkpoints import load, load_statistics, own_statistics
     from textiba.data import Review, read_texts
     from textiba.highlight import highlight_html, print_highlight
     from textiba.methods import build
@@ -79,12 +79,13 @@ def explain(
     settings = {k: v for k, v in (("layer", layer), ("beta", beta)) if v is not None}
     chosen = build(method, settings)
     encoder = load(checkpoint)
-    known = load_statistics(statistics or checkpoint) if statistics or checkpoint in BUILTIN else None
+    known = load_statistics(statistics) if statistics else own_statistics(checkpoint)
     found = run(encoder, chosen, reviews, known, int(target) if target.lstrip("-").isdigit() else target, seed)
     scale = Scale.of(found)
     for attribution in found:
         print_highlight(attribution, scale, console)
     if html:
+        html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(highlight_html(found, scale), encoding="utf-8")
     if png:
         from textiba.plots import plot_highlight, save
@@ -136,9 +137,9 @@ def degrade(
     areas = area_table(groups)
     console.print(_table(f"Area between LeRF and MoRF ({removal})", areas))
     write_csv(areas, run / f"areas-{removal}.csv")
-    figure = run / "degradation.png"
+    figure = run / f"degradation-{removal}.png"
     save(plot_curves(dict(zip(curve_labels(groups), groups, strict=True))), figure)
-    console.print(f"Curves are in [bold]{run / 'curves.parquet'}[/] and [bold]{figure}[/]")
+    console.print(f"Curves are in [bold]{run / f'curves-{removal}.parquet'}[/] and [bold]{figure}[/]")
 
 
 @app.command()
@@ -170,6 +171,7 @@ def estimate(
     from textiba.config import DataChoice
     from textiba.statistics import estimate as run
 
+    output.parent.mkdir(parents=True, exist_ok=True)
     encoder = load(checkpoint, max_length)
     encoded = encoder.encode(DataChoice(source=data, split=split, limit=limit).load())
     with _progress() as progress:

@@ -20,9 +20,9 @@ class DataChoice(Settings):
         source: "bundled"; a `.jsonl`, `.txt` or `.parquet` file; or IMDB's hub id or folder.
         split: "train" or "test", of IMDB; "train" or "validation" for rationales.
         rationales: the source holds ERASER movie rationales rather than IMDB.
-        skip: leave out so many of the shuffled reviews, so that two runs can use disjoint ones.
+        skip: leave out so many, so that two runs can use disjoint ones.
         limit: take so many after that; None takes all.
-        seed: of the order.
+        seed: of the order of IMDB and Parquet files; the others keep theirs.
         ids: keep only the reviews with these ids.
     """
 
@@ -78,7 +78,10 @@ class MethodChoice(Settings):
 
     @model_validator(mode="after")
     def _method_exists(self) -> "MethodChoice":
-        build(self.name, self.settings)
+        method = build(self.name, self.settings)
+        for axis, values in (("layer", self.layers), ("beta", self.betas)):
+            if values and axis not in type(method).model_fields:
+                raise ValueError(f"{self.name} has no {axis} to sweep; remove it")
         return self
 
     def expand(self, n_layers: int) -> list[Method]:

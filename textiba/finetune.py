@@ -79,7 +79,7 @@ def finetune(recipe: Recipe, output: str | Path) -> dict[str, Any]:
     output.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     train = imdb(recipe.data, "train", recipe.limit, recipe.seed)
-    base, tokenizer, _ = load_base(recipe.base, recipe.seed)
+    base, tokenizer, _ = load_base(recipe.base, recipe.seed, warn=False)
     losses: list[dict] = []
     if recipe.kind == "adapter":
         losses = train_adapter(recipe, train, output, base, tokenizer)
@@ -260,8 +260,9 @@ def _save_head(model: Any, output: Path) -> None:
     from safetensors.torch import save_file
 
     inside = f"{model.base_model_prefix}."
-    state = {k: v.contiguous() for k, v in model.state_dict().items() if not k.startswith(inside)}
-    save_file(state, str(output / HEAD))
+    # A pooler belongs to the head where the base came without one: it was drawn at random with the recipe's seed.
+    head = {k: v for k, v in model.state_dict().items() if not k.startswith(inside) or ".pooler." in k}
+    save_file({k: v.contiguous() for k, v in head.items()}, str(output / HEAD))
 
 
 def _write_card(card: dict[str, Any], output: Path) -> None:

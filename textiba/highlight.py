@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textiba.attribution import Attribution
-from textiba.data import LABELS
 from textiba.errors import InputError
 from textiba.scale import Range, Scale
 
@@ -80,17 +79,18 @@ def segments(attribution: Attribution) -> list[Segment]:
     return out
 
 
-def describe(attribution: Attribution, labels: Sequence[str] = LABELS) -> str:
+def describe(attribution: Attribution) -> str:
     """What an attribution is of, in a line: "fine-tuned · evidence · layer 1 · positive 0.98"."""
     beta = attribution.settings.get("beta")
     parts = [attribution.checkpoint, attribution.method.replace("_", " ")]
     parts += [] if attribution.layer is None else [f"layer {attribution.layer}"]
     parts += [] if beta is None else [f"β {beta:g}"]
-    return " · ".join([*parts, f"{class_name(attribution.target, labels)} {attribution.probability:.2f}"])
+    return " · ".join([*parts, f"{class_name(attribution, attribution.target)} {attribution.probability:.2f}"])
 
 
-def class_name(target: int, labels: Sequence[str] = LABELS) -> str:
+def class_name(attribution: Attribution, target: int) -> str:
     """The name of a class, or "class 7" where it has none."""
+    labels = attribution.labels
     return labels[target] if target < len(labels) else f"class {target}"
 
 

@@ -1,5 +1,6 @@
 """What a layer carries: attributions of many reviews, summed up by checkpoint, layer and β."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -48,16 +49,16 @@ class LayerRow:
 
 
 def layer_profile(attributions: Iterable[Attribution], seed: int = 0) -> list[LayerRow]:
-    """A row for each checkpoint, method, layer and β, in the order in which they first come.
+    """A row for each checkpoint, method and settings, in the order in which they first come.
 
     Holds a few numbers a review, so any stream will do.
     """
     groups: dict[tuple, list[tuple[float, float, float | None, float | None]]] = {}
     for a in attributions:
-        key = (a.checkpoint, a.method, a.layer, a.settings.get("beta"))
+        key = (a.checkpoint, a.method, a.layer, a.settings.get("beta"), json.dumps(dict(a.settings), sort_keys=True))
         groups.setdefault(key, []).append((a.total, float(np.abs(content_scores(a)).mean()), _usable(a), _kept(a)))
     rows = []
-    for (checkpoint, method, layer, beta), numbers in groups.items():
+    for (checkpoint, method, layer, beta, _), numbers in groups.items():
         columns = [None if column[0] is None else np.asarray(column) for column in zip(*numbers, strict=True)]
         total, per_token, usable, kept = (None if c is None else bootstrap(c, seed=seed) for c in columns)
         assert total is not None  # noqa: S101 - every attribution has a total and a mean

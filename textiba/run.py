@@ -1,17 +1,18 @@
 """Whole runs into a folder: a sweep that can be killed and resumed, and the degradation of its results."""
 
-import json
+import hashlib
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from textiba.attribution import Attribution, Curve
-from textiba.checkpoints import BUILTIN, STATISTICS, load, load_statistics
+from textiba.checkpoints import load, load_statistics, own_statistics
 from textiba.config import SweepConfig
 from textiba.degradation import Degradation, degrade
 from textiba.encoder import Encoder
-from textiba.statistics import FeatureStatistics
-from textiba.store import RunFolder
+from textiba.errors import InputError
+from textiba.store import Key, RunFolder, settings_key
 from textiba.sweep import stream
 
 Progress = Callable[[str, int, int], None]  # what is being done, done so far, in all
@@ -26,16 +27,20 @@ def sweep(config: SweepConfig, output: str | Path, progress: Progress = lambda *
         progress: called after every result.
 
     Raises:
-        InputError: the folder holds another run; any error of `textiba.stream`. What was computed stays.
+        InputError: the folder holds another run, or one on another model or other reviews.
+        TextibaError: any error of `textiba.stream`. What was computed stays.
     """
     folder = RunFolder(output, config.model_dump())
     reviews = config.data.load()
+    _same(folder, "reviews", "data", hashlib.sha256("\0".join(r.text for r in reviews).encode()).hexdigest()[:16])
     for name in config.checkpoints:
         encoder = load(name, config.max_length)
-        statistics = _statistics(name, config)
+        _same(folder, "checkpoints", name, encoder.fingerprint)
+        statistics = load_statistics(config.statistics[name]) if name in config.statistics else own_statistics(name)
         methods = config.expand(encoder)
-        folder.manifest["checkpoints"][name] = encoder.fingerprint
-        done = folder.complete(name, len(methods))
+        groups = folder.groups()
+        found = [groups.get((name, m.name, settings_key(m.model_dump())), set()) for m in methods]
+        done = set.intersection(*found)
         places = [i for i in range(len(reviews)) if i not in done]
         count, total, started = len(done) * len(methods), len(reviews) * len(methods), time.monotonic()
         progress(name, count, total)
@@ -64,15 +69,14 @@ def degrade_run(
         progress: called after every review.
     """
     config = SweepConfig.from_mapping(folder.manifest["settings"], str(folder.path))
-    groups: dict[tuple[str, str, str], int] = {}
-    for _, a in folder.read():
-        groups[_key(a)] = groups.get(_key(a), 0) + 1
     curves: list[Curve] = []
     encoders: dict[str, Encoder] = {}
-    for key, total in groups.items():
+    for key, reviews in folder.groups().items():
         if key[0] not in encoders:
             encoders = {key[0]: load(key[0], config.max_length)}
-        found = _counted(folder, key, lambda n, k=key, t=total: progress(f"{k[0]} {k[1]}", n, t))
+            _same(folder, "checkpoints", key[0], encoders[key[0]].fingerprint)
+        report = partial(progress, f"{key[0]} {key[1]}")
+        found = _counted(folder, key, len(reviews), report)
         curves += degrade(encoders[key[0]], found, settings).values()
     folder.save_curves(curves)
     return curves
@@ -80,27 +84,24 @@ def degrade_run(
 
 def grouped(curves: list[Curve]) -> list[dict[str, Curve]]:
     """Curves put together by checkpoint, method and settings: each a dict by order, as `degrade` gives it."""
-    groups: dict[tuple[str, str, str], dict[str, Curve]] = {}
+    groups: dict[Key, dict[str, Curve]] = {}
     for curve in curves:
-        key = (curve.checkpoint, curve.method, json.dumps(dict(curve.settings), sort_keys=True))
+        key = (curve.checkpoint, curve.method, settings_key(curve.settings))
         groups.setdefault(key, {})[curve.order] = curve
     return list(groups.values())
 
 
-def _counted(folder: RunFolder, key: tuple[str, str, str], count: Callable[[int], None]) -> Iterator[Attribution]:
-    matching = (a for _, a in folder.read() if _key(a) == key)
-    for n, attribution in enumerate(matching, 1):
+def _counted(folder: RunFolder, key: Key, total: int, report: Callable[[int, int], None]) -> Iterator[Attribution]:
+    for n, (_, attribution) in enumerate(folder.read(key), 1):
         yield attribution
-        count(n)
+        report(n, total)
 
 
-def _key(a: Attribution) -> tuple[str, str, str]:
-    return a.checkpoint, a.method, json.dumps(dict(a.settings), sort_keys=True)
-
-
-def _statistics(name: str, config: SweepConfig) -> FeatureStatistics | None:
-    if name in config.statistics:
-        return load_statistics(config.statistics[name])
-    if name in BUILTIN or (Path(name) / STATISTICS).is_file():
-        return load_statistics(name)
-    return None
+def _same(folder: RunFolder, what: str, name: str, identity: str) -> None:
+    """Writes down what a run rests on, and refuses to go on with another."""
+    known = folder.manifest.setdefault(what, {}).setdefault(name, identity)
+    if known != identity:
+        raise InputError(
+            f"{folder.path} was made with another '{name}' ({known}, now {identity}); name another folder or remove it"
+        )
+    folder.save_manifest()

@@ -8,7 +8,7 @@ curves.parquet       degradation curves, where `textiba degrade` has been there
 
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,6 +23,7 @@ from textiba.data import Review
 from textiba.errors import CorruptFileError, InputError
 from textiba.text import EncodedReview
 
+Key = tuple[str, str, str]  # checkpoint, method, settings as `settings_key` gives them
 _SHARD = 256  # rows held before they are written
 _PACKAGES = ("textiba", "torch", "transformers", "peft", "datasets", "numpy")
 
@@ -71,60 +72,65 @@ class RunFolder:
         """Writes what is held as a shard of its own."""
         if not self._rows:
             return
-        number = len(list((self.path / "attributions").glob("part-*.parquet")))
+        shards = self._shards()
+        number = int(shards[-1].stem.removeprefix("part-")) + 1 if shards else 0
         target = self.path / "attributions" / f"part-{number:05d}.parquet"
-        temporary = target.with_suffix(".tmp")
-        pq.write_table(pa.Table.from_pylist(self._rows, _SCHEMA), temporary)
-        temporary.rename(target)
+        _write(target, pa.Table.from_pylist(self._rows, _SCHEMA))
         self._rows = []
 
-    def complete(self, checkpoint: str, methods: int) -> set[int]:
-        """Numbers of the reviews for which all `methods` results of a checkpoint are on disk."""
-        seen: dict[int, set[tuple]] = {}
-        for shard in self._shards():
-            for row in pq.read_table(shard, columns=["index", "checkpoint", "method", "settings"]).to_pylist():
-                if row["checkpoint"] == checkpoint:
-                    seen.setdefault(row["index"], set()).add((row["method"], row["settings"]))
-        return {index for index, found in seen.items() if len(found) == methods}
-
-    def read(self) -> Iterator[tuple[int, Attribution]]:
-        """Every result once, with the number of its review; a shard is in memory at a time.
+    def groups(self) -> dict[Key, set[int]]:
+        """For each checkpoint, method and settings: the numbers of the reviews that are on disk.
 
         Raises:
             CorruptFileError: a shard cannot be read.
         """
-        seen: set[tuple] = set()
+        found: dict[Key, set[int]] = {}
         for shard in self._shards():
-            try:
-                rows = pq.read_table(shard).to_pylist()
-            except (pa.ArrowInvalid, OSError) as error:
-                raise CorruptFileError(f"{shard}: damaged ({error}); remove it and run again to resume") from None
-            for row in rows:
-                key = (row["index"], row["checkpoint"], row["method"], row["settings"])
-                if key not in seen:
-                    seen.add(key)
+            for row in _rows(shard, columns=["index", "checkpoint", "method", "settings"]):
+                found.setdefault((row["checkpoint"], row["method"], row["settings"]), set()).add(row["index"])
+        return found
+
+    def read(self, only: Key | None = None) -> Iterator[tuple[int, Attribution]]:
+        """Every result once, with the number of its review; a shard is in memory at a time.
+
+        Args:
+            only: a checkpoint, method and settings, as `groups` names them.
+
+        Raises:
+            CorruptFileError: a shard cannot be read.
+        """
+        seen: dict[Key, set[int]] = {}
+        filters = None if only is None else list(zip(("checkpoint", "method", "settings"), "===", only, strict=True))
+        for shard in self._shards():
+            for row in _rows(shard, filters=filters):
+                have = seen.setdefault((row["checkpoint"], row["method"], row["settings"]), set())
+                if row["index"] not in have:
+                    have.add(row["index"])
                     yield row["index"], _from_row(row)
 
     def save_curves(self, curves: list[Curve]) -> None:
-        """Writes degradation curves as one Parquet file."""
+        """Writes degradation curves as one Parquet file for each way of removal, whole or not at all."""
         rows = [
             {**asdict(c), "steps": c.steps.tolist(), "probability": c.probability.tolist(),
-             "correct": c.correct.tolist(), "settings": json.dumps(dict(c.settings), sort_keys=True)}
+             "correct": c.correct.tolist(), "settings": settings_key(c.settings)}
             for c in curves
         ]  # fmt: skip
-        pq.write_table(pa.Table.from_pylist(rows), self.path / "curves.parquet")
+        for removal in {row["removal"] for row in rows}:
+            table = pa.Table.from_pylist([row for row in rows if row["removal"] == removal])
+            _write(self.path / f"curves-{removal}.parquet", table)
 
-    def read_curves(self) -> list[Curve]:
-        """What `save_curves` wrote.
+    def read_curves(self, removal: str = "delete") -> list[Curve]:
+        """What `save_curves` wrote of a way of removal.
 
         Raises:
             InputError: there are none yet.
+            CorruptFileError: the file cannot be read.
         """
-        path = self.path / "curves.parquet"
+        path = self.path / f"curves-{removal}.parquet"
         if not path.is_file():
-            raise InputError(f"{path}: no curves yet; make them with: textiba degrade {self.path}")
+            raise InputError(f"{path}: none yet; make them with: textiba degrade {self.path} --removal {removal}")
         out = []
-        for row in pq.read_table(path).to_pylist():
+        for row in _rows(path):
             arrays = {k: np.asarray(row[k], dtype=np.float64) for k in ("steps", "probability", "correct")}
             out.append(Curve(**{**row, **arrays, "settings": json.loads(row["settings"])}))
         return out
@@ -144,6 +150,24 @@ def versions() -> dict[str, str]:
     return found
 
 
+def settings_key(settings: Mapping[str, Any]) -> str:
+    """Settings as one string, equal for equal settings."""
+    return json.dumps(dict(settings), sort_keys=True)
+
+
+def _rows(shard: Path, **choice: Any) -> list[dict[str, Any]]:
+    try:
+        return pq.read_table(shard, **choice).to_pylist()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptFileError(f"{shard}: damaged ({error}); remove it and run again to resume") from None
+
+
+def _write(target: Path, table: pa.Table) -> None:
+    temporary = target.with_suffix(".tmp")
+    pq.write_table(table, temporary)
+    temporary.rename(target)
+
+
 def _atomic(path: Path, content: bytes) -> None:
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_bytes(content)
@@ -156,7 +180,8 @@ _SCHEMA = pa.schema(
         ("index", pa.int64()), ("id", pa.string()), ("text", pa.string()), ("label", pa.int32()),
         ("kind", pa.string()), ("rationale", pa.list_(_INTS)), ("checkpoint", pa.string()), ("method", pa.string()),
         ("settings", pa.string()), ("layer", pa.int32()), ("target", pa.int32()), ("predicted", pa.int32()),
-        ("probability", pa.float64()), ("unit", pa.string()), ("signed", pa.bool_()), ("scores", _FLOATS),
+        ("labels", pa.list_(pa.string())), ("probability", pa.float64()), ("unit", pa.string()),
+        ("signed", pa.bool_()), ("scores", _FLOATS),
         ("ids", _INTS), ("type_ids", _INTS), ("tokens", pa.list_(pa.string())), ("offsets", pa.list_(_INTS)),
         ("word_ids", _INTS), ("cut", pa.int32()),
         ("gates", _FLOATS), ("cross_entropy", _FLOATS), ("information", _FLOATS), ("converged", pa.bool_()),
@@ -173,8 +198,9 @@ def _to_row(index: int, a: Attribution) -> dict[str, Any]:
     row: dict[str, Any] = {
         "index": index, "id": review.review.id, "text": review.review.text, "label": review.review.label,
         "kind": review.review.kind, "rationale": review.review.rationale, "checkpoint": a.checkpoint,
-        "method": a.method, "settings": json.dumps(dict(a.settings), sort_keys=True), "layer": a.layer,
-        "target": a.target, "predicted": a.predicted, "probability": a.probability, "unit": a.unit,
+        "method": a.method, "settings": settings_key(a.settings), "layer": a.layer,
+        "target": a.target, "predicted": a.predicted,
+        "labels": a.labels, "probability": a.probability, "unit": a.unit,
         "signed": a.signed, "scores": a.scores, "ids": review.ids, "type_ids": review.type_ids,
         "tokens": review.tokens, "offsets": review.offsets, "word_ids": review.word_ids, "cut": review.cut,
     }  # fmt: skip
@@ -201,6 +227,7 @@ def _from_row(row: dict[str, Any]) -> Attribution:
     return Attribution(
         review=encoded,
         settings=json.loads(row["settings"]),
+        labels=tuple(row["labels"]),
         scores=np.asarray(row["scores"], dtype=np.float32),
         details=details,
         **{name: row[name] for name in same},

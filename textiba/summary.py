@@ -10,12 +10,14 @@ from textiba.profile import LayerRow, bootstrap
 
 
 def curve_labels(groups: Sequence[dict[str, Curve]]) -> list[str]:
-    """A short name for each group of curves: checkpoint, method, and layer and β where there are several."""
+    """A name for each group of curves: checkpoint, method, layer, β, and what else its method was varied in."""
+    firsts = [next(iter(group.values())) for group in groups]
     labels = []
-    for group in groups:
-        curve = next(iter(group.values()))
-        extras = [f"{k} {curve.settings[k]:g}" for k in ("layer", "beta") if k in curve.settings]
-        labels.append(" · ".join([curve.checkpoint, curve.method, *extras]))
+    for curve in firsts:
+        alike = [c.settings for c in firsts if c.method == curve.method]
+        varied = [k for k, v in curve.settings.items() if any(other.get(k) != v for other in alike)]
+        names = [k for k in dict.fromkeys(("layer", "beta", *varied)) if k in curve.settings]
+        labels.append(" · ".join([curve.checkpoint, curve.method, *(f"{k} {curve.settings[k]}" for k in names)]))
     return labels
 
 

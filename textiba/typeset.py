@@ -251,9 +251,9 @@ def _fill(axes: "Axes", boxes: Sequence[tuple[float, float, float, float, str]],
 def _subtitle(block: Block) -> str:
     a = block.attribution
     gold = a.review.review.label
-    parts = [f"explains {class_name(a.target)}, p {a.probability:.2f}"]
-    parts += [f"predicts {class_name(a.predicted)}"] if a.predicted != a.target else []
-    parts += [] if gold is None else [f"gold {class_name(gold)}"]
+    parts = [f"explains {class_name(a, a.target)}, p {a.probability:.2f}"]
+    parts += [f"predicts {class_name(a, a.predicted)}"] if a.predicted != a.target else []
+    parts += [] if gold is None else [f"gold {class_name(a, gold)}"]
     parts += [] if block.strips else [f"sum {_amount(a.total, a.signed)} {a.unit}"]
     return " · ".join(parts).replace("-", "−")
 

@@ -55,7 +55,10 @@ class Method(Settings, abc.ABC):
 def require(statistics: FeatureStatistics | None, encoder: Encoder, method: str) -> FeatureStatistics:
     """The statistics, or a clear error when they are missing or another model's."""
     if statistics is None:
-        raise SettingError(f"{method} needs feature statistics; make them with textiba.estimate(encoder, reviews)")
+        raise SettingError(
+            f"{method} needs feature statistics; make them with: textiba estimate -c {encoder.name}, and give the file "
+            "as --statistics, or as textiba.load_statistics(file)"
+        )
     statistics.check(encoder)
     return statistics
 
@@ -107,6 +110,7 @@ def results(
             unit=method.unit,
             signed=method.signed,
             details=details[i],
+            labels=encoder.labels,
         )
         for i, review in enumerate(forward.batch.reviews)
     ]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from textiba.attribution import Attribution, BitsDetails, Curve, EvidenceDetails
-from textiba.data import LABELS
 from textiba.degradation import area
 from textiba.errors import InputError
 from textiba.highlight import meaning, segments
@@ -29,7 +28,6 @@ class Exploration:
         profile: of `layer_profile`, over as many reviews as it was made from.
         curves: {checkpoint: {method: {order: Curve}}}.
         facts: for the footer: versions, seed, settings.
-        labels: names of the classes, by index.
     """
 
     title: str
@@ -37,7 +35,6 @@ class Exploration:
     profile: Sequence[LayerRow] = ()
     curves: Mapping[str, Mapping[str, Mapping[str, Curve]]] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
-    labels: Sequence[str] = LABELS
 
 
 def payload(exploration: Exploration) -> dict[str, Any]:
@@ -64,7 +61,7 @@ def payload(exploration: Exploration) -> dict[str, Any]:
         runs[place] = _run(a, place, layouts.setdefault(layout, len(layouts)))
     first = {a.review.review.text: a for a in reversed(attributions)}
     return {
-        "labels": list(exploration.labels),
+        "labels": list(attributions[0].labels),
         "ramps": {theme: {kind: list(stops) for kind, stops in ramp.items()} for theme, ramp in RAMPS.items()},
         "darkGround": DARK_GROUND,
         "checkpoints": list(checkpoints),
