@@ -153,7 +153,7 @@ def test_no_statistics_are_needed_where_closed_means_mask():
     forward = toys.forward(ENCODER, REVIEWS)
     targets = ENCODER.predict(forward)
     assert len(Evidence(closed="mask").attribute(ENCODER, forward, targets)) == len(REVIEWS)
-    with pytest.raises(SettingError, match=r"evidence needs feature statistics; make them with textiba.estimate"):
+    with pytest.raises(SettingError, match=r"evidence needs feature statistics; make them with: textiba estimate"):
         Evidence(closed="mean").attribute(ENCODER, forward, targets)
 
 

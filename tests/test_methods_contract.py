@@ -127,7 +127,7 @@ def test_it_runs_on_every_architecture(name: str):
 def test_it_says_when_it_needs_statistics(name: str):
     forward = toys.forward(ENCODER, REVIEWS[:1])
     call = fast(name).attribute
-    if METHODS[name].needs_statistics:
+    if fast(name).needs_statistics:
         with pytest.raises(SettingError, match=rf"{name} needs feature statistics; make them with"):
             call(ENCODER, forward, ENCODER.predict(forward), None)
     else:

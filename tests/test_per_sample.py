@@ -230,7 +230,7 @@ def test_a_layer_the_model_does_not_have():
 def test_statistics_are_needed_and_must_be_the_model_s():
     forward = toys.forward(ENCODER, REVIEWS)
     targets = ENCODER.predict(forward)
-    with pytest.raises(SettingError, match=r"per_sample needs feature statistics; make them with textiba.estimate"):
+    with pytest.raises(SettingError, match=r"per_sample needs feature statistics; make them with: textiba estimate"):
         PerSample().attribute(ENCODER, forward, targets)
     with pytest.raises(StatisticsMismatchError, match="estimate them anew"):
         PerSample().attribute(ENCODER, forward, targets, toys.statistics(toys.encoder(seed=1)))

@@ -25,6 +25,7 @@ _errors = Console(stderr=True)
 Checkpoint = Annotated[
     str, typer.Option("--checkpoint", "-c", help="fine-tuned, general-probe, general-fresh, a folder, or a hub id.")
 ]
+Data = Annotated[str | None, typer.Option(help="Take the reviews from here instead: a hub id, a folder, or a file.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where the results go.")]
 
 
@@ -97,6 +98,7 @@ def explain(
 def sweep(
     config: Annotated[Path, typer.Argument(help="A YAML file; see experiments/.")],
     output: Output = Path("runs/sweep"),
+    data: Data = None,
 ) -> None:
     """Runs methods × layers × β × checkpoints over reviews. Stopped at any moment, the same command resumes."""
     from textiba.config import SweepConfig
@@ -105,6 +107,8 @@ def sweep(
     from textiba.summary import profile_table, write_csv
 
     settings = SweepConfig.from_yaml(config)
+    if data:
+        settings = settings.model_copy(update={"data": settings.data.model_copy(update={"source": data})})
     with _progress() as progress:
         folder = run(settings, output, _advance(progress))
     rows = layer_profile(a for _, a in folder.read())
@@ -146,12 +150,14 @@ def degrade(
 def finetune(
     recipe: Annotated[Path, typer.Argument(help="A YAML file; see experiments/checkpoints/.")],
     output: Output = Path("runs/checkpoint"),
+    data: Data = None,
 ) -> None:
     """Makes a checkpoint on IMDB: a LoRA adapter, a linear probe or a fresh head, with its statistics and card."""
     from textiba.finetune import Recipe
     from textiba.finetune import finetune as run
 
-    card = run(Recipe.from_yaml(recipe), output)
+    settings = Recipe.from_yaml(recipe)
+    card = run(settings.model_copy(update={"data": data}) if data else settings, output)
     console.print(f"Accuracy {card['test_accuracy']:.4f} on {card['test_reviews']} test reviews; it is in {output}")
 
 

@@ -38,7 +38,7 @@ _FRESH = SweepConfig(
 )
 _REMOVAL = SweepConfig(
     checkpoints=CHECKPOINTS,
-    data=DataChoice(limit=10),
+    data=DataChoice(limit=8),
     methods=tuple(MethodChoice(name=name) for name in COMPARED),
 )
 _STEPS = Degradation(steps=(0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1))
@@ -60,7 +60,7 @@ class Summary:
 
 
 def run_demo(output: str | Path, progress: Progress = lambda *_: None) -> Summary:
-    """Sweeps, degrades, draws, and writes the page; about two minutes on two cores. Stopped, it resumes.
+    """Sweeps, degrades, draws, and writes the page; under three minutes on two cores. Stopped, it resumes.
 
     Args:
         output: a folder for runs, figures and the page.

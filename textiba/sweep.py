@@ -7,7 +7,7 @@ from typing import TypeVar
 from textiba.attribution import Attribution
 from textiba.data import Review
 from textiba.encoder import TOKEN_BUDGET, Encoder
-from textiba.methods.base import Method, resolve_targets
+from textiba.methods.base import Method, require, resolve_targets
 from textiba.statistics import FeatureStatistics
 
 T = TypeVar("T")
@@ -37,10 +37,14 @@ def stream(
         budget: tokens in a batch, padding included; a GPU wants more than the default.
 
     Raises:
-        LayerError, TargetError, SettingError, StatisticsMismatchError: before anything is computed for the batch.
+        SettingError, StatisticsMismatchError: statistics are missing or another model's; before anything is computed.
+        LayerError, TargetError: the model has no such layer or class.
         EmptyTextError: a review without a word.
         NotFiniteError: the model gives NaN or infinity.
     """
+    for method in methods:
+        if method.needs_statistics:
+            require(statistics, encoder, method.name)
     source = iter(reviews)
     start = 0
     while window := list(islice(source, WINDOW)):

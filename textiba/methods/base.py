@@ -24,13 +24,16 @@ class Method(Settings, abc.ABC):
         name: in the registry, in configs and in results.
         unit: of the scores: "bits", "nats" or "score".
         signed: whether a negative score speaks against the target.
-        needs_statistics: whether `attribute` must be given feature statistics.
     """
 
     name: ClassVar[str]
     unit: ClassVar[str]
     signed: ClassVar[bool]
-    needs_statistics: ClassVar[bool] = False
+
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether `attribute` must be given feature statistics."""
+        return False
 
     @abc.abstractmethod
     def attribute(

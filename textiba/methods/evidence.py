@@ -41,12 +41,16 @@ class Evidence(Method):
     name: ClassVar[str] = "evidence"
     unit: ClassVar[str] = "nats"
     signed: ClassVar[bool] = True
-    needs_statistics: ClassVar[bool] = True
 
     layer: int = Field(default=2, ge=0)
     nodes: int = Field(default=5, ge=1, le=200)
     closed: Literal["mean", "mask"] = "mean"
     gate_special: bool = False
+
+    @property
+    def needs_statistics(self) -> bool:
+        """See `Method.needs_statistics`."""
+        return self.closed == "mean"
 
     def attribute(
         self,

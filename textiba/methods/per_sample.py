@@ -45,7 +45,6 @@ class PerSample(Method):
     name: ClassVar[str] = "per_sample"
     unit: ClassVar[str] = "bits"
     signed: ClassVar[bool] = False
-    needs_statistics: ClassVar[bool] = True
 
     layer: int = Field(default=2, ge=0)
     beta: float = Field(default=1e-4, ge=0)
@@ -65,6 +64,11 @@ class PerSample(Method):
         if self.antithetic and self.samples % 2:
             raise ValueError("antithetic noise comes in pairs, so samples must be even, or antithetic false")
         return self
+
+    @property
+    def needs_statistics(self) -> bool:
+        """See `Method.needs_statistics`."""
+        return True
 
     def attribute(
         self,
