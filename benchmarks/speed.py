@@ -1,6 +1,6 @@
 """What the split run, batching and the allocator's settings are worth: ratios within one run, never times alone.
 
-Run: .venv/bin/python benchmarks/speed.py   (two minutes on two cores; prints a Markdown table)
+Run: .venv/bin/python benchmarks/speed.py   (five minutes on two cores; prints a Markdown table)
 """
 
 import resource
@@ -107,7 +107,7 @@ def main() -> None:
     print(f"| batches of 512 tokens, against 4,096 | {small_batches():.2f} × faster |")
     print(f"| six layers in one stream, against layer by layer | {one_pass_for_all_layers():.2f} × faster |")
     print(f"| the allocator keeping freed memory, against glibc's defaults | {allocator:.2f} × faster |")
-    print(f"| peak memory for 1,200 reviews, against 300 | {child('memory:1200') / child('memory:300'):.2f} × |")
+    print(f"| peak memory for 400 reviews, against 100 | {child('memory:400') / child('memory:100'):.2f} × |")
 
 
 if __name__ == "__main__":
