@@ -1,10 +1,13 @@
 """What the README says runs as it stands, and its numbers are those of the committed results."""
 
 import csv
+import json
 import re
 from pathlib import Path
 
 import pytest
+
+from textiba.checkpoints import BUILTIN
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -24,6 +27,16 @@ def test_every_number_in_the_table_of_areas_is_in_the_results():
     assert len(rows) >= 3
     for row in rows:
         assert f"| {row['area']} {row['95 %']} |" in README
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_the_table_of_checkpoints_is_what_their_cards_say(name: str):
+    card = json.loads((ROOT / "textiba/builtin" / name / "card.json").read_text("utf-8"))
+    [row] = [line for line in README.splitlines() if line.startswith(f"| `{name}` |")]
+    assert row.endswith(f"| {card['test_accuracy']:.4f} |")
+    assert f"on {card['test_reviews']:,} test reviews cut at {card['recipe']['max_length']} tokens" in README
+    if card["recipe"]["kind"] == "adapter":
+        assert f"{card['train_reviews']:,} IMDB reviews" in row
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)\)", README))
