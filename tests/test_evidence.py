@@ -104,7 +104,7 @@ def test_equals_the_literal_riemann_sum(calm: tuple[Encoder, Any], method: Evide
 
 def test_one_node_is_exact_where_the_model_is_linear(monkeypatch: pytest.MonkeyPatch):
     forward = toys.forward(ENCODER, REVIEWS)
-    weight = torch.randn(ENCODER.n_features, generator=torch.Generator().manual_seed(0)) / 10
+    weight = torch.randn(ENCODER.model.config.hidden_size, generator=torch.Generator().manual_seed(0)) / 10
 
     def run_from(_self: Encoder, batch: Any, _layer: int, state: Tensor) -> Tensor:
         """Logits (z, 0) with z far below 0, so that log p(0) = z in float precision."""

@@ -93,7 +93,6 @@ class Encoder:
         self._given_fingerprint = fingerprint
         self.n_layers = len(self._layers)
         self.n_labels = int(config.num_labels)
-        self.n_features = int(config.hidden_size)
         self.labels = tuple(str(config.id2label[i]) for i in range(self.n_labels))
         self.max_length = _max_length(config, tokenizer, max_length)
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 State = Float[Tensor, "batch tokens features"]
 NoisyState = Float[Tensor, "samples batch tokens features"]
-GateLogits = Float[Tensor, "batch tokens gates"]  # gates: 1 (a gate per token) or features
 Mask = Bool[Tensor, "batch tokens"]
 Logits = Float[Tensor, "batch labels"]
 Targets = Int[Tensor, " batch"]
