@@ -146,3 +146,29 @@ def test_words_are_the_sums_of_their_tokens(name: str):
 def test_a_method_that_does_not_exist_is_answered_with_those_that_do():
     with pytest.raises(SettingError, match=r"no method is called 'lime'; there are \['evidence',.*'per_sample'"):
         build("lime")
+
+
+@every_method
+def test_it_costs_the_passes_that_it_declares(name: str):
+    encoder = toys.encoder("bert", seed=5)
+    layers = encoder.model.bert.encoder.layer
+    review = REVIEWS[:1]
+    run = {"forward": 0, "backward": 0}
+
+    def forward(_layer: Any, args: Any, _output: Any) -> None:
+        run["forward"] += len(args[0])
+
+    def backward(_layer: Any, grads: Any) -> None:
+        run["backward"] += len(grads[0])
+
+    toys.statistics(encoder)
+    handles = [h for layer in layers for h in (layer.register_forward_hook(forward),
+                                               layer.register_full_backward_pre_hook(backward))]  # fmt: skip
+    try:
+        [a] = toys.attribute(encoder, fast(name), review)
+    finally:
+        for handle in handles:
+            handle.remove()
+    declared = fast(name).passes(len(layers), len(a.review.content))
+    assert run["forward"] / len(layers) == pytest.approx(declared.forward)
+    assert run["backward"] / len(layers) == pytest.approx(declared.backward)

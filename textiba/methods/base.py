@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +16,18 @@ from textiba.settings import Settings
 from textiba.statistics import FeatureStatistics
 from textiba.text import EncodedReview
 from textiba.types import Targets
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """What a method costs for one review, in passes through all layers of the model.
+
+    A pass through some of the layers counts as their share. The plain pass that gives the prediction, and that every
+    method is handed, counts as one forward pass.
+    """
+
+    forward: float
+    backward: float
 
 
 class Method(Settings, abc.ABC):
@@ -34,6 +47,15 @@ class Method(Settings, abc.ABC):
     def needs_statistics(self) -> bool:
         """Whether `attribute` must be given feature statistics."""
         return False
+
+    @abc.abstractmethod
+    def passes(self, layers: int, tokens: int) -> Passes:
+        """What a review costs.
+
+        Args:
+            layers: of the model.
+            tokens: of the review that carry a score.
+        """
 
     @abc.abstractmethod
     def attribute(

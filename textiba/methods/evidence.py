@@ -21,7 +21,7 @@ from torch.nn import functional
 from textiba.attribution import Attribution, EvidenceDetails
 from textiba.encoder import Encoder, ForwardPass
 from textiba.errors import SettingError
-from textiba.methods.base import Method, require, results
+from textiba.methods.base import Method, Passes, require, results
 from textiba.statistics import FeatureStatistics
 from textiba.text import Batch
 from textiba.types import State, Targets
@@ -51,6 +51,12 @@ class Evidence(Method):
     def needs_statistics(self) -> bool:
         """See `Method.needs_statistics`."""
         return self.closed == "mean"
+
+    def passes(self, layers: int, tokens: int) -> Passes:
+        """A pass there and back above the layer for each node, one with closed gates, and the [MASK] review's below."""
+        above = (layers - self.layer) / layers
+        below = self.layer / layers if self.closed == "mask" else 0
+        return Passes(1 + below + (self.nodes + 1) * above, self.nodes * above)
 
     def attribute(
         self,

@@ -17,7 +17,7 @@ from textiba.attribution import Attribution, BitsDetails
 from textiba.bottleneck import Bottleneck
 from textiba.encoder import Encoder, ForwardPass
 from textiba.information import beta_for_sum, bits
-from textiba.methods.base import Method, require, results
+from textiba.methods.base import Method, Passes, require, results
 from textiba.statistics import FeatureStatistics
 from textiba.text import EncodedReview
 from textiba.types import Mask, NoisyState, State, Targets
@@ -69,6 +69,11 @@ class PerSample(Method):
     def needs_statistics(self) -> bool:
         """See `Method.needs_statistics`."""
         return True
+
+    def passes(self, layers: int, tokens: int) -> Passes:
+        """A pass there and back above the layer for each step and noise draw, and a last one forward."""
+        above = self.samples * (layers - self.layer) / layers
+        return Passes(1 + (self.steps + 1) * above, self.steps * above)
 
     def attribute(
         self,

@@ -6,7 +6,7 @@ import torch
 
 from textiba.attribution import Attribution
 from textiba.encoder import Encoder, ForwardPass
-from textiba.methods.base import Method, results
+from textiba.methods.base import Method, Passes, results
 from textiba.statistics import FeatureStatistics
 from textiba.types import Targets
 
@@ -17,6 +17,10 @@ class Random(Method):
     name: ClassVar[str] = "random"
     unit: ClassVar[str] = "score"
     signed: ClassVar[bool] = False
+
+    def passes(self, layers: int, tokens: int) -> Passes:
+        """Nothing but the prediction."""
+        return Passes(1.0, 0.0)
 
     def attribute(
         self,
