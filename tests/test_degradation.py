@@ -18,7 +18,7 @@ from textiba.errors import InputError, SettingError
 from textiba.text import EncodedReview
 
 ENCODER = toys.encoder()
-MASK = toys.VOCABULARY.index("[MASK]")
+STAND_INS = {"mask": toys.VOCABULARY.index("[MASK]"), "pad": toys.VOCABULARY.index("[PAD]")}
 
 
 def attributions(count: int = 5, seed: int = 11) -> list[Attribution]:
@@ -39,21 +39,25 @@ def literal(a: Attribution, order: str, settings: Degradation, bert: Any) -> tup
     for step in settings.steps:
         count = min(step, len(falling)) if settings.by == "count" else round(step * len(falling))
         gone = falling[: int(count)]
-        if settings.removal == "delete":
+        places = list(range(len(a.review)))
+        if settings.removal in STAND_INS:
+            ids = [STAND_INS[settings.removal] if i in gone else v for i, v in enumerate(a.review.ids)]
+            types = list(a.review.type_ids)
+        else:
             ids = [v for i, v in enumerate(a.review.ids) if i not in gone]
             types = [v for i, v in enumerate(a.review.type_ids) if i not in gone]
-        else:
-            ids = [MASK if i in gone else v for i, v in enumerate(a.review.ids)]
-            types = list(a.review.type_ids)
+            # Hidden from attention is the same as not there, but for the place that the others keep.
+            places = [i for i in places if i not in gone] if settings.removal == "attention" else places[: len(ids)]
         with torch.no_grad():
-            p = bert(torch.tensor([ids]), token_type_ids=torch.tensor([types])).logits.softmax(1)[0]
+            arguments = {"token_type_ids": torch.tensor([types]), "position_ids": torch.tensor([places])}
+            p = bert(torch.tensor([ids]), **arguments).logits.softmax(1)[0]
         probabilities.append(float(p[a.target]))
         label = a.review.review.label
         wins.append(float(p.argmax() == (a.target if label is None else label)))
     return probabilities, wins
 
 
-@pytest.mark.parametrize("removal", ["delete", "mask"])
+@pytest.mark.parametrize("removal", ["delete", "mask", "pad", "attention"])
 @pytest.mark.parametrize(("by", "steps"), [("fraction", (0, 0.15, 0.5, 1.0)), ("count", (0, 1, 2, 5, 30))])
 def test_curves_equal_the_literal_loop(removal: Any, by: Any, steps: tuple[float, ...]):
     settings = Degradation(removal=removal, by=by, steps=steps)
@@ -186,10 +190,42 @@ def test_steps_rise_from_nothing(steps: tuple[float, ...]):
         Degradation(steps=steps)
 
 
-def test_masks_need_a_mask_token(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(ENCODER.tokenizer._special_tokens_map, "mask_token", None)
-    with pytest.raises(SettingError, match="removal='mask' needs a tokenizer with a mask token; use removal='delete'"):
-        degrade(ENCODER, attributions(), Degradation(removal="mask"))
+@pytest.mark.parametrize("removal", ["mask", "pad"])
+def test_a_stand_in_needs_its_token(monkeypatch: pytest.MonkeyPatch, removal: Any):
+    found = attributions()
+    monkeypatch.setitem(ENCODER.tokenizer._special_tokens_map, f"{removal}_token", None)
+    message = f"removal='{removal}' needs a tokenizer with a {removal} token; use removal='delete'"
+    with pytest.raises(SettingError, match=message):
+        degrade(ENCODER, found, Degradation(removal=removal))
+
+
+@pytest.mark.parametrize("removal", ["mask", "pad", "attention"])
+def test_all_but_deletion_keep_the_length(monkeypatch: pytest.MonkeyPatch, removal: Any):
+    found = attributions(1)
+    lengths: set[int] = set()
+    collate = Encoder.collate
+    monkeypatch.setattr(Encoder, "collate", lambda self, rs: lengths.update(map(len, rs)) or collate(self, rs))
+    degrade(ENCODER, found, Degradation(removal=removal))
+    assert lengths == {len(found[0].review)}
+
+
+def test_hidden_tokens_are_without_influence_and_the_others_keep_their_place():
+    """The attention mask against the model itself, run on the kept tokens alone at the positions they had."""
+    review, bert = ENCODER.encode(["a film with a plot and a scene"])[0], toys.model().eval()
+    gone = [2, 3, 6]
+    keep = [i for i in range(len(review)) if i not in gone]
+    with torch.no_grad():
+        literal = bert(
+            torch.tensor([[review.ids[i] for i in keep]]),
+            token_type_ids=torch.tensor([[review.type_ids[i] for i in keep]]),
+            position_ids=torch.tensor([keep]),
+        ).logits[0]
+    [logits] = ENCODER.logits(ENCODER.collate([review.hide(gone)]))
+    torch.testing.assert_close(logits, literal, rtol=0, atol=1e-5)
+    [deleted] = ENCODER.logits(ENCODER.collate([review.drop(gone)]))
+    assert (deleted - literal).abs().max() > 1e-3, "places must matter, or the test says nothing"
+    [other] = ENCODER.logits(ENCODER.collate([review.substitute(gone, 9).hide(gone)]))
+    torch.testing.assert_close(other, logits, rtol=0, atol=1e-5)
 
 
 def test_an_order_that_does_not_exist():

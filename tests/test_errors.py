@@ -73,7 +73,7 @@ def test_settings_from_yaml(tmp_path: Path):
         ("- removal", "a config is a mapping of names to values; got list"),
         ("", "a config is a mapping of names to values; got NoneType"),
         ("removals: mask", "Degradation: unknown key 'removals'; remove it or correct its spelling"),
-        ("removal: burn", "Degradation: removal: .*'delete' or 'mask'; got 'burn'"),
+        ("removal: burn", "Degradation: removal: .*'delete', 'mask', 'pad' or 'attention'; got 'burn'"),
     ],
 )
 def test_a_config_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path, content: str, rule: str):
@@ -95,7 +95,8 @@ def test_settings_within_settings_say_where():
         inner: Degradation
 
     with pytest.raises(
-        SettingError, match=r"^here: Outer: inner: Degradation: removal: .*'delete' or 'mask'; got 'burn'$"
+        SettingError,
+        match=r"^here: Outer: inner: Degradation: removal: .*'delete', 'mask', 'pad' or 'attention'; got 'burn'$",
     ):
         Outer.from_mapping({"inner": {"removal": "burn"}}, "here")
 

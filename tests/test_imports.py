@@ -47,8 +47,8 @@ TIERS = (
     ("data", "text", "encoder", "attribution", "statistics", "bottleneck", "checkpoints"),
     ("methods",),
     (
-        "config", "degradation", "finetune", "highlight", "metrics", "plots", "profile", "report", "run", "scale",
-        "store", "summary", "sweep", "typeset",
+        "benchmark", "config", "degradation", "finetune", "highlight", "metrics", "plots", "profile", "report", "run",
+        "scale", "store", "summary", "sweep", "typeset",
     ),
     ("cli", "demo"),
 )  # fmt: skip
@@ -96,7 +96,7 @@ def test_importing_textiba_loads_nothing_heavy():
 def test_the_methods_load_neither_plots_nor_spacy():
     loaded = _loaded_by("import textiba; textiba.PerSample, textiba.degrade, textiba.explain, textiba.imdb")
     assert "torch" in loaded
-    assert not loaded & {"spacy", "matplotlib", "evaluate", "datasets", "peft"}
+    assert not loaded & {"spacy", "matplotlib", "evaluate", "datasets", "peft", "captum", "shap"}
 
 
 def _unit(path: Path) -> str:

@@ -14,7 +14,18 @@ from textiba.methods import METHODS, Method, build
 ENCODER = toys.encoder()
 REVIEWS = toys.texts(4, seed=12)
 # Fewer steps than the defaults, where a method has such settings: the contract does not depend on them.
-FAST: dict[str, dict[str, Any]] = {"per_sample": {"steps": 3}, "evidence": {"nodes": 2}}
+FAST: dict[str, dict[str, Any]] = {
+    "per_sample": {"steps": 3},
+    "evidence": {"nodes": 2},
+    "integrated_gradients": {"steps": 3},
+    "smooth_grad": {"samples": 3},
+    "grad_cam": {"layer": 2},
+    "lime": {"samples": 20},
+    "kernel_shap": {"samples": 20},
+    "partition_shap": {"evaluations": 20},
+    "schulz2020": {"layer": 2, "steps": 2, "samples": 2},
+    "jiang2020": {"layer": 2, "steps": 2, "samples": 2},
+}
 
 every_method = pytest.mark.parametrize("name", sorted(METHODS))
 
@@ -144,8 +155,8 @@ def test_words_are_the_sums_of_their_tokens(name: str):
 
 
 def test_a_method_that_does_not_exist_is_answered_with_those_that_do():
-    with pytest.raises(SettingError, match=r"no method is called 'lime'; there are \['evidence',.*'per_sample'"):
-        build("lime")
+    with pytest.raises(SettingError, match=r"no method is called 'lyme'; there are \['attention',.*'per_sample'"):
+        build("lyme")
 
 
 @every_method

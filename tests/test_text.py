@@ -107,6 +107,27 @@ def test_substitute_changes_ids_at_the_positions_and_nothing_else():
         assert getattr(masked, name) == getattr(review, name)
 
 
+def test_hide_takes_tokens_from_attention_and_nothing_else():
+    review = encoded("a film with a plot")
+    hidden = review.hide([2, 4])
+    assert hidden.hidden == {2, 4}
+    assert hidden.hide([3, 4]).hidden == {2, 3, 4}
+    for name in ("ids", "type_ids", "tokens", "offsets", "word_ids", "review", "content"):
+        assert getattr(hidden, name) == getattr(review, name)
+    batch = toys.encoder().collate([hidden, encoded("a film")])
+    assert batch.attention_mask.tolist() == [[True, True, False, True, False, True, True], [True] * 4 + [False] * 3]
+    assert batch.content[0].tolist() == [False, True, True, True, True, True, False]
+    assert batch.special[0].tolist() == [True, False, False, False, False, False, True]
+
+
+def test_hidden_tokens_stay_hidden_through_other_removals():
+    hidden = encoded("a film with a plot").hide([2, 4])
+    dropped = hidden.drop([1, 2])
+    assert dropped.hidden == {2}
+    assert dropped.tokens[2] == "a"
+    assert hidden.substitute([2, 3], 77).hidden == {2, 4}
+
+
 def test_rationale_marks_the_tokens_that_overlap_a_span():
     text = "the actors filmed a superb film"
     # "ctor" inside a word, and "superb film" to the end; half-open, so the space before "superb" marks nothing of "a".

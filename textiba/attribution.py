@@ -130,7 +130,7 @@ class Curve:
 
     Attributes:
         order: "morf" (most relevant first), "lerf" (least relevant first) or "random".
-        removal: "delete" or "mask".
+        removal: "delete", "mask", "pad" or "attention".
         by: "fraction" or "count": what `steps` means.
         steps: [steps], from 0: the share or the number of tokens removed.
         probability: [reviews, steps] of the target.

@@ -121,7 +121,7 @@ def sweep(
 @app.command()
 def degrade(
     run: Annotated[Path, typer.Argument(help="The folder of a sweep.")],
-    removal: Annotated[str, typer.Option(help="delete or mask.")] = "delete",
+    removal: Annotated[str, typer.Option(help="delete, mask, pad or attention.")] = "delete",
     by: Annotated[str, typer.Option(help="fraction or count: what the steps are.")] = "fraction",
     steps: Annotated[str, typer.Option(help="Rising from 0, with commas.")] = "0,.1,.2,.3,.4,.5,.6,.7,.8,.9,1",
     seed: int = 0,
@@ -144,6 +144,33 @@ def degrade(
     figure = run / f"degradation-{removal}.png"
     save(plot_curves(dict(zip(curve_labels(groups), groups, strict=True))), figure)
     console.print(f"Curves are in [bold]{run / f'curves-{removal}.parquet'}[/] and [bold]{figure}[/]")
+
+
+@app.command()
+def benchmark(
+    config: Annotated[Path, typer.Argument(help="A YAML file; see experiments/benchmark/.")],
+    output: Output = Path("runs/benchmark"),
+    data: Annotated[
+        list[str] | None, typer.Option(help="name=source: take a data set of the config from there instead.")
+    ] = None,
+    method: Annotated[list[str] | None, typer.Option("--method", "-m", help="Run these labels only, for now.")] = None,
+) -> None:
+    """Compares methods by every metric, with paired intervals and cost. Stopped at any moment, it resumes."""
+    from textiba.benchmark import BenchmarkConfig, leaderboard
+    from textiba.benchmark import benchmark as run
+    from textiba.benchmark.figure import plot_leaderboard
+    from textiba.benchmark.tables import by_table, lead_table, write_tables
+    from textiba.plots import save
+
+    settings = BenchmarkConfig.from_yaml(config).with_sources(data or ())
+    with _progress() as progress:
+        folder = run(settings, output, _advance(progress), method or ())
+    every = leaderboard(folder)
+    paths = write_tables(folder, every)
+    for title, scores in by_table(every).items():
+        console.print(_table(title, lead_table(scores)))
+        paths.append(save(plot_leaderboard(scores, title), output / f"{title.replace(' · ', '-')}.png"))
+    console.print(f"The tables and figures are [bold]{'[/], [bold]'.join(map(str, paths))}[/]")
 
 
 @app.command()

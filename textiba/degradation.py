@@ -1,6 +1,6 @@
 """The degradation test: remove the top k tokens and watch the prediction fall.
 
-Tokens go most relevant first (MoRF), least relevant first (LeRF) or at random, by deletion or by [MASK]. All happens to
+Tokens go most relevant first (MoRF), least relevant first (LeRF) or at random, in one of four ways. All happens to
 token ids: what is removed is what was scored, token types stay, nothing is decoded and tokenized again. Source: Samek
 et al., 2017; Ancona et al., ICLR 2018; normalised as in Schulz et al., ICLR 2020, section 4.
 """
@@ -17,10 +17,12 @@ from pydantic import Field, field_validator
 from textiba.attribution import Attribution, Curve
 from textiba.encoder import TOKEN_BUDGET, Encoder
 from textiba.errors import InputError, SettingError
+from textiba.metrics import faithfulness
 from textiba.settings import Settings
 from textiba.text import EncodedReview, buckets
 
 ORDERS = ("morf", "lerf", "random")
+_STAND_INS = {"mask": "mask_token_id", "pad": "pad_token_id"}  # removal -> what the tokenizer calls the token's id
 _WINDOW = 32  # reviews whose variants are held at a time
 
 
@@ -28,14 +30,15 @@ class Degradation(Settings):
     """How tokens are removed.
 
     Attributes:
-        removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
+        removal: "delete" (the text gets shorter), "mask" ([MASK] takes the place), "pad" ([PAD] takes it and is
+            attended to; RoBERTa counts no position for it) or "attention" (it keeps its place, and none attends to it).
         by: "fraction" or "count": what `steps` are.
         steps: rising, from 0: shares of the review's tokens, or numbers of them.
         orders: which curves; of "morf", "lerf" and "random".
         seed: of the random order; each review derives its own.
     """
 
-    removal: Literal["delete", "mask"] = "delete"
+    removal: Literal["delete", "mask", "pad", "attention"] = "delete"
     by: Literal["fraction", "count"] = "fraction"
     steps: tuple[float, ...] = Field(default=tuple(i / 10 for i in range(11)), min_length=2)
     orders: tuple[Literal["morf", "lerf", "random"], ...] = ORDERS
@@ -73,13 +76,14 @@ def degrade(
         budget: tokens in a batch.
 
     Raises:
-        SettingError: no attributions, a step past 1 for fractions, or no mask token for "mask".
+        SettingError: no attributions, a step past 1 for fractions, or no mask (padding) token for "mask" ("pad").
     """
     settings = settings or Degradation()
     if settings.by == "fraction" and settings.steps[-1] > 1:
         raise SettingError(f"a fraction is at most 1; got {settings.steps[-1]}. For numbers of tokens set by='count'")
-    if settings.removal == "mask" and encoder.tokenizer.mask_token_id is None:
-        raise SettingError("removal='mask' needs a tokenizer with a mask token; use removal='delete'")
+    name = settings.removal
+    if name in _STAND_INS and getattr(encoder.tokenizer, _STAND_INS[name]) is None:
+        raise SettingError(f"removal='{name}' needs a tokenizer with a {name} token; use removal='delete'")
     source = iter(attributions)
     first: Attribution | None = None
     probability: list[np.ndarray] = []
@@ -129,8 +133,7 @@ def area(curves: dict[str, Curve]) -> Float[np.ndarray, " reviews"]:
     if missing := {"morf", "lerf"} - curves.keys():
         raise InputError(f"the area lies between MoRF and LeRF; {sorted(missing)} is missing. Add it to `orders`")
     morf, lerf = curves["morf"], curves["lerf"]
-    span = morf.steps[-1] - morf.steps[0]
-    return np.trapezoid(lerf.probability - morf.probability, morf.steps, axis=1) / span
+    return faithfulness.area(morf.probability, lerf.probability, morf.steps)
 
 
 def normalized(curves: dict[str, Curve], reference: str = "morf") -> dict[str, Float[np.ndarray, "reviews steps"]]:
@@ -184,8 +187,13 @@ def _variants(
             order = removal_order(attribution, name, settings.seed)
             for k, count in enumerate(counts):
                 gone = order[:count]
-                if settings.removal == "delete":
-                    variant = attribution.review.drop(gone)
-                else:
-                    variant = attribution.review.substitute(gone, encoder.tokenizer.mask_token_id)
+                variant = without(attribution.review, gone, settings.removal, encoder)
                 yield (i, j, k), (i, tuple(sorted(gone))), variant
+
+
+def without(review: EncodedReview, gone: Sequence[int], removal: str, encoder: Encoder) -> EncodedReview:
+    if removal == "delete":
+        return review.drop(gone)
+    if removal == "attention":
+        return review.hide(gone)
+    return review.substitute(gone, getattr(encoder.tokenizer, _STAND_INS[removal]))

@@ -110,8 +110,8 @@ def _exploration(
     for group in groups:
         curve = group["morf"]
         curves.setdefault(curve.checkpoint, {})[curve.method] = group
-    facts = {**versions(), "seed": str(folder.manifest["settings"]["seed"])}
-    facts |= {f"fingerprint of {name}": value for name, value in folder.manifest["checkpoints"].items()}
+    facts = {**versions(), "seed": str(folder.manifest.values["settings"]["seed"])}
+    facts |= {f"fingerprint of {name}": value for name, value in folder.manifest.values["checkpoints"].items()}
     return Exploration("What BERT used", tuple(attributions), tuple(rows), curves, facts)
 
 

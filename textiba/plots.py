@@ -258,7 +258,9 @@ def _profile_panel(axes: "Axes", pairs: Sequence[tuple[LayerRow, Interval | None
 
 def _curve_panel(axes: "Axes", label: str, group: dict[str, Curve]) -> None:
     first = next(iter(group.values()))
-    how = {"delete": "deleted", "mask": "masked"}.get(first.removal, first.removal)
+    how = {"delete": "deleted", "mask": "masked", "pad": "padded", "attention": "hidden"}.get(
+        first.removal, first.removal
+    )
     _panel(axes, label, f"{'share' if first.by == 'fraction' else 'number'} of tokens {how}", "p(target)")
     for order, curve in group.items():
         name, color, dash = ORDERS[order]

@@ -2,16 +2,16 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 from textiba.attribution import Attribution, Curve
 from textiba.checkpoints import load, load_statistics, own_statistics
 from textiba.config import SweepConfig
+from textiba.data import Review
 from textiba.degradation import Degradation, degrade
 from textiba.encoder import Encoder
-from textiba.errors import InputError
 from textiba.store import Key, RunFolder, settings_key
 from textiba.sweep import stream
 
@@ -32,10 +32,10 @@ def sweep(config: SweepConfig, output: str | Path, progress: Progress = lambda *
     """
     folder = RunFolder(output, config.model_dump())
     reviews = config.data.load()
-    _same(folder, "reviews", "data", hashlib.sha256("\0".join(r.text for r in reviews).encode()).hexdigest()[:16])
+    folder.manifest.hold("reviews", "data", reviews_hash(reviews))
     for name in config.checkpoints:
         encoder = load(name, config.max_length)
-        _same(folder, "checkpoints", name, encoder.fingerprint)
+        folder.manifest.hold("checkpoints", name, encoder.fingerprint)
         statistics = load_statistics(config.statistics[name]) if name in config.statistics else own_statistics(name)
         methods = config.expand(encoder)
         groups = folder.groups()
@@ -52,9 +52,9 @@ def sweep(config: SweepConfig, output: str | Path, progress: Progress = lambda *
                 progress(name, count, total)
         finally:
             folder.flush()
-            seconds = folder.manifest["seconds"]
+            seconds = folder.manifest.values["seconds"]
             seconds[name] = round(seconds.get(name, 0) + time.monotonic() - started, 2)
-            folder.save_manifest()
+            folder.manifest.save()
     return folder
 
 
@@ -68,13 +68,13 @@ def degrade_run(
         settings: how tokens are removed.
         progress: called after every review.
     """
-    config = SweepConfig.from_mapping(folder.manifest["settings"], str(folder.path))
+    config = SweepConfig.from_mapping(folder.manifest.values["settings"], str(folder.path))
     curves: list[Curve] = []
     encoders: dict[str, Encoder] = {}
     for key, reviews in folder.groups().items():
         if key[0] not in encoders:
             encoders = {key[0]: load(key[0], config.max_length)}
-            _same(folder, "checkpoints", key[0], encoders[key[0]].fingerprint)
+            folder.manifest.hold("checkpoints", key[0], encoders[key[0]].fingerprint)
         report = partial(progress, f"{key[0]} {key[1]}")
         found = _counted(folder, key, len(reviews), report)
         curves += degrade(encoders[key[0]], found, settings).values()
@@ -91,17 +91,12 @@ def grouped(curves: list[Curve]) -> list[dict[str, Curve]]:
     return list(groups.values())
 
 
+def reviews_hash(reviews: Iterable[Review]) -> str:
+    """Tells one list of reviews from another."""
+    return hashlib.sha256("\0".join(r.text for r in reviews).encode()).hexdigest()[:16]
+
+
 def _counted(folder: RunFolder, key: Key, total: int, report: Callable[[int, int], None]) -> Iterator[Attribution]:
     for n, (_, attribution) in enumerate(folder.read(key), 1):
         yield attribution
         report(n, total)
-
-
-def _same(folder: RunFolder, what: str, name: str, identity: str) -> None:
-    """Writes down what a run rests on, and refuses to go on with another."""
-    known = folder.manifest.setdefault(what, {}).setdefault(name, identity)
-    if known != identity:
-        raise InputError(
-            f"{folder.path} was made with another '{name}' ({known}, now {identity}); name another folder or remove it"
-        )
-    folder.save_manifest()

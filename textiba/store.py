@@ -28,6 +28,61 @@ _SHARD = 256  # rows held before they are written
 _PACKAGES = ("textiba", "torch", "transformers", "peft", "datasets", "numpy")
 
 
+class Manifest:
+    """What a folder's results were made with: settings, versions, fingerprints. Anything else is refused.
+
+    Args:
+        path: the folder; made when missing.
+        settings: of the run, or None to read a folder that must be there. A folder that holds a run must have been made
+            with the same.
+        command: of textiba, which makes such a folder.
+
+    Attributes:
+        values: as they are in manifest.json.
+
+    Raises:
+        InputError: the folder holds a run with other settings, or none where one must be.
+        CorruptFileError: its manifest cannot be read.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any] | None, command: str):
+        self.path = path
+        file = path / "manifest.json"
+        if file.is_file():
+            try:
+                self.values: dict[str, Any] = json.loads(file.read_text("utf-8"))
+            except ValueError as error:
+                raise CorruptFileError(f"{file}: not readable ({error}); remove the folder and run again") from None
+            if settings is not None and self.values["settings"] != json.loads(json.dumps(settings)):
+                raise InputError(f"{path} holds a run with other settings; name another folder or remove it")
+        elif settings is None:
+            raise InputError(f"{path}: no run here (manifest.json is missing); make one with textiba {command}")
+        else:
+            self.values = {"settings": settings, "versions": versions(), "checkpoints": {}, "seconds": {}}
+            path.mkdir(parents=True, exist_ok=True)
+            self.save()
+
+    def hold(self, what: str, name: str, identity: str) -> None:
+        """Writes down what a run rests on.
+
+        Raises:
+            InputError: it has rested on another so far.
+        """
+        known = self.values.setdefault(what, {}).setdefault(name, identity)
+        if known != identity:
+            raise InputError(
+                f"{self.path} was made with another '{name}' ({known}, now {identity}); "
+                "name another folder or remove it"
+            )
+        self.save()
+
+    def save(self) -> None:
+        """Writes manifest.json, whole or not at all."""
+        temporary = self.path / "manifest.json.tmp"
+        temporary.write_text(json.dumps(self.values, indent=1) + "\n", encoding="utf-8")
+        temporary.rename(self.path / "manifest.json")
+
+
 class RunFolder:
     """Writes and reads a run.
 
@@ -43,24 +98,8 @@ class RunFolder:
     def __init__(self, path: str | Path, settings: dict[str, Any] | None = None):
         self.path = Path(path)
         self._rows: list[dict[str, Any]] = []
-        manifest = self.path / "manifest.json"
-        if manifest.is_file():
-            try:
-                self.manifest: dict[str, Any] = json.loads(manifest.read_text("utf-8"))
-            except ValueError as error:
-                raise CorruptFileError(f"{manifest}: not readable ({error}); remove the folder and run again") from None
-            if settings is not None and self.manifest["settings"] != json.loads(json.dumps(settings)):
-                raise InputError(f"{self.path} holds a run with other settings; name another folder or remove it")
-        elif settings is None:
-            raise InputError(f"{self.path}: no run here (manifest.json is missing); make one with textiba sweep")
-        else:
-            self.manifest = {"settings": settings, "versions": versions(), "checkpoints": {}, "seconds": {}}
-            (self.path / "attributions").mkdir(parents=True, exist_ok=True)
-            self.save_manifest()
-
-    def save_manifest(self) -> None:
-        """Writes the manifest, whole or not at all."""
-        _atomic(self.path / "manifest.json", (json.dumps(self.manifest, indent=1) + "\n").encode())
+        self.manifest = Manifest(self.path, settings, "sweep")
+        (self.path / "attributions").mkdir(exist_ok=True)
 
     def append(self, index: int, attribution: Attribution) -> None:
         """Adds a result; every 256 go to disk, and `flush` writes the rest."""
@@ -75,7 +114,7 @@ class RunFolder:
         shards = self._shards()
         number = int(shards[-1].stem.removeprefix("part-")) + 1 if shards else 0
         target = self.path / "attributions" / f"part-{number:05d}.parquet"
-        _write(target, pa.Table.from_pylist(self._rows, _SCHEMA))
+        write_table(target, pa.Table.from_pylist(self._rows, _SCHEMA))
         self._rows = []
 
     def groups(self) -> dict[Key, set[int]]:
@@ -86,7 +125,7 @@ class RunFolder:
         """
         found: dict[Key, set[int]] = {}
         for shard in self._shards():
-            for row in _rows(shard, columns=["index", "checkpoint", "method", "settings"]):
+            for row in read_rows(shard, columns=["index", "checkpoint", "method", "settings"]):
                 found.setdefault((row["checkpoint"], row["method"], row["settings"]), set()).add(row["index"])
         return found
 
@@ -102,7 +141,7 @@ class RunFolder:
         seen: dict[Key, set[int]] = {}
         filters = None if only is None else list(zip(("checkpoint", "method", "settings"), "===", only, strict=True))
         for shard in self._shards():
-            for row in _rows(shard, filters=filters):
+            for row in read_rows(shard, filters=filters):
                 have = seen.setdefault((row["checkpoint"], row["method"], row["settings"]), set())
                 if row["index"] not in have:
                     have.add(row["index"])
@@ -117,7 +156,7 @@ class RunFolder:
         ]  # fmt: skip
         for removal in {row["removal"] for row in rows}:
             table = pa.Table.from_pylist([row for row in rows if row["removal"] == removal])
-            _write(self.path / f"curves-{removal}.parquet", table)
+            write_table(self.path / f"curves-{removal}.parquet", table)
 
     def read_curves(self, removal: str = "delete") -> list[Curve]:
         """What `save_curves` wrote of a way of removal.
@@ -130,7 +169,7 @@ class RunFolder:
         if not path.is_file():
             raise InputError(f"{path}: none yet; make them with: textiba degrade {self.path} --removal {removal}")
         out = []
-        for row in _rows(path):
+        for row in read_rows(path):
             arrays = {k: np.asarray(row[k], dtype=np.float64) for k in ("steps", "probability", "correct")}
             out.append(Curve(**{**row, **arrays, "settings": json.loads(row["settings"])}))
         return out
@@ -155,23 +194,23 @@ def settings_key(settings: Mapping[str, Any]) -> str:
     return json.dumps(dict(settings), sort_keys=True)
 
 
-def _rows(shard: Path, **choice: Any) -> list[dict[str, Any]]:
+def read_rows(shard: Path, **choice: Any) -> list[dict[str, Any]]:
+    """The rows of a Parquet file; `choice` goes to pyarrow.
+
+    Raises:
+        CorruptFileError: it cannot be read.
+    """
     try:
         return pq.read_table(shard, **choice).to_pylist()
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptFileError(f"{shard}: damaged ({error}); remove it and run again to resume") from None
 
 
-def _write(target: Path, table: pa.Table) -> None:
+def write_table(target: Path, table: pa.Table) -> None:
+    """Writes a Parquet file, whole or not at all."""
     temporary = target.with_suffix(".tmp")
     pq.write_table(table, temporary)
     temporary.rename(target)
-
-
-def _atomic(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content)
-    temporary.rename(path)
 
 
 _FLOATS, _INTS = pa.list_(pa.float32()), pa.list_(pa.int32())

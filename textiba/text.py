@@ -29,6 +29,7 @@ class EncodedReview:
         offsets: character spans in the text, end exclusive; (0, 0) for special tokens.
         word_ids: the tokenizer's word for each token, None for special tokens.
         cut: how many tokens of the text did not fit and are missing.
+        hidden: positions of tokens that keep their place but that no token attends to.
     """
 
     review: Review
@@ -38,6 +39,7 @@ class EncodedReview:
     offsets: tuple[tuple[int, int], ...]
     word_ids: tuple[int | None, ...]
     cut: int = 0
+    hidden: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -72,12 +74,17 @@ class EncodedReview:
             tokens=tuple(self.tokens[i] for i in keep),
             offsets=tuple(self.offsets[i] for i in keep),
             word_ids=tuple(self.word_ids[i] for i in keep),
+            hidden=frozenset(new for new, old in enumerate(keep) if old in self.hidden),
         )
 
     def substitute(self, positions: Iterable[int], token_id: int) -> "EncodedReview":
         """With `token_id` (say [MASK]) at `positions`; length, types and places stay."""
         gone = set(positions)
         return replace(self, ids=tuple(token_id if i in gone else v for i, v in enumerate(self.ids)))
+
+    def hide(self, positions: Iterable[int]) -> "EncodedReview":
+        """With the tokens at `positions` hidden from attention; ids, length and places stay."""
+        return replace(self, hidden=self.hidden | frozenset(positions))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +94,7 @@ class Batch:
     Attributes:
         reviews: what the rows are.
         input_ids: [batch, tokens].
-        attention_mask: True on real tokens, special ones included.
+        attention_mask: True on real tokens, special ones included, and hidden ones not.
         content: True on the tokens that carry a score.
         token_type_ids: None where the model takes none.
     """
@@ -153,7 +160,7 @@ def collate(reviews: Sequence[EncodedReview], pad_id: int, device: torch.device)
     return Batch(
         tuple(reviews),
         padded((r.ids for r in reviews), pad_id),
-        padded(([1] * len(r) for r in reviews), 0).bool(),
+        padded(([int(i not in r.hidden) for i in range(len(r))] for r in reviews), 0).bool(),
         padded(([int(w is not None) for w in r.word_ids] for r in reviews), 0).bool(),
         padded((r.type_ids for r in reviews), 0) if reviews[0].type_ids else None,
     )

@@ -4,12 +4,45 @@ from collections.abc import Mapping
 from typing import Any
 
 from textiba.errors import SettingError
+from textiba.methods.attention import Attention, AttentionRollout
 from textiba.methods.base import Method
+from textiba.methods.cam import GradCam
 from textiba.methods.evidence import Evidence
+from textiba.methods.evidence_mean import EvidenceMean
+from textiba.methods.gradients import Gradient, GradientXInput, IntegratedGradients, Saliency, SmoothGrad
+from textiba.methods.guided import GuidedBackprop
+from textiba.methods.lrp import Lrp
+from textiba.methods.occlusion import Occlusion
 from textiba.methods.per_sample import PerSample
+from textiba.methods.published import Jiang2020, Schulz2020
 from textiba.methods.random import Random
+from textiba.methods.surrogates import KernelShap, Lime, PartitionShap
 
-METHODS: dict[str, type[Method]] = {m.name: m for m in (PerSample, Evidence, Random)}
+METHODS: dict[str, type[Method]] = {
+    m.name: m
+    for m in (
+        PerSample,
+        Evidence,
+        EvidenceMean,
+        Random,
+        Gradient,
+        Saliency,
+        GradientXInput,
+        IntegratedGradients,
+        SmoothGrad,
+        GuidedBackprop,
+        GradCam,
+        Occlusion,
+        Lime,
+        KernelShap,
+        PartitionShap,
+        Attention,
+        AttentionRollout,
+        Lrp,
+        Schulz2020,
+        Jiang2020,
+    )
+}
 
 
 def build(name: str, settings: Mapping[str, Any] | None = None) -> Method:

@@ -1,0 +1,62 @@
+"""Attention scores against the weights that the plain model itself returns, one review at a time."""
+
+import numpy as np
+import pytest
+import torch
+import toys
+
+from textiba.attribution import Attribution, content_scores
+from textiba.methods import Attention, AttentionRollout
+from textiba.methods.attention import rollout
+from textiba.text import EncodedReview
+
+REVIEWS = toys.texts(4, seed=51)
+
+every_kind = pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
+
+
+def plain(kind: str, review: EncodedReview) -> list[np.ndarray]:
+    """Each layer's weights [heads, tokens, tokens]."""
+    model = toys.model(kind, double=True).eval()
+    model.set_attn_implementation("eager")
+    with torch.no_grad():
+        attentions = model(torch.tensor([review.ids]), output_attentions=True).attentions
+    return [layer[0].numpy() for layer in attentions]
+
+
+def same(a: Attribution, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(content_scores(a), expected[list(a.review.content)], rtol=1e-5, atol=1e-9)
+
+
+@every_kind
+def test_attention_is_the_last_layer_s_first_row(kind: str):
+    for a in toys.attribute(toys.encoder(kind, double=True), Attention(), REVIEWS):
+        same(a, plain(kind, a.review)[-1].mean(axis=0)[0])
+
+
+@every_kind
+def test_rollout_equals_the_literal_loop(kind: str):
+    for a in toys.attribute(toys.encoder(kind, double=True), AttentionRollout(), REVIEWS):
+        flow = np.eye(len(a.review))
+        for layer in plain(kind, a.review):
+            mixed = 0.5 * layer.mean(axis=0) + 0.5 * np.eye(len(a.review))
+            flow = (mixed / mixed.sum(axis=1, keepdims=True)) @ flow
+        same(a, flow[0])
+
+
+def test_rollout_keeps_the_whole_of_each_row():
+    weights = torch.rand(3, 2, 5, 5).softmax(dim=-1)
+    flow = rollout(weights)
+    assert torch.allclose(flow.sum(dim=-1), torch.ones(2, 5))
+    assert torch.allclose(rollout(torch.eye(5).expand(3, 2, 5, 5)), torch.eye(5).expand(2, 5, 5))
+
+
+@every_kind
+def test_the_encoder_keeps_its_form_of_attention_and_gets_no_hooks(kind: str):
+    encoder = toys.encoder(kind)
+    before = encoder.model.config._attn_implementation
+    for method in (Attention(), AttentionRollout()):
+        toys.attribute(encoder, method, REVIEWS)
+    assert before != "eager"
+    assert encoder.model.config._attn_implementation == before
+    assert not any(module._forward_hooks for module in encoder.model.modules())

@@ -1,0 +1,270 @@
+"""The benchmark: its config, its rows, its tables, and that a kill changes nothing."""
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import toys
+
+from textiba.benchmark import BenchmarkConfig, benchmark, leaderboard
+from textiba.benchmark.config import Subsets
+from textiba.benchmark.figure import plot_leaderboard
+from textiba.benchmark.folder import SUBSETS, BenchmarkFolder, Place
+from textiba.benchmark.leaderboard import Score, agreements
+from textiba.benchmark.score import attribute, rows, subset_rows, subsets
+from textiba.benchmark.tables import by_table, lead_table, write_tables
+from textiba.degradation import Degradation, area, degrade
+from textiba.errors import CorruptFileError, InputError, SettingError
+from textiba.methods import build
+from textiba.metrics import aopc_steps, from_attribution, rank_agreement, sensitivity_n
+
+MAPPING: dict[str, Any] = {
+    "data": {"reviews": {"source": "bundled", "limit": 5}},
+    "methods": [
+        {"name": "evidence", "label": "evidence two nodes", "settings": {"nodes": 2}},
+        {"name": "random"},
+        {"name": "occlusion", "limit": 3},
+    ],
+    "reference": "evidence two nodes",
+    "subsets": {"count": 6, "limit": 3},
+    "leave_one_out": "occlusion",
+    "sanity": {"reviews": 2, "methods": ["evidence two nodes"]},
+    "max_length": 24,
+    "chunk": 2,
+}
+CONFIG = BenchmarkConfig.from_mapping(MAPPING, "test")
+ENCODER = toys.encoder()
+
+
+def changed(**values: Any) -> dict[str, Any]:
+    return {**MAPPING, **values}
+
+
+def written(folder: BenchmarkFolder) -> str:
+    """The leaderboard's CSV without what the clock says."""
+    write_tables(folder, leaderboard(folder))
+    lines = (folder.path / "leaderboard.csv").read_text().splitlines()
+    return "\n".join([*(line for line in lines if ",seconds," not in line), (folder.path / "sanity.csv").read_text()])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkFolder:
+    return benchmark(CONFIG, tmp_path_factory.mktemp("bench") / "run")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"reference": "nobody"}, "reference names 'nobody', which is no method's label"),
+        ({"leave_one_out": "nobody"}, "leave_one_out names 'nobody'"),
+        ({"sanity": {"methods": ["nobody"]}}, "sanity.methods names 'nobody'"),
+        ({"methods": [{"name": "random"}, {"name": "random"}]}, "two methods are labelled 'random'"),
+        ({"methods": [{"name": "evidence", "label": "_x"}]}, "a label starts with a letter or digit"),
+        ({"methods": [{"name": "nothing"}]}, "no method is called 'nothing'"),
+        ({"data": {"a/b": {}}}, "got 'a/b'"),
+        ({"steps": [0.5, 2]}, "steps are shares between 0 and 1"),
+        ({"removals": ["burn"]}, "'delete', 'mask', 'pad' or 'attention'"),
+    ],
+)
+def test_a_config_says_what_is_wrong_with_it(values: dict[str, Any], message: str):
+    with pytest.raises(SettingError, match=message):
+        BenchmarkConfig.from_mapping(changed(**values), "test")
+
+
+def test_sources_are_exchanged_by_name():
+    assert CONFIG.with_sources(["reviews=x.jsonl"]).data["reviews"].source == "x.jsonl"
+    assert CONFIG.with_sources(["x.jsonl"]).data["reviews"].source == "x.jsonl"
+    with pytest.raises(SettingError, match=r"a name of \['reviews'\]; got 'imdb=x'"):
+        CONFIG.with_sources(["imdb=x"])
+
+
+def test_rows_hold_scores_metrics_and_cost():
+    config = BenchmarkConfig.from_mapping(changed(steps=[0.3], removals=["mask"]), "test")
+    method = build("gradient_x_input")
+    reviews = ENCODER.encode(toys.texts(4, seed=31, shortest=8))
+    timed = attribute(ENCODER, method, reviews, None, "predicted", 0)
+    found = rows(ENCODER, method, timed, 10, config)
+    curves = degrade(ENCODER, [a for a, _ in timed], Degradation(removal="mask", steps=aopc_steps(others=(0.3, 1.0))))
+    assert [row["index"] for row in found] == [10, 11, 12, 13]
+    assert [a.review for a, _ in timed] == reviews
+    assert [row["mask area"] for row in found] == pytest.approx(area(curves).tolist(), abs=1e-6)
+    for row, (a, seconds) in zip(found, timed, strict=True):
+        assert row["scores"] == [float(a.scores[i]) for i in a.review.content]
+        assert (row["forward"], row["backward"], row["seconds"]) == (2.0, 1.0, seconds)
+        assert not any(name.startswith("rationale") for name in row)
+
+
+def test_subsets_are_all_of_one_size_and_the_review_s_own():
+    [review] = ENCODER.encode(toys.texts(1, seed=32, shortest=15))
+    chosen = subsets(review, Subsets(count=7, share=0.4), seed=3)
+    assert chosen.shape == (7, len(review.content))
+    assert set(chosen.sum(axis=1)) == {round(0.4 * len(review.content))}
+    assert np.array_equal(chosen, subsets(review, Subsets(count=7, share=0.4), seed=3))
+    assert not np.array_equal(chosen, subsets(review, Subsets(count=7, share=0.4), seed=4))
+
+
+def test_the_drops_of_subsets_are_what_one_pass_each_says():
+    reviews = ENCODER.encode(toys.texts(2, seed=33, shortest=9))
+    choice = Subsets(count=3, share=0.3, removal="mask")
+    for review, row in zip(reviews, subset_rows(ENCODER, reviews, 5, choice, 1, 0), strict=True):
+        whole = ENCODER.logits(ENCODER.collate([review])).log_softmax(dim=1)[0, 1]
+        for removed, drop in zip(np.asarray(row["removed"]).reshape(3, -1), row["drops"], strict=True):
+            gone = [i for i, out in zip(review.content, removed, strict=True) if out]
+            left = review.substitute(gone, ENCODER.tokenizer.mask_token_id)
+            expected = whole - ENCODER.logits(ENCODER.collate([left])).log_softmax(dim=1)[0, 1]
+            assert drop == pytest.approx(float(expected), abs=1e-5)
+
+
+def _score(found: list[Score], label: str, metric: str, on: str = "all") -> Score:
+    [one] = [s for s in found if (s.label, s.metric, s.on) == (label, metric, on)]
+    return one
+
+
+def test_the_leaderboard_s_numbers_are_means_of_the_rows(folder: BenchmarkFolder):
+    found = leaderboard(folder)
+    by = {m.title: list(folder.read(Place("reviews", "fine-tuned", m.title))) for m in CONFIG.methods}
+    assert {title: len(r) for title, r in by.items()} == {"evidence two nodes": 5, "random": 5, "occlusion": 3}
+    ours, lucky = (np.array([row["delete area"] for row in by[x]]) for x in ("evidence two nodes", "random"))
+    score = _score(found, "random", "delete area")
+    assert score.value.mean == pytest.approx(lucky.mean())
+    assert score.difference is not None
+    assert score.difference.mean == pytest.approx((ours - lucky).mean())
+    assert score.difference.low < score.difference.mean < score.difference.high
+    assert _score(found, "evidence two nodes", "delete area").difference is None
+    assert _score(found, "random", "delete area", "common").value.mean == pytest.approx(lucky[:3].mean())
+    assert _score(found, "occlusion", "forward").value.mean == pytest.approx(
+        np.mean([1 + row["tokens"] for row in by["occlusion"]])
+    )
+
+
+def test_metrics_that_rest_on_others_rows(folder: BenchmarkFolder):
+    found = leaderboard(folder)
+    mine = list(folder.read(Place("reviews", "fine-tuned", "evidence two nodes")))[:3]
+    theirs = list(folder.read(Place("reviews", "fine-tuned", "occlusion")))
+    removed = list(folder.read(Place("reviews", "fine-tuned", SUBSETS)))
+    agreement = [
+        rank_agreement(np.array(a["scores"]), np.array(b["scores"])) for a, b in zip(mine, theirs, strict=True)
+    ]
+    score = _score(found, "evidence two nodes", "leave-one-out agreement")
+    assert (score.reviews, score.value.mean) == (3, pytest.approx(np.mean(agreement)))
+    sensitivity = [
+        sensitivity_n(np.array(a["scores"]), np.array(b["removed"]).reshape(6, -1), np.array(b["drops"]))
+        for a, b in zip(mine, removed, strict=True)
+    ]
+    assert _score(found, "evidence two nodes", "sensitivity-n").value.mean == pytest.approx(np.mean(sensitivity))
+    assert not [s for s in found if s.label == "occlusion" and s.metric == "leave-one-out agreement"]
+
+
+@pytest.mark.filterwarnings("ignore::textiba.errors.TruncationWarning")
+def test_rationales_are_measured_on_words(folder: BenchmarkFolder):
+    found = leaderboard(folder)
+    score = _score(found, "random", "rationale auprc")
+    [[row, *_]] = [list(folder.read(Place("reviews", "fine-tuned", "random")))]
+    review = CONFIG.data["reviews"].load()[0]
+    from textiba.checkpoints import load
+
+    [encoded] = load("fine-tuned", 24).encode([review])
+    a = toys.scored(encoded, row["scores"])
+    assert row["rationale auprc"] == pytest.approx(from_attribution(a)["auprc"], rel=1e-5)
+    assert 0 < score.value.mean < 1
+
+
+@pytest.mark.filterwarnings("ignore::textiba.errors.TruncationWarning")
+@pytest.mark.parametrize("writes", [1, 4, 7])
+def test_a_run_that_is_stopped_ends_with_the_same_table(writes: int, folder: BenchmarkFolder, tmp_path: Path):
+    left = writes
+
+    def stop(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        benchmark(CONFIG, tmp_path, stop)
+    assert written(benchmark(CONFIG, tmp_path)) == written(folder)
+
+
+def test_a_run_that_is_killed_ends_with_the_same_table(folder: BenchmarkFolder, tmp_path: Path):
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps(MAPPING))  # JSON is YAML
+    command = [sys.executable, "-c", "from textiba.cli import main; main()", "benchmark", str(config)]
+    process = subprocess.Popen([*command, "-o", str(tmp_path / "run")])  # noqa: S603
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("run/rows/**/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    assert process.wait() != 0, "it was over before it could be killed"
+    assert written(benchmark(CONFIG, tmp_path / "run")) == written(folder)
+
+
+def test_nothing_is_computed_twice(folder: BenchmarkFolder, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("textiba.benchmark.run.rows", pytest.fail)
+    calls: list[tuple[str, int, int]] = []
+    benchmark(CONFIG, folder.path, lambda *call: calls.append(call))
+    assert calls[-1][1:] == (5 + 5 + 3 + 3 + 2, 18)
+
+
+def test_methods_can_be_chosen(tmp_path: Path):
+    first = benchmark(CONFIG, tmp_path, only=["random"])
+    assert {s.label for s in leaderboard(first)} == {"random"}
+    assert all(s.difference is None for s in leaderboard(first)), "there is no reference to compare with yet"
+    with pytest.raises(InputError, match="no method is labelled 'lime'"):
+        benchmark(CONFIG, tmp_path, only=["lime"])
+
+
+def test_a_folder_of_another_benchmark_is_refused(folder: BenchmarkFolder):
+    with pytest.raises(InputError, match="holds a run with other settings"):
+        benchmark(BenchmarkConfig.from_mapping(changed(seed=1), "test"), folder.path)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path):
+    made = BenchmarkFolder(tmp_path, CONFIG)
+    place = Place("reviews", "fine-tuned", "random")
+    made.write(place, 0, [{"index": 0}])
+    [file] = tmp_path.glob("rows/**/*.parquet")
+    file.write_bytes(b"torn")
+    with pytest.raises(CorruptFileError, match=r"00000\.parquet: damaged .* remove it and run again"):
+        list(made.read(place))
+
+
+def test_a_folder_can_be_read_without_its_config(folder: BenchmarkFolder):
+    assert leaderboard(BenchmarkFolder(folder.path)) == leaderboard(folder)
+
+
+def test_tables_and_figure(folder: BenchmarkFolder):
+    found = leaderboard(folder)
+    paths = write_tables(folder, found)
+    assert [p.name for p in paths] == ["leaderboard.md", "leaderboard.csv", "sanity.csv"]
+    page = paths[0].read_text()
+    assert "## reviews · fine-tuned · common" in page
+    assert "5 of 5 reviews were longer than the model reads here" in page
+    with paths[1].open() as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == len(found)
+    tables = by_table(found)
+    assert list(tables) == ["reviews · fine-tuned", "reviews · fine-tuned · common"]
+    for scores in tables.values():
+        columns = lead_table(scores)
+        assert {"delete area", "Δ mask area", "s / review"} <= columns.keys()
+        assert columns["method"][-1] == "random"
+        figure = plot_leaderboard(scores, "a title")
+        assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "3  random"
+
+
+def test_a_figure_needs_something_to_draw(folder: BenchmarkFolder):
+    costs = [s for s in leaderboard(folder) if s.metric == "seconds"]
+    with pytest.raises(InputError, match="needs areas or plausibility metrics"):
+        plot_leaderboard(costs)
+
+
+def test_the_sanity_check_goes_from_the_head_to_the_embeddings(folder: BenchmarkFolder):
+    found = agreements(folder)
+    assert [a.part for a in found] == ["head", *(f"layer {i}" for i in range(5, -1, -1)), "embeddings"]
+    assert all(a.reviews == 2 and -1 <= a.value.mean <= 1 for a in found)

@@ -1,0 +1,176 @@
+"""LRP: its rules on tiny tensors, a whole model against relevance handed back by hand, and what is conserved."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import toys
+from torch import Tensor, nn
+from torch.nn import functional
+
+from textiba.attribution import content_scores
+from textiba.encoder import Encoder
+from textiba.errors import SettingError
+from textiba.methods import Lrp
+from textiba.methods.lrp import SHARES, identity_rule, layer_norm_rule, relevance, scale_rule
+
+REVIEWS = toys.texts(3, seed=61)
+
+
+def gradient(y: Tensor, x: Tensor, upstream: Tensor) -> Tensor:
+    return torch.autograd.grad((y * upstream).sum(), x)[0]
+
+
+def test_scale_rule_keeps_the_value_and_a_share_of_the_gradient():
+    x = torch.randn(5, requires_grad=True)
+    y = scale_rule(x, 0.25)
+    assert torch.equal(y, x)
+    assert torch.allclose(gradient(y, x, torch.arange(5.0)), 0.25 * torch.arange(5.0))
+
+
+def test_identity_rule_hands_on_relevance_as_it_is():
+    x = torch.tensor([-2.0, -0.5, 0.0, 0.3, 4.0], requires_grad=True)
+    upstream = torch.tensor([1.0, -2.0, 3.0, 4.0, 5.0])
+    for function in (functional.gelu, torch.tanh, torch.relu):
+        y = identity_rule(function, x)
+        assert torch.equal(y, function(x))
+        assert torch.allclose(x * gradient(y, x, upstream), y * upstream)
+
+
+def test_layer_norm_rule_conserves_but_for_the_bias():
+    x = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
+    weight, bias, upstream = (torch.randn(6, dtype=torch.float64) for _ in range(3))
+    y = layer_norm_rule(x, weight, bias, 1e-12)
+    assert torch.allclose(y, functional.layer_norm(x, (6,), weight, bias, 1e-12))
+    relevance = x * gradient(y, x, upstream)
+    assert torch.allclose(relevance.sum(dim=1), ((y - bias) * upstream).sum(dim=1))
+
+
+# What follows hands relevance back as the papers write it, with divisions, through a BERT spelt out in matrices.
+
+
+def through_linear(x: Tensor, layer: Any, relevance: Tensor) -> Tensor:
+    return x * ((relevance / (x @ layer.weight.T + layer.bias)) @ layer.weight)
+
+
+def through_norm(x: Tensor, norm: Any, relevance: Tensor) -> Tensor:
+    width = x.shape[-1]
+    std = (x.var(dim=-1, correction=0) + norm.eps).sqrt()[:, None, None]
+    matrix = torch.diag(norm.weight) @ (torch.eye(width, dtype=x.dtype) - 1 / width) / std  # [tokens, out, in]
+    y = torch.einsum("toi,ti->to", matrix, x) + norm.bias
+    return x * torch.einsum("to,toi->ti", relevance / y, matrix)
+
+
+def through_attention(
+    q: Tensor, k: Tensor, v: Tensor, relevance: Tensor, uniform: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of one head, all [tokens, features]."""
+    s = q @ k.T / math.sqrt(q.shape[1])
+    a = s.softmax(dim=1)
+    parts = a[:, :, None] * v[None] * (relevance / (a @ v))[:, None]  # [query, key, feature]
+    if not uniform:
+        return torch.zeros_like(q), torch.zeros_like(k), parts.sum(dim=0)
+    of_weights = parts.sum(dim=2) / 2
+    of_scores = s * (of_weights - a * of_weights.sum(dim=1, keepdim=True))
+    products = q[:, None] * k[None] / math.sqrt(q.shape[1]) * (of_scores / s)[:, :, None]
+    return products.sum(dim=1) / 2, products.sum(dim=0) / 2, parts.sum(dim=0) / 2
+
+
+@torch.no_grad()
+def literal(bert: Any, ids: tuple[int, ...], target: int, uniform: bool) -> Tensor:
+    """Relevance [tokens] of the embedding output, for one review."""
+    steps = []
+    x = bert.bert.embeddings(torch.tensor([ids]))[0]
+    first = x
+    for layer in bert.bert.encoder.layer:
+        attention, heads = layer.attention, bert.config.num_attention_heads
+        q, k, v = (p(x).chunk(heads, dim=1) for p in (attention.self.query, attention.self.key, attention.self.value))
+        context = torch.cat([(q[h] @ k[h].T / math.sqrt(q[h].shape[1])).softmax(1) @ v[h] for h in range(heads)], dim=1)
+        mixed = attention.output.dense(context)
+        middle = attention.output.LayerNorm(mixed + x)
+        wide = layer.intermediate.dense(middle)
+        narrow = layer.output.dense(functional.gelu(wide))
+        steps.append((layer, x, q, k, v, context, mixed, middle, wide, narrow))
+        x = layer.output.LayerNorm(narrow + middle)
+    pooled = bert.bert.pooler.dense(x[:1])
+    logits = bert.classifier(pooled.tanh())
+    r = through_linear(pooled.tanh(), bert.classifier, functional.one_hot(torch.tensor([target]), 3) * logits)
+    r = torch.cat([through_linear(x[:1], bert.bert.pooler.dense, r), torch.zeros_like(x[1:])])
+    for layer, x, q, k, v, context, mixed, middle, wide, narrow in reversed(steps):
+        attention = layer.attention
+        r = through_norm(narrow + middle, layer.output.LayerNorm, r) / (narrow + middle)
+        r_wide = through_linear(functional.gelu(wide), layer.output.dense, r * narrow)
+        r = r * middle + through_linear(middle, layer.intermediate.dense, r_wide)
+        r = through_norm(mixed + x, attention.output.LayerNorm, r) / (mixed + x)
+        r_context = through_linear(context, attention.output.dense, r * mixed).chunk(len(q), dim=1)
+        heads = [through_attention(*parts, uniform) for parts in zip(q, k, v, r_context, strict=True)]
+        r = r * x
+        projections = attention.self.query, attention.self.key, attention.self.value
+        for projection, pieces in zip(projections, zip(*heads, strict=True), strict=True):
+            r = r + through_linear(x, projection, torch.cat(pieces, dim=1))
+    assert r.shape == first.shape
+    return r.sum(dim=1)
+
+
+def with_biases(kind: str = "bert") -> Any:
+    """A toy whose biases are not zero, as they are at birth."""
+    model = toys.model(kind, double=True).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+@pytest.mark.parametrize("attention", ["uniform", "constant"])
+def test_equals_relevance_handed_back_by_hand(attention: Any):
+    bert = with_biases()
+    encoder = Encoder(bert, toys.tokenizer())
+    forward = toys.forward(encoder, REVIEWS)
+    targets = encoder.predict(forward)
+    for a in Lrp(attention=attention).attribute(encoder, forward, targets):
+        expected = literal(bert, a.review.ids, a.target, attention == "uniform").numpy()
+        np.testing.assert_allclose(content_scores(a), expected[list(a.review.content)], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
+def test_without_biases_constant_attention_conserves_the_logit(kind: str):
+    encoder = toys.encoder(kind, double=True)  # biases are zero at birth
+    assert not any(p.any() for name, p in encoder.model.named_parameters() if name.endswith("bias"))
+    forward = toys.forward(encoder, REVIEWS)
+    targets = encoder.predict(forward)
+    total = relevance(encoder, forward, targets, SHARES["constant"]).sum(dim=1)
+    assert torch.allclose(total, forward.logits.gather(1, targets[:, None])[:, 0])
+
+
+def test_what_uniform_attention_does_not_conserve_is_lost_at_softmax_alone():
+    """With queries of zero no relevance comes through softmax: each head keeps the values' half of what it gets."""
+    bert = toys.model(double=True, num_hidden_layers=1).eval()
+    attention = bert.bert.encoder.layer[0].attention
+    with torch.no_grad():
+        attention.self.query.weight.zero_()
+    encoder = Encoder(bert, toys.tokenizer())
+    forward = toys.forward(encoder, REVIEWS)
+    targets = encoder.predict(forward)
+    whole, half = (relevance(encoder, forward, targets, SHARES[name]).sum(dim=1) for name in ("constant", "uniform"))
+    no_values = relevance(encoder, forward, targets, {"query": 0.0, "key": 0.0, "value": 0.0}).sum(dim=1)
+    assert torch.allclose(half, (whole + no_values) / 2)
+    assert not torch.allclose(half, whole)
+
+
+@pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
+def test_the_encoder_keeps_its_modules(kind: str):
+    encoder = toys.encoder(kind)
+    before = [(name, id(module), type(module)) for name, module in encoder.model.named_modules()]
+    toys.attribute(encoder, Lrp(), REVIEWS)
+    assert [(name, id(module), type(module)) for name, module in encoder.model.named_modules()] == before
+    x = torch.tensor([0.5], requires_grad=True)
+    assert torch.allclose(gradient(nn.Tanh()(x), x, torch.ones(1)), 1 - x.tanh() ** 2), "tanh has its own gradient back"
+
+
+def test_an_attention_rule_that_does_not_exist():
+    with pytest.raises(SettingError, match=r"attention: .*'uniform' or 'constant'; got 'rollout'"):
+        Lrp(attention="rollout")  # type: ignore[arg-type]

@@ -1,0 +1,52 @@
+"""Randomised models: which weights change, and that scores which rest on them do too."""
+
+import numpy as np
+import pytest
+import torch
+import toys
+
+from textiba.benchmark.sanity import parts, randomized, sanity_rows
+from textiba.methods import Evidence, Random
+
+REVIEWS = toys.encoder().encode(toys.texts(3, seed=40, shortest=8))
+
+
+def _changed(kind: str, depth: int) -> set[str]:
+    encoder = toys.encoder(kind)
+    before = {k: v.clone() for k, v in encoder.model.state_dict().items()}
+    after = randomized(encoder, depth, seed=1).model.state_dict()
+    assert all(torch.equal(v, before[k]) for k, v in encoder.model.state_dict().items()), "the given model has changed"
+    return {k for k, v in after.items() if not torch.equal(v, before[k])}
+
+
+@pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
+def test_parts_lose_their_weights_from_the_top_down(kind: str):
+    names = parts(toys.encoder(kind))
+    assert names == ["head", "layer 2", "layer 1", "layer 0", "embeddings"]
+    assert _changed(kind, 0) == set()
+    head = _changed(kind, 1)
+    assert head
+    assert not any(".layer." in k or "embeddings" in k for k in head if "embeddings_project" not in k)
+    for depth, layer in ((2, 2), (3, 1), (4, 0)):
+        grown = _changed(kind, depth) - _changed(kind, depth - 1)
+        assert grown
+        assert all(f".layer.{layer}." in k for k in grown)
+    last = _changed(kind, 5) - _changed(kind, 4)
+    assert any("word_embeddings" in k for k in last)
+    assert all("embeddings" in k for k in last)
+
+
+def test_fresh_weights_have_the_spread_of_a_fresh_model():
+    encoder = toys.encoder()
+    weight = randomized(encoder, 5).model.bert.encoder.layer[0].intermediate.dense.weight
+    assert float(weight.std()) == pytest.approx(encoder.model.config.initializer_range, rel=0.1)
+
+
+def test_scores_that_do_not_look_at_the_model_agree_and_others_do_not():
+    encoder = toys.encoder()
+    blind = sanity_rows(encoder, Random(), REVIEWS, None, "predicted", 0)
+    assert [row["agreement"] for row in blind] == pytest.approx([1.0] * len(blind))
+    assert len(blind) == len(parts(encoder)) * len(REVIEWS)
+    evidence = Evidence(layer=1, nodes=3)
+    seeing = sanity_rows(encoder, evidence, REVIEWS, toys.statistics(encoder), "predicted", 0)
+    assert np.mean([abs(row["agreement"]) for row in seeing if row["part"] == "embeddings"]) < 0.9

@@ -1,0 +1,211 @@
+"""LIME, Kernel SHAP and Partition SHAP against their libraries called by hand, and against their definitions."""
+
+import itertools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import toys
+from torch import Tensor
+
+from textiba.attribution import Attribution, content_scores
+from textiba.errors import MissingExtraError, SettingError
+from textiba.methods import KernelShap, Lime, Method, Occlusion, PartitionShap
+from textiba.methods.surrogates import balanced_tree
+
+ENCODER = toys.encoder()
+REVIEWS = toys.texts(2, seed=71, longest=9)
+MASK = toys.VOCABULARY.index("[MASK]")
+
+
+def attributed(method: Method, seed: int = 3) -> list[Attribution]:
+    return toys.attribute(toys.encoder(double=True), method, REVIEWS, seed=seed)
+
+
+def by_hand(a: Attribution) -> Callable[[Tensor], Tensor]:
+    """Log p(target) of coalitions [n, tokens], a pass of the plain model each; absent tokens are [MASK]."""
+    bert, content = toys.model(double=True).eval(), list(a.review.content)
+
+    @torch.no_grad()
+    def worth(rows: Tensor) -> Tensor:
+        out = []
+        for row in rows.tolist():
+            ids = list(a.review.ids)
+            for i, present in zip(content, row, strict=True):
+                ids[i] = ids[i] if present else MASK
+            out.append(bert(torch.tensor([ids])).logits.log_softmax(1)[0, a.target])
+        return torch.stack(out)
+
+    return worth
+
+
+def test_lime_equals_captum_called_by_hand_and_a_ridge_regression_in_closed_form():
+    from captum._utils.models.linear_model import SkLearnRidge
+    from captum.attr import Lime as Library
+
+    def kernel(whole: Tensor, sample: Tensor, _coalition: Tensor, **_settings: Any) -> float:
+        distance = 1 - torch.cosine_similarity(whole, sample).item()
+        return np.exp(-(distance**2) / (2 * 0.25**2))
+
+    for a in attributed(Lime(samples=40)):
+        worth, tokens = by_hand(a), len(a.review.content)
+        with torch.random.fork_rng():
+            torch.manual_seed(a.review.seed(3))
+            library = Library(worth, SkLearnRidge(alpha=1.0), kernel).attribute(torch.ones(1, tokens), n_samples=40)
+            torch.manual_seed(a.review.seed(3))
+            rows = torch.cat([torch.bernoulli(torch.full((1, tokens), 0.5)) for _ in range(40)])
+        np.testing.assert_allclose(content_scores(a), library[0], rtol=1e-4, atol=1e-6)
+        x, y = rows.double().numpy(), worth(rows).numpy()
+        distance = 1 - np.sqrt(x.mean(axis=1))  # the cosine of a presence vector and all ones
+        w = np.exp(-(distance**2) / (2 * 0.25**2))
+        x, y = x - np.average(x, axis=0, weights=w), y - np.average(y, weights=w)
+        ridge = np.linalg.solve((x.T * w) @ x + np.eye(tokens), (x.T * w) @ y)
+        np.testing.assert_allclose(content_scores(a), ridge, rtol=1e-4, atol=1e-5)
+
+
+def test_kernel_shap_equals_captum_called_by_hand():
+    from captum.attr import KernelShap as Library
+
+    for a in attributed(KernelShap(samples=40)):
+        worth, tokens = by_hand(a), len(a.review.content)
+        with torch.random.fork_rng():
+            torch.manual_seed(a.review.seed(3))
+            library = Library(worth).attribute(torch.ones(1, tokens), n_samples=40)
+        np.testing.assert_allclose(content_scores(a), library[0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("evaluations", [12, 500])
+def test_partition_shap_equals_the_library_called_by_hand(evaluations: int):
+    import shap.maskers
+
+    for a in attributed(PartitionShap(evaluations=evaluations)):
+        worth, tokens = by_hand(a), len(a.review.content)
+        masker = shap.maskers.Partition(np.zeros((1, tokens)), clustering=balanced_tree(tokens))  # type: ignore[arg-type]
+        explainer = shap.PartitionExplainer(lambda rows, f=worth: f(torch.from_numpy(rows)).numpy(), masker)
+        library: Any = explainer(np.ones((1, tokens)), max_evals=evaluations, silent=True)
+        np.testing.assert_allclose(content_scores(a), library.values[0], rtol=1e-5, atol=1e-7)
+
+
+def orders(start: int, end: int) -> list[list[int]]:
+    """Every order of a row of leaves that a balanced tree allows: each half as a whole before or after the other."""
+    if end - start == 1:
+        return [[start]]
+    middle = (start + end + 1) // 2
+    pairs = itertools.product(orders(start, middle), orders(middle, end))
+    return [order for left, right in pairs for order in (left + right, right + left)]
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 3, 4, 5])
+def test_partition_shap_is_the_mean_gain_over_the_orders_of_its_tree(tokens: int):
+    worth = game(tokens)
+    gains = torch.zeros(tokens, dtype=torch.float64)
+    every = orders(0, tokens)
+    for order in every:
+        present = torch.zeros(1, tokens, dtype=torch.bool)
+        for i in order:
+            before = worth(present)
+            present[0, i] = True
+            gains[i] += (worth(present) - before)[0] / len(every)
+    found = PartitionShap(evaluations=1000).explain(worth, tokens, seed=0)
+    assert torch.allclose(found, gains)
+
+
+def game(tokens: int) -> Any:
+    """A random number for every coalition."""
+    table = torch.randn(2**tokens, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return lambda present: table[(present.long() * 2 ** torch.arange(tokens)).sum(dim=1)]
+
+
+@pytest.mark.parametrize("method", [KernelShap(samples=30), PartitionShap(evaluations=30)], ids=["kernel", "partition"])
+@pytest.mark.parametrize("output", ["log_probability", "probability", "logit"])
+@pytest.mark.parametrize("removal", ["delete", "mask"])
+def test_shapley_values_sum_to_the_whole_review_less_the_empty_one(method: Any, output: Any, removal: Any):
+    method = type(method)(**{**method.model_dump(), "output": output, "removal": removal})
+    for a in toys.attribute(ENCODER, method, REVIEWS):
+        empty = Occlusion(output=output, removal=removal).without(ENCODER, a.review, a.review.content)
+        values = method.values(ENCODER, [a.review, empty], [a.target] * 2)
+        assert a.total == pytest.approx(float(values[0] - values[1]), rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 3, 6, 9])
+@pytest.mark.parametrize(
+    "method",
+    [Lime(samples=7), KernelShap(samples=7), *(PartitionShap(evaluations=n) for n in (4, 5, 20, 1000))],
+    ids=["lime", "kernel", "partition-4", "partition-5", "partition-20", "partition-all"],
+)
+def test_the_passes_are_as_declared_whatever_the_length(method: Any, tokens: int):
+    seen = []
+    worth = game(tokens)
+
+    def counted(present: Tensor) -> Tensor:
+        seen.append(len(present))
+        return worth(present)
+
+    assert method.explain(counted, tokens, seed=0).shape == (tokens,)
+    assert 1 + sum(seen) == method.passes(3, tokens).forward
+
+
+@pytest.mark.parametrize("method", [Lime(samples=9), KernelShap(samples=9), PartitionShap(evaluations=9)])
+def test_the_global_random_states_are_neither_used_nor_changed(method: Any):
+    scores = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - shap draws from it
+        before = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]  # noqa: NPY002
+        scores.append([content_scores(a) for a in toys.attribute(ENCODER, method, REVIEWS)])
+        assert torch.equal(torch.get_rng_state(), before[0])
+        assert np.array_equal(np.random.get_state()[1], before[1])  # type: ignore[index]  # noqa: NPY002
+    for a, b in zip(*scores, strict=True):
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("method", [Lime(samples=9), KernelShap(samples=9)])
+def test_another_seed_gives_other_scores(method: Any):
+    for a, b in zip(attributed(method, seed=1), attributed(method, seed=2), strict=True):
+        assert not np.array_equal(content_scores(a), content_scores(b))
+
+
+def test_partition_shap_prints_nothing(capfd: pytest.CaptureFixture[str]):
+    attributed(PartitionShap(evaluations=9))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("method", "library", "named"),
+    [
+        (Lime(), "captum", "captum or scikit-learn"),
+        (Lime(), "sklearn", "captum or scikit-learn"),
+        (KernelShap(), "captum", "captum or scikit-learn"),
+        (PartitionShap(), "shap", "shap"),
+    ],
+)
+def test_without_its_library_the_extra_is_named(method: Any, library: str, named: str, monkeypatch: pytest.MonkeyPatch):
+    for name in [library, *(m for m in sys.modules if m.startswith(f"{library}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtraError, match=rf"{named} is needed here .*: pip install 'textiba\[baselines\]'"):
+        toys.attribute(ENCODER, method, REVIEWS)
+
+
+@pytest.mark.parametrize("method", [Lime(), KernelShap(), PartitionShap()])
+def test_masking_needs_a_mask_token(method: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ENCODER.tokenizer, "_mask_token", None, raising=False)
+    monkeypatch.setitem(ENCODER.tokenizer._special_tokens_map, "mask_token", None)
+    with pytest.raises(SettingError, match="removal='mask' needs a tokenizer with a mask token; use removal='delete'"):
+        toys.attribute(ENCODER, method, REVIEWS)
+
+
+@pytest.mark.parametrize(
+    ("make", "rule"),
+    [
+        (lambda: Lime(samples=1), "samples: .*greater than or equal to 2; got 1"),
+        (lambda: Lime(kernel_width=0), "kernel_width: .*greater than 0; got 0"),
+        (lambda: KernelShap(samples=2), "samples: .*greater than or equal to 3; got 2"),
+        (lambda: PartitionShap(evaluations=3), "evaluations: .*greater than or equal to 4; got 3"),
+    ],
+)
+def test_settings_out_of_range(make: Callable[[], Method], rule: str):
+    with pytest.raises(SettingError, match=rule):
+        make()

@@ -1,0 +1,72 @@
+"""Quality against cost: every method of a leaderboard as a numbered point, in passes and in seconds."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textiba.benchmark.leaderboard import Score
+from textiba.benchmark.tables import lead_metrics, ranked
+from textiba.errors import InputError
+from textiba.typeset import FONT, INK, MUTED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+OURS = ("bits", "evidence")  # what the labels of this project's own methods start with
+_OURS, _OTHERS = "#b45309", "#64748b"
+
+
+def plot_leaderboard(scores: Sequence[Score], title: str = "") -> "Figure":
+    """Rows are the lead metrics, columns the passes and the seconds of a review, both on a log scale.
+
+    Args:
+        scores: of one data set and checkpoint, on one choice of reviews.
+        title: above all.
+
+    Raises:
+        InputError: there are no scores, or none of a lead metric.
+    """
+    from matplotlib.figure import Figure
+
+    metrics = lead_metrics(scores)
+    if not metrics:
+        raise InputError("a figure of quality against cost needs areas or plausibility metrics; there are none")
+    labels = ranked(scores, metrics[0])
+    by = {(s.label, s.metric): s.value for s in scores}
+    costs = {
+        "passes through the model, forward + backward": [
+            by[x, "forward"].mean + by[x, "backward"].mean for x in labels
+        ],
+        "seconds a review": [by[x, "seconds"].mean for x in labels],
+    }
+    figure = Figure(figsize=(11, 3.6 * len(metrics) + 0.5), layout="constrained")
+    panels = figure.subplots(len(metrics), 2, squeeze=False, sharey="row", sharex="col")
+    for row, metric in zip(panels, metrics, strict=True):
+        for axes, (name, places) in zip(row, costs.items(), strict=True):
+            _panel(axes, name if metric == metrics[-1] else "", metric if axes is row[0] else "")
+            for number, (label, x) in enumerate(zip(labels, places, strict=True), 1):
+                y = by[label, metric]
+                color = _OURS if label.startswith(OURS) else _OTHERS
+                axes.plot([x, x], [y.low, y.high], color=color, lw=1, alpha=0.6)
+                axes.plot(x, y.mean, "o", color=color, ms=13, mec="white")
+                axes.text(x, y.mean, str(number), size=7.5, color="white", ha="center", va="center_baseline",
+                          family=FONT, weight="bold")  # fmt: skip
+    lines = [f"{number}  {label}" for number, label in enumerate(labels, 1)]
+    handles = [panels[0, 0].plot([], [], " ")[0] for _ in lines]
+    legend = figure.legend(handles, lines, loc="outside right upper", frameon=False, handlelength=0, handletextpad=0,
+                           prop={"family": FONT, "size": 8.5})  # fmt: skip
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set_color(_OURS if label.startswith(OURS) else INK)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", family=FONT, size=10, weight="bold", color=INK)
+    return figure
+
+
+def _panel(axes: "Axes", x: str, y: str) -> None:
+    axes.set_xscale("log")
+    axes.set_xlabel(x, family=FONT, size=8.5, color=MUTED)
+    axes.set_ylabel(y, family=FONT, size=8.5, color=MUTED)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8, colors=MUTED)
+    axes.grid(color="#e5e7eb", lw=0.6)
+    axes.set_axisbelow(True)

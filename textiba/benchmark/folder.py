@@ -1,0 +1,80 @@
+"""A benchmark's folder: one small Parquet file for each data set, checkpoint, method and chunk of reviews.
+
+run/
+manifest.json                                   settings, versions, fingerprints
+rows/<data>/<checkpoint>/<method>/00000.parquet a row a review: scores, metrics, cost; appears whole or not at all
+leaderboard.csv  leaderboard.md  *.png          remade from the rows at any time
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from textiba.benchmark.config import BenchmarkConfig
+from textiba.errors import SettingError
+from textiba.store import Manifest, read_rows, write_table
+
+Row = dict[str, Any]
+SUBSETS, SANITY = "_subsets", "_sanity"  # beside the methods' labels, which cannot start with an underscore
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where rows belong: a data set, a checkpoint, and a method's label or one of `SUBSETS` and `SANITY`."""
+
+    data: str
+    checkpoint: str
+    label: str
+
+
+class BenchmarkFolder:
+    """Writes and reads a benchmark's rows.
+
+    Args:
+        path: the folder; made when missing.
+        config: what is run, or None to read a folder that must be there.
+
+    Raises:
+        InputError: the folder holds another run, or none where one must be.
+        CorruptFileError: its manifest cannot be read.
+        SettingError: two checkpoints cannot be told apart by their folders' names.
+    """
+
+    def __init__(self, path: str | Path, config: BenchmarkConfig | None = None):
+        self.path = Path(path)
+        settings = None if config is None else config.model_dump(mode="json")
+        self.manifest = Manifest(self.path, settings, "benchmark CONFIG")
+        self.config = config or BenchmarkConfig.from_mapping(self.manifest.values["settings"], str(self.path))
+        if len({_folder_name(c) for c in self.config.checkpoints}) < len(self.config.checkpoints):
+            raise SettingError(f"checkpoints differ by more than punctuation; got {list(self.config.checkpoints)}")
+
+    def has(self, place: Place, chunk: int) -> bool:
+        """Whether the chunk's rows are on disk."""
+        return self._file(place, chunk).is_file()
+
+    def write(self, place: Place, chunk: int, rows: Sequence[Row]) -> None:
+        """Keeps the rows of a chunk, all or none."""
+        file = self._file(place, chunk)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_table(file, pa.Table.from_pylist(list(rows)))
+
+    def read(self, place: Place) -> Iterator[Row]:
+        """The rows of all chunks, in order; a chunk is in memory at a time.
+
+        Raises:
+            CorruptFileError: a file cannot be read.
+        """
+        for file in sorted(self._file(place, 0).parent.glob("*.parquet")):
+            yield from read_rows(file, partitioning=None)
+
+    def _file(self, place: Place, chunk: int) -> Path:
+        folder = self.path / "rows" / place.data / _folder_name(place.checkpoint) / place.label
+        return folder / f"{chunk:05d}.parquet"
+
+
+def _folder_name(checkpoint: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", checkpoint)

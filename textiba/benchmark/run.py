@@ -1,0 +1,136 @@
+"""Runs a benchmark into a folder, chunk by chunk; whatever is already there is not computed again."""
+
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from textiba.benchmark.config import BenchmarkConfig
+from textiba.benchmark.folder import SANITY, SUBSETS, BenchmarkFolder, Place, Row
+from textiba.benchmark.sanity import sanity_rows
+from textiba.benchmark.score import attribute, rows, subset_rows
+from textiba.checkpoints import load, load_statistics, own_statistics
+from textiba.data import Review
+from textiba.encoder import Encoder
+from textiba.errors import InputError, TruncationWarning
+from textiba.methods.base import require
+from textiba.run import Progress, reviews_hash
+from textiba.statistics import FeatureStatistics
+
+
+@dataclass(frozen=True, eq=False)
+class _Bench:
+    """All that the jobs of one data set on one checkpoint share."""
+
+    config: BenchmarkConfig
+    folder: BenchmarkFolder
+    data: str
+    reviews: Sequence[Review]
+    encoder: Encoder
+    statistics: FeatureStatistics | None
+
+    def place(self, label: str) -> Place:
+        return Place(self.data, self.encoder.name, label)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A file that is to be written, how many reviews it covers, and what makes its rows."""
+
+    place: Place
+    chunk: int
+    reviews: int
+    make: Callable[[], list[Row]]
+
+
+def benchmark(
+    config: BenchmarkConfig,
+    output: str | Path,
+    progress: Progress = lambda *_: None,
+    only: Collection[str] = (),
+) -> BenchmarkFolder:
+    """Runs every method on every data set and checkpoint. Killed, it resumes, and ends with the same rows.
+
+    All methods run on a chunk of reviews before the next chunk, so that a table made halfway compares them fairly.
+
+    Args:
+        config: what to run.
+        output: the benchmark's folder.
+        progress: called after every chunk of a method.
+        only: the labels to run now; all when empty.
+
+    Raises:
+        InputError: the folder holds another benchmark, or one on another model or other reviews; an unknown label.
+        TextibaError: any error of a method. What was computed stays.
+    """
+    titles = [entry.title for entry in config.methods]
+    if unknown := [label for label in only if label not in titles]:
+        raise InputError(f"no method is labelled {unknown[0]!r}; there are {titles}")
+    folder = BenchmarkFolder(output, config)
+    for data, choice in config.data.items():
+        reviews = choice.load()
+        folder.manifest.hold("reviews", data, reviews_hash(reviews))
+        for checkpoint in config.checkpoints:
+            encoder = load(checkpoint, config.max_length)
+            folder.manifest.hold("checkpoints", checkpoint, encoder.fingerprint)
+            named = config.statistics.get(checkpoint)
+            statistics = load_statistics(named) if named else own_statistics(checkpoint)
+            config.check(encoder)
+            for entry in config.methods:
+                if (method := entry.build()).needs_statistics:
+                    require(statistics, encoder, method.name)
+            _run(_Bench(config, folder, data, reviews, encoder, statistics), only, progress)
+    return folder
+
+
+def _run(bench: _Bench, only: Collection[str], progress: Progress) -> None:
+    jobs = [*_method_jobs(bench, only), *_sanity_jobs(bench, only)]
+    done, total = 0, sum(job.reviews for job in jobs)
+    for job in jobs:
+        if not bench.folder.has(job.place, job.chunk):
+            with warnings.catch_warnings():
+                # How many were cut is in the rows and under the table; once a chunk it would bury everything else.
+                warnings.simplefilter("ignore", TruncationWarning)
+                bench.folder.write(job.place, job.chunk, job.make())
+        done += job.reviews
+        progress(f"{bench.data} {bench.encoder.name} {job.place.label}", done, total)
+
+
+def _method_jobs(bench: _Bench, only: Collection[str]) -> Iterator[_Job]:
+    config, encoder = bench.config, bench.encoder
+    for start in range(0, len(bench.reviews), config.chunk):
+        chunk = start // config.chunk
+        for entry in config.methods:
+            taken = bench.reviews[start : min(start + config.chunk, entry.limit or len(bench.reviews))]
+            if taken and (not only or entry.title in only):
+
+                def scored(entry=entry, taken=taken, start=start) -> list[Row]:
+                    method = entry.build()
+                    encoded = encoder.encode(taken)
+                    timed = attribute(encoder, method, encoded, bench.statistics, config.target, config.seed)
+                    return rows(encoder, method, timed, start, config)
+
+                yield _Job(bench.place(entry.title), chunk, len(taken), scored)
+        choice = config.subsets
+        taken = bench.reviews[start : min(start + config.chunk, (choice and choice.limit) or len(bench.reviews))]
+        if choice and taken:
+
+            def removed(choice=choice, taken=taken, start=start) -> list[Row]:
+                return subset_rows(encoder, encoder.encode(taken), start, choice, config.target, config.seed)
+
+            yield _Job(bench.place(SUBSETS), chunk, len(taken), removed)
+
+
+def _sanity_jobs(bench: _Bench, only: Collection[str]) -> Iterator[_Job]:
+    config = bench.config
+    for number, entry in enumerate(config.methods):
+        if entry.title in config.sanity.methods and (not only or entry.title in only):
+            taken = bench.reviews[: min(config.sanity.reviews, entry.limit or len(bench.reviews))]
+
+            def compared(entry=entry, taken=taken) -> list[Row]:
+                return [{"label": entry.title, **row} for row in sanity_rows(
+                    bench.encoder, entry.build(), bench.encoder.encode(taken), bench.statistics, config.target,
+                    config.seed,
+                )]  # fmt: skip
+
+            yield _Job(bench.place(SANITY), number, len(taken), compared)

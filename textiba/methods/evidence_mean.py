@@ -1,0 +1,97 @@
+"""Evidence, averaged over layers and over what "no information" means.
+
+Which reference a closed gate shows decides which test a method wins (mean features: deletion; the states of an
+all-[MASK] review: masking), and every layer sees the review its own way. The mean of several evidences is one: nats for
+or against the target, which sum to log p(target) minus the mean closed log p(target). Averaging over baselines is
+Erion et al., *Expected Gradients*, Nature Machine Intelligence 2021; here it is over layers too.
+"""
+
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from textiba.attribution import Attribution, EvidenceDetails
+from textiba.encoder import Encoder, ForwardPass
+from textiba.methods.base import Method, Passes
+from textiba.methods.evidence import Evidence
+from textiba.statistics import FeatureStatistics
+from textiba.types import Targets
+
+
+class EvidenceMean(Method):
+    """Nats of evidence per token, signed: the mean of `Evidence` at every layer with every closed state.
+
+    Attributes:
+        layers: indices into hidden_states.
+        closed: what closed gates show; see `Evidence.closed`.
+        nodes: of each quadrature.
+        gate_special: see `Evidence.gate_special`.
+    """
+
+    name: ClassVar[str] = "evidence_mean"
+    unit: ClassVar[str] = "nats"
+    signed: ClassVar[bool] = True
+
+    layers: tuple[int, ...] = Field(default=(1, 2, 3), min_length=1)
+    closed: tuple[Literal["mean", "mask"], ...] = Field(default=("mean", "mask"), min_length=1)
+    nodes: int = Field(default=3, ge=1, le=200)
+    gate_special: bool = False
+
+    @field_validator("layers", "closed")
+    @classmethod
+    def _each_once(cls, values: tuple) -> tuple:
+        if len(set(values)) < len(values):
+            raise ValueError("each is averaged once; remove what is named twice")
+        return values
+
+    @property
+    def needs_statistics(self) -> bool:
+        """See `Method.needs_statistics`."""
+        return "mean" in self.closed
+
+    @property
+    def evidences(self) -> tuple[Evidence, ...]:
+        """What the mean is of."""
+        return tuple(
+            Evidence(layer=layer, closed=closed, nodes=self.nodes, gate_special=self.gate_special)
+            for layer in self.layers
+            for closed in self.closed
+        )
+
+    def passes(self, layers: int, tokens: int) -> Passes:
+        """The sum over all evidences, with one plain pass."""
+        each = [evidence.passes(layers, tokens) for evidence in self.evidences]
+        return Passes(1 + sum(p.forward - 1 for p in each), sum(p.backward for p in each))
+
+    def attribute(
+        self,
+        encoder: Encoder,
+        forward: ForwardPass,
+        targets: Targets,
+        statistics: FeatureStatistics | None = None,
+        seed: int = 0,
+    ) -> list[Attribution]:
+        """Averages scores and details; nothing here is random. See `Method.attribute`."""
+        for layer in self.layers:
+            encoder.check_layer(layer)
+        found = [e.attribute(encoder, forward, targets, statistics, seed) for e in self.evidences]
+        return [self._mean(same) for same in zip(*found, strict=True)]
+
+    def _mean(self, same: tuple[Attribution, ...]) -> Attribution:
+        scores = np.mean([a.scores for a in same], axis=0, dtype=np.float32)
+        scores.setflags(write=False)
+        details = [a.details for a in same if isinstance(a.details, EvidenceDetails)]
+        means = {
+            name: float(np.mean([getattr(d, name) for d in details]))
+            for name in ("closed", "opened", "special", "residual")
+        }
+        return replace(
+            same[0],
+            method=self.name,
+            settings=self.model_dump(),
+            layer=None,
+            scores=scores,
+            details=EvidenceDetails(**means),
+        )

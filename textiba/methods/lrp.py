@@ -1,0 +1,154 @@
+"""Layer-wise relevance propagation: the target's logit, handed back layer by layer to the embeddings.
+
+Every rule is a changed gradient: with it, gradient × input is the relevance. A linear layer needs no change (LRP-0).
+Sources: Achtibat et al., *AttnLRP*, ICML 2024 (arXiv 2402.05602); Ali et al., *XAI for Transformers*, ICML 2022 (arXiv
+2202.07304), for normalisation, and for attention held constant (CP-LRP).
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from textiba.attribution import Attribution
+from textiba.encoder import Encoder, ForwardPass
+from textiba.methods.base import Method, Passes, results
+from textiba.statistics import FeatureStatistics
+from textiba.types import Targets
+
+# The share of its gradient that each operand of attention keeps. "uniform" halves relevance at both matrix products:
+# softmax(QKᵀ)·V gives one half to V and one to the weights, and QKᵀ halves that again.
+SHARES = {
+    "uniform": {"query": 0.25, "key": 0.25, "value": 0.5},
+    "constant": {"query": 0.0, "key": 0.0, "value": 1.0},
+}
+# What Hugging Face calls the three projections.
+PROJECTIONS = {
+    "query": "query", "key": "key", "value": "value", "q_lin": "query", "k_lin": "key", "v_lin": "value",
+}  # fmt: skip
+
+
+class Lrp(Method):
+    """Relevance of the embedding output, signed: positive speaks for the target's logit.
+
+    The sum over all tokens, special ones included, is the logit up to what biases take, and with "uniform" attention
+    also up to what softmax takes: its rule (AttnLRP, proposition 3.1) is a first-order expansion whose constant is
+    given to no token.
+
+    Attributes:
+        attention: "uniform", AttnLRP's rule: queries, keys and values share; or "constant", CP-LRP's: the attention
+            weights are as given, and all goes to the values.
+    """
+
+    name: ClassVar[str] = "lrp"
+    unit: ClassVar[str] = "score"
+    signed: ClassVar[bool] = True
+
+    attention: Literal["uniform", "constant"] = "uniform"
+
+    def passes(self, layers: int, tokens: int) -> Passes:
+        """One pass there and back."""
+        return Passes(2.0, 1.0)
+
+    def attribute(
+        self,
+        encoder: Encoder,
+        forward: ForwardPass,
+        targets: Targets,
+        statistics: FeatureStatistics | None = None,
+        seed: int = 0,
+    ) -> list[Attribution]:
+        """Hands the logits back for all reviews of the batch; nothing here is random. See `Method.attribute`."""
+        scores = relevance(encoder, forward, targets, SHARES[self.attention])
+        return results(self, None, encoder, forward, targets, scores, [None] * len(forward.batch.reviews))
+
+
+def relevance(
+    encoder: Encoder, forward: ForwardPass, targets: Targets, shares: dict[str, float]
+) -> Float[Tensor, "batch tokens"]:
+    """Of every token of the embedding output, special ones included: input × changed gradient, sum over features."""
+    changed = Encoder(encoder.model, encoder.tokenizer, encoder.name)  # a copy that shares the tensors' memory
+    _exchange_rules(changed.model, shares)
+    state = forward.hidden[0].detach().requires_grad_(True)
+    with _TanhRule():
+        logits = changed.run_from(forward.batch, 0, state)
+    (gradient,) = torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), state)
+    return (gradient * state.detach()).sum(dim=2)
+
+
+def scale_rule(x: Float[Tensor, "..."], share: float) -> Float[Tensor, "..."]:
+    """`x`, with `share` of its gradient: the uniform rule at a product (AttnLRP, proposition 3.3)."""
+    return x.detach() + share * (x - x.detach())
+
+
+def identity_rule(function: Callable[[Tensor], Tensor], x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """`f(x)`, with gradient f(x)/x: an elementwise function hands on its relevance as it is (AttnLRP, equation 9)."""
+    with torch.no_grad():
+        y = function(x)
+        slope = torch.where(x == 0, torch.zeros_like(x), y / x)
+    return y + slope * (x - x.detach())
+
+
+def layer_norm_rule(
+    x: Float[Tensor, "... features"],
+    weight: Float[Tensor, " features"],
+    bias: Float[Tensor, " features"],
+    eps: float,
+) -> Float[Tensor, "... features"]:
+    """Layer normalisation whose standard deviation is a constant to the gradient (AttnLRP, proposition 3.4)."""
+    centred = x - x.mean(dim=-1, keepdim=True)
+    std = (centred.square().mean(dim=-1, keepdim=True) + eps).sqrt().detach()
+    return centred / std * weight + bias
+
+
+class _Scaled(nn.Module):
+    def __init__(self, projection: nn.Module, share: float):
+        super().__init__()
+        self.projection = projection
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        return scale_rule(self.projection(x), self.share)
+
+
+class _Identity(nn.Module):
+    def __init__(self, function: nn.Module):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return identity_rule(self.function, x)
+
+
+class _LayerNorm(nn.Module):
+    def __init__(self, norm: nn.LayerNorm):
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        return layer_norm_rule(x, self.norm.weight, self.norm.bias, self.norm.eps)
+
+
+class _TanhRule(TorchFunctionMode):
+    """The identity rule for `torch.tanh`, which RoBERTa's head calls as a function, within this context only."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return identity_rule(torch.tanh, *args) if func is torch.tanh else func(*args, **(kwargs or {}))
+
+
+def _exchange_rules(model: nn.Module, shares: dict[str, float]) -> None:
+    """Puts the rules into a model of our own, in place of its modules."""
+    from transformers.activations import ACT2CLS  # not above: it takes a second to import
+
+    activations = tuple({entry[0] if isinstance(entry, tuple) else entry for entry in ACT2CLS.values()})
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.LayerNorm):
+                setattr(parent, name, _LayerNorm(child))
+            elif isinstance(child, activations):
+                setattr(parent, name, _Identity(child))
+            elif name in PROJECTIONS and isinstance(child, nn.Linear):
+                setattr(parent, name, _Scaled(child, shares[PROJECTIONS[name]]))

@@ -1,0 +1,50 @@
+"""Occlusion: what the output loses when one token is left out.
+
+Source: Zeiler, Fergus, ECCV 2014, on patches of an image; Li, Monroe, Jurafsky, 2016 (arXiv 1612.08220), on words.
+"""
+
+from typing import ClassVar, Literal
+
+import torch
+
+from textiba.attribution import Attribution
+from textiba.encoder import Encoder, ForwardPass
+from textiba.methods.base import Passes, results
+from textiba.methods.removal import Removal, watched
+from textiba.statistics import FeatureStatistics
+from textiba.types import Targets
+
+
+class Occlusion(Removal):
+    """Output of the whole review − output without the token, signed: positive speaks for the target.
+
+    Attributes:
+        output: of the target, that is compared: "log_probability" (nats), "probability" or "logit".
+        removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
+    """
+
+    name: ClassVar[str] = "occlusion"
+
+    removal: Literal["delete", "mask"] = "delete"
+
+    def passes(self, layers: int, tokens: int) -> Passes:
+        """A pass for each token."""
+        return Passes(1.0 + tokens, 0.0)
+
+    def attribute(
+        self,
+        encoder: Encoder,
+        forward: ForwardPass,
+        targets: Targets,
+        statistics: FeatureStatistics | None = None,
+        seed: int = 0,
+    ) -> list[Attribution]:
+        """Leaves out every token of every review once; nothing here is random. See `Method.attribute`."""
+        reviews = forward.batch.reviews
+        places = [(row, i) for row, review in enumerate(reviews) for i in review.content]
+        variants = [self.without(encoder, reviews[row], [i]) for row, i in places]
+        rows, columns = torch.tensor(places).T
+        whole = watched(forward.logits, targets, self.output).double().cpu()
+        scores = torch.zeros(forward.batch.input_ids.shape, dtype=torch.float64)
+        scores[rows, columns] = whole[rows] - self.values(encoder, variants, targets.cpu()[rows].tolist())
+        return results(self, None, encoder, forward, targets, scores, [None] * len(reviews))
