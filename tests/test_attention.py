@@ -6,7 +6,9 @@ import torch
 import toys
 
 from textiba.attribution import Attribution, content_scores
-from textiba.methods import Attention, AttentionRollout
+from textiba.encoder import Encoder
+from textiba.errors import UnsupportedModelError
+from textiba.methods import Attention, AttentionRollout, Method
 from textiba.methods.attention import rollout
 from textiba.text import EncodedReview
 
@@ -60,3 +62,15 @@ def test_the_encoder_keeps_its_form_of_attention_and_gets_no_hooks(kind: str):
     assert before != "eager"
     assert encoder.model.config._attn_implementation == before
     assert not any(module._forward_hooks for module in encoder.model.modules())
+
+
+@pytest.mark.parametrize(("method", "run"), [(Attention(), 1), (AttentionRollout(), 3)])
+def test_a_layer_whose_weights_are_not_seen_is_no_silent_gap(method: Method, run: int):
+    bert = toys.model()
+    last = bert.bert.encoder.layer[-1].attention.self
+    last.__class__ = type("Renamed", (type(last),), {})
+    with pytest.raises(
+        UnsupportedModelError,
+        match=rf"named …SelfAttention.*; of the {run} layers of model that were run, {run - 1} gave theirs. Use",
+    ):
+        toys.attribute(Encoder(bert, toys.tokenizer()), method, REVIEWS)

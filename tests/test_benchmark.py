@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +21,7 @@ from textiba.benchmark.folder import SUBSETS, BenchmarkFolder, Place
 from textiba.benchmark.leaderboard import Score, agreements
 from textiba.benchmark.score import attribute, rows, subset_rows, subsets
 from textiba.benchmark.tables import by_table, lead_table, write_tables
+from textiba.checkpoints import load
 from textiba.degradation import Degradation, area, degrade
 from textiba.errors import CorruptFileError, InputError, SettingError
 from textiba.methods import build
@@ -69,6 +72,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkFolder:
         ({"methods": [{"name": "nothing"}]}, "no method is called 'nothing'"),
         ({"data": {"a/b": {}}}, "got 'a/b'"),
         ({"steps": [0.5, 2]}, "steps are shares between 0 and 1"),
+        ({"statistics": {"tuned": "x"}}, "statistics names 'tuned', which is no checkpoint"),
         ({"removals": ["burn"]}, "'delete', 'mask', 'pad' or 'attention'"),
     ],
 )
@@ -89,7 +93,7 @@ def test_rows_hold_scores_metrics_and_cost():
     method = build("gradient_x_input")
     reviews = ENCODER.encode(toys.texts(4, seed=31, shortest=8))
     timed = attribute(ENCODER, method, reviews, None, "predicted", 0)
-    found = rows(ENCODER, method, timed, 10, config)
+    found = rows(ENCODER, method, timed, [10, 11, 12, 13], config)
     curves = degrade(ENCODER, [a for a, _ in timed], Degradation(removal="mask", steps=aopc_steps(others=(0.3, 1.0))))
     assert [row["index"] for row in found] == [10, 11, 12, 13]
     assert [a.review for a, _ in timed] == reviews
@@ -165,10 +169,8 @@ def test_metrics_that_rest_on_others_rows(folder: BenchmarkFolder):
 def test_rationales_are_measured_on_words(folder: BenchmarkFolder):
     found = leaderboard(folder)
     score = _score(found, "random", "rationale auprc")
-    [[row, *_]] = [list(folder.read(Place("reviews", "fine-tuned", "random")))]
-    review = CONFIG.data["reviews"].load()[0]
-    from textiba.checkpoints import load
-
+    row = next(r for r in folder.read(Place("reviews", "fine-tuned", "random")) if r.get("rationale auprc") is not None)
+    review = CONFIG.data["reviews"].load()[row["index"]]
     [encoded] = load("fine-tuned", 24).encode([review])
     a = toys.scored(encoded, row["scores"])
     assert row["rationale auprc"] == pytest.approx(from_attribution(a)["auprc"], rel=1e-5)
@@ -195,17 +197,56 @@ def test_a_run_that_is_killed_ends_with_the_same_table(folder: BenchmarkFolder, 
     config = tmp_path / "config.yaml"
     config.write_text(json.dumps(MAPPING))  # JSON is YAML
     command = [sys.executable, "-c", "from textiba.cli import main; main()", "benchmark", str(config)]
-    process = subprocess.Popen([*command, "-o", str(tmp_path / "run")])  # noqa: S603
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("run/rows/**/*.parquet")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    process = subprocess.Popen([*command, "-o", str(tmp_path / "run")], env={**os.environ, "OMP_NUM_THREADS": "1"})  # noqa: S603
+    while not list(tmp_path.glob("run/rows/**/*.parquet")):
+        assert process.poll() is None, "it ended before it wrote anything"
+        time.sleep(0.02)
     process.kill()
-    assert process.wait() != 0, "it was over before it could be killed"
+    assert process.wait() == -signal.SIGKILL, "it was over before it could be killed"
+    assert 0 < len(list(tmp_path.glob("run/rows/**/*.parquet"))) < len(list(folder.path.glob("rows/**/*.parquet")))
     assert written(benchmark(CONFIG, tmp_path / "run")) == written(folder)
 
 
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made = BenchmarkFolder(tmp_path, CONFIG)
+    place = Place("reviews", "fine-tuned", "random")
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", full)
+        with pytest.raises(OSError, match="No space left"):
+            made.write(place, 0, [{"index": 0}])
+    assert not made.has(place, 0)
+    assert list(made.read(place)) == []
+    made.write(place, 0, [{"index": 0}])
+    assert list(made.read(place)) == [{"index": 0}]
+
+
+def test_a_first_row_without_a_rationale_does_not_hide_the_others(tmp_path: Path):
+    made = BenchmarkFolder(tmp_path, CONFIG)
+    place = Place("reviews", "fine-tuned", "random")
+    made.write(place, 0, [{"index": 0}, {"index": 1, "rationale auprc": 0.5}])
+    assert list(made.read(place)) == [{"index": 0, "rationale auprc": None}, {"index": 1, "rationale auprc": 0.5}]
+
+
+def test_without_removals_only_reviews_with_a_marked_word_are_run(tmp_path: Path):
+    source = tmp_path / "reviews.jsonl"
+    texts = [{"text": "Not marked at all."}, {"text": "A superb film.", "rationale": [[2, 8]]}]
+    source.write_text("\n".join(json.dumps({**t, "label": 1}) for t in texts))
+    values = {"data": {"reviews": {"source": str(source)}}, "removals": [], "subsets": None, "leave_one_out": None}
+    config = BenchmarkConfig.from_mapping(changed(**values, sanity={}, target="gold", rationale_share=0.3), "test")
+    made = benchmark(config, tmp_path / "run", only=["random"])
+    [row] = made.read(Place("reviews", "fine-tuned", "random"))
+    assert (row["index"], row["target"]) == (1, 1)
+    assert {"rationale top_share", "rationale iou"} <= row.keys()
+    columns = lead_table(leaderboard(made))
+    assert list(columns)[:3] == ["method", "reviews", "rationale top_share"]
+
+
 def test_nothing_is_computed_twice(folder: BenchmarkFolder, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("textiba.benchmark.run.rows", pytest.fail)
+    monkeypatch.setattr(BenchmarkFolder, "write", pytest.fail)
     calls: list[tuple[str, int, int]] = []
     benchmark(CONFIG, folder.path, lambda *call: calls.append(call))
     assert calls[-1][1:] == (5 + 5 + 3 + 3 + 2, 18)
@@ -249,12 +290,12 @@ def test_tables_and_figure(folder: BenchmarkFolder):
         lines = list(csv.DictReader(file))
     assert len(lines) == len(found)
     tables = by_table(found)
-    assert list(tables) == ["reviews · fine-tuned", "reviews · fine-tuned · common"]
+    assert list(tables) == ["reviews · fine-tuned · common", "reviews · fine-tuned"]
     for scores in tables.values():
         columns = lead_table(scores)
         assert {"delete area", "Δ mask area", "s / review"} <= columns.keys()
         assert columns["method"][-1] == "random"
-        figure = plot_leaderboard(scores, "a title")
+        figure = plot_leaderboard(scores, "a title", ["random"])
         assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "3  random"
 
 

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from textiba.benchmark import BenchmarkConfig
 from textiba.config import DataChoice, MethodChoice, SweepConfig
 from textiba.errors import InputError, LayerError, SettingError
 from textiba.finetune import Recipe
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 RECIPES = sorted((EXPERIMENTS / "checkpoints").glob("*.yaml"))
-SWEEPS = sorted(p for p in EXPERIMENTS.rglob("*.yaml") if p not in RECIPES)
+BENCHMARKS = sorted((EXPERIMENTS / "benchmark").rglob("*.yaml"))
+SWEEPS = sorted(p for p in EXPERIMENTS.rglob("*.yaml") if p not in (*RECIPES, *BENCHMARKS))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
@@ -23,8 +25,14 @@ def test_every_sweep_in_the_repository_loads(path: Path):
     assert SweepConfig.from_yaml(path).methods
 
 
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda p: p.stem)
+def test_every_benchmark_in_the_repository_loads(path: Path):
+    assert BenchmarkConfig.from_yaml(path).methods
+
+
 def test_there_are_configs_to_test():
     assert RECIPES
+    assert BENCHMARKS
     assert SWEEPS
 
 

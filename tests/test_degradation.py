@@ -104,11 +104,23 @@ def test_token_types_stay_with_their_tokens(monkeypatch: pytest.MonkeyPatch):
         assert kept[1:-1] == tuple(place[span] for span in offsets[1:-1])
 
 
-def test_orders_by_hand_with_ties_in_the_order_of_the_text():
+def test_orders_by_hand():
     [review] = ENCODER.encode(["a film with a plot"])
-    a = toys.scored(review, [2, -1, 5, 2, 0])
-    assert removal_order(a, "morf") == [3, 1, 4, 5, 2]
+    a = toys.scored(review, [2, -1, 5, 3, 0])
+    assert removal_order(a, "morf") == [3, 4, 1, 5, 2]
     assert removal_order(a, "lerf") == [2, 5, 1, 4, 3]
+
+
+def test_ties_go_in_a_drawn_order_and_lerf_is_morf_backwards():
+    [review] = ENCODER.encode([" ".join(["film"] * 20)])
+    flat = toys.scored(review, [1.0] * 20)
+    order = removal_order(flat, "morf")
+    assert sorted(order) == list(review.content)
+    assert order not in (list(review.content), list(review.content)[::-1])
+    assert removal_order(flat, "lerf") == order[::-1]
+    assert removal_order(flat, "morf", seed=1) != order
+    two = toys.scored(review, [0.0] * 10 + [1.0] * 10)
+    assert sorted(removal_order(two, "morf")[:10]) == list(review.content)[10:]
 
 
 def test_the_random_order_has_a_seed_of_its_own_for_each_review():

@@ -12,7 +12,7 @@ from textiba.attribution import Attribution, EvidenceDetails
 from textiba.encoder import Encoder
 from textiba.errors import LayerError, SettingError
 from textiba.methods import Evidence
-from textiba.methods.evidence import _quadrature
+from textiba.methods.evidence import quadrature
 from textiba.text import EncodedReview
 
 REVIEWS = toys.texts(5, seed=8)
@@ -121,9 +121,9 @@ def test_one_node_is_exact_where_the_model_is_linear(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 5, 9])
-def test_the_quadrature_is_exact_for_polynomials_up_to_its_degree(nodes: int):
+def test_thequadrature_is_exact_for_polynomials_up_to_its_degree(nodes: int):
     for power in range(2 * nodes):
-        integral = sum(weight * place**power for weight, place in _quadrature(nodes))
+        integral = sum(weight * place**power for weight, place in quadrature(nodes))
         assert integral == pytest.approx(1 / (power + 1), rel=1e-12)
 
 

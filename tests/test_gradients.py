@@ -132,18 +132,18 @@ def test_integrated_gradients_are_evidence_between_the_same_ends(layer: int, gat
 
 
 @pytest.mark.parametrize("layer", [0, 1])
-def test_smooth_grad_is_the_mean_over_noisy_copies(layer: int):
+def test_smooth_grad_is_the_mean_gradient_of_noisy_copies_times_the_clean_state(layer: int):
     for a in toys.attribute(ENCODER, SmoothGrad(layer=layer, samples=4, noise=0.3), REVIEWS, target=TARGET, seed=7):
         state = hidden(BERT, a.review.ids, layer).detach()
         spread = float(state.max() - state.min())
-        run, total = FromState(BERT, a.review, layer), torch.zeros(len(a.review), dtype=torch.double)
+        run, total = FromState(BERT, a.review, layer), torch.zeros_like(state)
         with torch.random.fork_rng():
             torch.manual_seed(a.review.seed(7))
             for _ in range(4):
                 noisy = (state + torch.normal(0, torch.full(state.shape, 0.3 * spread))).requires_grad_(True)
                 (gradient,) = torch.autograd.grad(run(noisy)[0, TARGET], noisy)
-                total += (gradient * noisy).sum(dim=-1)[0].detach() / 4
-        same(a, total)
+                total += gradient / 4
+        same(a, (total * state)[0].sum(dim=-1))
 
 
 def test_smooth_grad_without_noise_is_gradient_times_input():

@@ -19,6 +19,7 @@ PUBLIC = [
     "Degradation",
     "Encoder",
     "Evidence",
+    "EvidenceMean",
     "FeatureStatistics",
     "Method",
     "PerSample",
@@ -26,8 +27,10 @@ PUBLIC = [
     "Review",
     "TextibaError",
     "TextibaWarning",
+    "TwoSided",
     "Word",
     "area",
+    "build",
     "bundled",
     "degrade",
     "estimate",
@@ -131,6 +134,14 @@ def test_dependencies_point_down(path: Path):
         level = LEVEL.get(imported, top if imported in PUBLIC or imported.startswith("__") else None)
         assert level is not None, f"{unit} imports {imported}, which has no tier"
         assert level <= LEVEL[unit], f"{unit} must not import {imported}, which is above it"
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(p.relative_to(PACKAGE)) for p in FILES])
+def test_no_private_name_is_imported(path: Path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("textiba"):
+            private = [alias.name for alias in node.names if alias.name.startswith("_")]
+            assert not private, f"{private} of {node.module} is private; make it public or move what needs it"
 
 
 def test_no_two_modules_need_each_other():

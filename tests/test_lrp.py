@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from textiba.attribution import content_scores
 from textiba.encoder import Encoder
-from textiba.errors import SettingError
+from textiba.errors import SettingError, UnsupportedModelError
 from textiba.methods import Lrp
-from textiba.methods.lrp import SHARES, identity_rule, layer_norm_rule, relevance, scale_rule
+from textiba.methods.lrp import SHARES, handed_back, identity_rule, layer_norm_rule, relevance, scale_rule
 
 REVIEWS = toys.texts(3, seed=61)
 
@@ -144,6 +144,24 @@ def test_without_biases_constant_attention_conserves_the_logit(kind: str):
     targets = encoder.predict(forward)
     total = relevance(encoder, forward, targets, SHARES["constant"]).sum(dim=1)
     assert torch.allclose(total, forward.logits.gather(1, targets[:, None])[:, 0])
+    total = relevance(encoder, forward, targets, SHARES["constant"], "margin").sum(dim=1)
+    assert torch.allclose(total, handed_back(forward.logits, targets, "margin"))
+
+
+def test_the_margin_is_over_the_mean_of_the_others():
+    logits, targets = torch.tensor([[1.0, 2.0, 4.0], [1.0, 2.0, 4.0]]), torch.tensor([2, 0])
+    assert handed_back(logits, targets, "logit").tolist() == [4.0, 1.0]
+    assert handed_back(logits, targets, "margin").tolist() == [2.5, -2.0]
+    with pytest.raises(SettingError, match=r"a margin needs two classes or more; the model has 1. Use output='logit'"):
+        handed_back(logits[:, :1], targets * 0, "margin")
+
+
+def test_relevance_of_the_margin_is_that_of_its_logits():
+    encoder = toys.encoder(double=True)
+    forward = toys.forward(encoder, REVIEWS)
+    each = [relevance(encoder, forward, torch.full((len(REVIEWS),), k), SHARES["uniform"]) for k in range(3)]
+    margin = relevance(encoder, forward, torch.ones(len(REVIEWS), dtype=torch.long), SHARES["uniform"], "margin")
+    assert torch.allclose(margin, each[1] - (each[0] + each[2]) / 2)
 
 
 def test_what_uniform_attention_does_not_conserve_is_lost_at_softmax_alone():
@@ -174,3 +192,34 @@ def test_the_encoder_keeps_its_modules(kind: str):
 def test_an_attention_rule_that_does_not_exist():
     with pytest.raises(SettingError, match=r"attention: .*'uniform' or 'constant'; got 'rollout'"):
         Lrp(attention="rollout")  # type: ignore[arg-type]
+
+
+def renamed(attention: Any) -> None:
+    """The query goes by another name, by which its class finds it."""
+    attention._modules["q"] = attention._modules.pop("query")
+    attention.__class__ = type("Renamed", (type(attention),), {"query": property(lambda self: self._modules["q"])})
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda layer: renamed(layer.attention.self), "2, 2 and 1"),
+        (lambda layer: setattr(layer.attention.self, "key", nn.Sequential(layer.attention.self.key)), "2, 2 and 1"),
+        (lambda layer: setattr(layer.intermediate, "intermediate_act_fn", Ours()), "3, 2 and 0"),
+        (lambda layer: [setattr(m, "LayerNorm", Ours()) for m in (layer.attention.output, layer.output)], "3, 0 and 1"),
+    ],
+    ids=["renamed", "wrapped", "activation", "norm"],
+)
+def test_a_layer_without_its_rules_is_no_silent_gradient_times_input(change: Any, found: str):
+    bert = toys.model()
+    change(bert.bert.encoder.layer[1])
+    rule = rf"in each layer 3 linear projections .*; in layer 1 of model it found {found}. Merge adapters"
+    with pytest.raises(UnsupportedModelError, match=rule):
+        toys.attribute(Encoder(bert, toys.tokenizer()), Lrp(), REVIEWS)
+
+
+class Ours(nn.Module):
+    """Neither a LayerNorm nor an activation of Hugging Face's."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.gelu(x)

@@ -8,6 +8,7 @@ import torch
 import toys
 
 from textiba.attribution import Attribution, content_scores
+from textiba.encoder import Encoder
 from textiba.errors import SettingError
 from textiba.methods import METHODS, Method, build
 
@@ -26,6 +27,9 @@ FAST: dict[str, dict[str, Any]] = {
     "schulz2020": {"layer": 2, "steps": 2, "samples": 2},
     "jiang2020": {"layer": 2, "steps": 2, "samples": 2},
 }
+
+# Of no class in particular.
+BLIND = {"random", "attention", "attention_rollout"}
 
 every_method = pytest.mark.parametrize("name", sorted(METHODS))
 
@@ -125,6 +129,65 @@ def test_it_leaves_the_forward_pass_as_it_was(name: str):
     fast(name).attribute(ENCODER, forward, ENCODER.predict(forward), toys.statistics(ENCODER))
     after = (*forward.hidden, forward.logits)
     assert all(torch.equal(a, b) and not a.requires_grad for a, b in zip(after, before, strict=True))
+
+
+@every_method
+def test_it_looks_at_its_target(name: str):
+    zero, one = (toys.attribute(ENCODER, fast(name), REVIEWS, target=target) for target in (0, 1))
+    for a, b in zip(zero, one, strict=True):
+        assert (a.target, b.target) == (0, 1)
+        assert np.array_equal(content_scores(a), content_scores(b)) == (name in BLIND)
+
+
+def picture(encoder: Encoder) -> dict[str, Any]:
+    """All of an encoder's model that a method could leave changed."""
+    modules = dict(encoder.model.named_modules())
+    hooks = {(n, k): list(v) for n, m in modules.items() for k, v in vars(m).items() if k.endswith("_hooks")}
+    return {
+        "modules": {n: (id(m), type(m), m.training) for n, m in modules.items()},
+        "hooks": {place: ids for place, ids in hooks.items() if ids},
+        "config": encoder.model.config.to_dict(),
+        "attention": encoder.model.config._attn_implementation,  # to_dict leaves it out
+        "parameters": {n: (id(p), p.requires_grad, p.grad) for n, p in encoder.model.named_parameters()},
+        "tensors": {n: t.tolist() for n, t in encoder.model.state_dict().items()},
+    }
+
+
+@every_method
+def test_it_leaves_the_encoder_as_it_was(name: str):
+    before = picture(ENCODER)
+    found(name)
+    after = picture(ENCODER)
+    assert after == before
+    assert not after["hooks"]
+    assert all(not asks and grad is None for _, asks, grad in after["parameters"].values())
+
+
+@every_method
+def test_it_leaves_the_encoder_as_it_was_after_an_exception(name: str, monkeypatch: pytest.MonkeyPatch):
+    forward, statistics = toys.forward(ENCODER, REVIEWS), toys.statistics(ENCODER)
+    targets, before = ENCODER.predict(forward), picture(ENCODER)
+
+    def fail(*_args: Any, **_settings: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    for function in ("run_from", "run_to", "logits"):
+        monkeypatch.setattr(Encoder, function, fail)
+    if name == "random":  # it runs nothing
+        fast(name).attribute(ENCODER, forward, targets, statistics)
+    else:
+        with pytest.raises(RuntimeError, match="out of memory"):
+            fast(name).attribute(ENCODER, forward, targets, statistics)
+    assert picture(ENCODER) == before
+
+
+@every_method
+def test_it_leaves_the_global_random_states_as_they_were(name: str):
+    toys.statistics(ENCODER)
+    before = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002 - some libraries draw from it
+    found(name)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert str(np.random.get_state()) == str(before[1])  # noqa: NPY002
 
 
 @every_method

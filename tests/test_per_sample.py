@@ -15,7 +15,7 @@ import textiba
 from textiba.attribution import Attribution, BitsDetails
 from textiba.errors import LayerError, SettingError, StatisticsMismatchError
 from textiba.methods import PerSample
-from textiba.methods.per_sample import _noise
+from textiba.methods.optimised import standard_normal
 from textiba.text import EncodedReview
 
 REVIEWS = toys.texts(5, seed=4)
@@ -118,7 +118,7 @@ def test_traces_run_from_before_the_first_step_to_after_the_last():
 @pytest.mark.parametrize("samples", [2, 4, 6])
 def test_antithetic_noise_averages_to_nothing(samples: int):
     forward = toys.forward(ENCODER, REVIEWS)
-    source = _noise(forward.batch.reviews, forward.hidden[1], samples, True, 0)
+    source = standard_normal(forward.batch.reviews, forward.hidden[1], samples, True, 0)
     one, two = next(source), next(source)
     assert len(one) == samples
     assert one.mean(dim=0).abs().max() < 1e-6

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from textiba.attribution import Attribution, content_scores
 from textiba.errors import MissingExtraError, SettingError
-from textiba.methods import KernelShap, Lime, Method, Occlusion, PartitionShap
-from textiba.methods.surrogates import balanced_tree
+from textiba.methods import KernelShap, Lime, Method, PartitionShap
+from textiba.methods.surrogates import balanced_tree, lime_samples
 
 ENCODER = toys.encoder()
 REVIEWS = toys.texts(2, seed=71, longest=9)
 MASK = toys.VOCABULARY.index("[MASK]")
+CONTEXTS: tuple[Any, ...] = ("both", "present", "absent")
 
 
 def attributed(method: Method, seed: int = 3) -> list[Attribution]:
@@ -54,16 +55,37 @@ def test_lime_equals_captum_called_by_hand_and_a_ridge_regression_in_closed_form
         worth, tokens = by_hand(a), len(a.review.content)
         with torch.random.fork_rng():
             torch.manual_seed(a.review.seed(3))
-            library = Library(worth, SkLearnRidge(alpha=1.0), kernel).attribute(torch.ones(1, tokens), n_samples=40)
-            torch.manual_seed(a.review.seed(3))
-            rows = torch.cat([torch.bernoulli(torch.full((1, tokens), 0.5)) for _ in range(40)])
+            rows = torch.ones(40, tokens)
+            for row in rows[1:]:  # LIME's own: one whole review, then how many tokens are gone, and which
+                chosen = torch.randperm(tokens)
+                row[chosen[: torch.randint(tokens, ()) + 1]] = 0
+        drawn = iter(rows)
+
+        def perturb(_whole: Tensor, drawn: Any = drawn, **_settings: Any) -> Tensor:
+            return next(drawn)[None].long()
+
+        explainer = Library(worth, SkLearnRidge(alpha=1.0), kernel, perturb_func=perturb)
+        library = explainer.attribute(torch.ones(1, tokens), n_samples=40)
         np.testing.assert_allclose(content_scores(a), library[0], rtol=1e-4, atol=1e-6)
         x, y = rows.double().numpy(), worth(rows).numpy()
+        assert x[0].all()
         distance = 1 - np.sqrt(x.mean(axis=1))  # the cosine of a presence vector and all ones
         w = np.exp(-(distance**2) / (2 * 0.25**2))
         x, y = x - np.average(x, axis=0, weights=w), y - np.average(y, weights=w)
         ridge = np.linalg.solve((x.T * w) @ x + np.eye(tokens), (x.T * w) @ y)
         np.testing.assert_allclose(content_scores(a), ridge, rtol=1e-4, atol=1e-5)
+
+
+def test_lime_takes_away_every_number_of_tokens_alike_and_any_of_them():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        first, *others = (row[0] for row in itertools.islice(lime_samples(5), 4001))
+    rows = torch.stack(others).double()
+    assert first.tolist() == [1] * 5
+    counts = torch.bincount((1 - rows).sum(dim=1).long(), minlength=6)
+    assert counts[0] == 0
+    assert (counts[1:] / 4000 - 1 / 5).abs().max() < 0.03
+    assert (rows.mean(dim=0) - 2 / 5).abs().max() < 0.03
 
 
 def test_kernel_shap_equals_captum_called_by_hand():
@@ -78,14 +100,15 @@ def test_kernel_shap_equals_captum_called_by_hand():
 
 
 @pytest.mark.parametrize("evaluations", [12, 500])
-def test_partition_shap_equals_the_library_called_by_hand(evaluations: int):
+@pytest.mark.parametrize(("context", "fixed"), [("both", None), ("present", 1), ("absent", 0)])
+def test_partition_shap_equals_the_library_called_by_hand(context: Any, fixed: Any, evaluations: int):
     import shap.maskers
 
-    for a in attributed(PartitionShap(evaluations=evaluations)):
+    for a in attributed(PartitionShap(evaluations=evaluations, context=context)):
         worth, tokens = by_hand(a), len(a.review.content)
         masker = shap.maskers.Partition(np.zeros((1, tokens)), clustering=balanced_tree(tokens))  # type: ignore[arg-type]
         explainer = shap.PartitionExplainer(lambda rows, f=worth: f(torch.from_numpy(rows)).numpy(), masker)
-        library: Any = explainer(np.ones((1, tokens)), max_evals=evaluations, silent=True)
+        library: Any = explainer(np.ones((1, tokens)), max_evals=evaluations, fixed_context=fixed, silent=True)
         np.testing.assert_allclose(content_scores(a), library.values[0], rtol=1e-5, atol=1e-7)
 
 
@@ -109,8 +132,36 @@ def test_partition_shap_is_the_mean_gain_over_the_orders_of_its_tree(tokens: int
             before = worth(present)
             present[0, i] = True
             gains[i] += (worth(present) - before)[0] / len(every)
-    found = PartitionShap(evaluations=1000).explain(worth, tokens, seed=0)
+    found = PartitionShap(evaluations=1000, context="both").explain(worth, tokens, seed=0)
     assert torch.allclose(found, gains)
+
+
+def groups(start: int, end: int) -> list[tuple[int, int, int]]:
+    """Start, middle and end of every split of a balanced tree."""
+    if end - start == 1:
+        return []
+    middle = (start + end + 1) // 2
+    return [(start, middle, end), *groups(start, middle), *groups(middle, end)]
+
+
+@pytest.mark.parametrize("context", ["present", "absent"])
+@pytest.mark.parametrize("tokens", [1, 2, 3, 5, 8])
+def test_in_one_context_a_token_has_its_own_effect_and_its_share_of_what_groups_do_together(tokens: int, context: Any):
+    worth = game(tokens)
+
+    def effect(start: int, end: int) -> Tensor:
+        """Of a group, on its own or on all the others."""
+        alone = torch.zeros(1, tokens, dtype=torch.bool)
+        alone[0, start:end] = True
+        none = torch.zeros_like(alone)
+        return worth(alone)[0] - worth(none)[0] if context == "absent" else worth(~none)[0] - worth(~alone)[0]
+
+    expected = torch.stack([effect(i, i + 1) for i in range(tokens)])
+    for start, middle, end in groups(0, tokens):
+        together = effect(start, end) - effect(start, middle) - effect(middle, end)
+        expected[start:end] += together / (end - start)
+    found = PartitionShap(evaluations=2 * tokens + 2, context=context).explain(worth, tokens, seed=0)
+    assert torch.allclose(found, expected)
 
 
 def game(tokens: int) -> Any:
@@ -119,13 +170,17 @@ def game(tokens: int) -> Any:
     return lambda present: table[(present.long() * 2 ** torch.arange(tokens)).sum(dim=1)]
 
 
-@pytest.mark.parametrize("method", [KernelShap(samples=30), PartitionShap(evaluations=30)], ids=["kernel", "partition"])
+@pytest.mark.parametrize(
+    "method",
+    [KernelShap(samples=30), *(PartitionShap(evaluations=12, context=c) for c in CONTEXTS)],
+    ids=["kernel", *CONTEXTS],
+)
 @pytest.mark.parametrize("output", ["log_probability", "probability", "logit"])
 @pytest.mark.parametrize("removal", ["delete", "mask"])
 def test_shapley_values_sum_to_the_whole_review_less_the_empty_one(method: Any, output: Any, removal: Any):
     method = type(method)(**{**method.model_dump(), "output": output, "removal": removal})
     for a in toys.attribute(ENCODER, method, REVIEWS):
-        empty = Occlusion(output=output, removal=removal).without(ENCODER, a.review, a.review.content)
+        empty = ENCODER.without(a.review, a.review.content, removal)
         values = method.values(ENCODER, [a.review, empty], [a.target] * 2)
         assert a.total == pytest.approx(float(values[0] - values[1]), rel=1e-3, abs=1e-4)
 
@@ -133,8 +188,12 @@ def test_shapley_values_sum_to_the_whole_review_less_the_empty_one(method: Any, 
 @pytest.mark.parametrize("tokens", [1, 2, 3, 6, 9])
 @pytest.mark.parametrize(
     "method",
-    [Lime(samples=7), KernelShap(samples=7), *(PartitionShap(evaluations=n) for n in (4, 5, 20, 1000))],
-    ids=["lime", "kernel", "partition-4", "partition-5", "partition-20", "partition-all"],
+    [
+        Lime(samples=7),
+        KernelShap(samples=7),
+        *(PartitionShap(evaluations=n, context=c) for c in CONTEXTS for n in (4, 5, 12, 20, 1000)),
+    ],
+    ids=lambda method: "-".join(str(v) for v in method.model_dump().values()) if isinstance(method, Method) else None,
 )
 def test_the_passes_are_as_declared_whatever_the_length(method: Any, tokens: int):
     seen = []

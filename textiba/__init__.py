@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from textiba.degradation import Degradation, area, degrade
     from textiba.encoder import Encoder
     from textiba.errors import TextibaError, TextibaWarning
-    from textiba.methods import Evidence, Method, PerSample, Random
+    from textiba.methods import Evidence, EvidenceMean, Method, PerSample, Random, TwoSided, build
     from textiba.profile import layer_profile
     from textiba.statistics import FeatureStatistics, estimate
     from textiba.sweep import explain, grid, stream
@@ -30,6 +30,7 @@ _HOME = {
     "Degradation": "degradation",
     "Encoder": "encoder",
     "Evidence": "methods",
+    "EvidenceMean": "methods",
     "FeatureStatistics": "statistics",
     "Method": "methods",
     "PerSample": "methods",
@@ -37,8 +38,10 @@ _HOME = {
     "Review": "data",
     "TextibaError": "errors",
     "TextibaWarning": "errors",
+    "TwoSided": "methods",
     "Word": "attribution",
     "area": "degradation",
+    "build": "methods",
     "bundled": "data",
     "degrade": "degradation",
     "estimate": "statistics",

@@ -56,7 +56,7 @@ def explain(
     file: Annotated[Path | None, typer.Option(help="Reviews in a .txt (one a line), .jsonl or .parquet file.")] = None,
     checkpoint: Checkpoint = "fine-tuned",
     method: Annotated[
-        str, typer.Option("--method", "-m", help="per_sample (bits), evidence (nats), random.")
+        str, typer.Option("--method", "-m", help="per_sample (bits), evidence (nats), two_sided, lrp, lime, …")
     ] = "evidence",
     layer: Annotated[int | None, typer.Option(help="Index into hidden_states; 0 is the embedding output.")] = None,
     beta: Annotated[float | None, typer.Option(help="The price of a nat of information (per_sample).")] = None,
@@ -159,7 +159,9 @@ def benchmark(
     from textiba.benchmark import BenchmarkConfig, leaderboard
     from textiba.benchmark import benchmark as run
     from textiba.benchmark.figure import plot_leaderboard
-    from textiba.benchmark.tables import by_table, lead_table, write_tables
+    from textiba.benchmark.folder import plain_name
+    from textiba.benchmark.tables import by_table, lead_metrics, lead_table, write_tables
+    from textiba.methods import OURS
     from textiba.plots import save
 
     settings = BenchmarkConfig.from_yaml(config).with_sources(data or ())
@@ -169,7 +171,9 @@ def benchmark(
     paths = write_tables(folder, every)
     for title, scores in by_table(every).items():
         console.print(_table(title, lead_table(scores)))
-        paths.append(save(plot_leaderboard(scores, title), output / f"{title.replace(' · ', '-')}.png"))
+        if lead_metrics(scores):
+            ours = [m.title for m in settings.methods if m.name in OURS]
+            paths.append(save(plot_leaderboard(scores, title, ours), output / f"{plain_name(title)}.png"))
     console.print(f"The tables and figures are [bold]{'[/], [bold]'.join(map(str, paths))}[/]")
 
 

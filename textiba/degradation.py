@@ -22,7 +22,6 @@ from textiba.settings import Settings
 from textiba.text import EncodedReview, buckets
 
 ORDERS = ("morf", "lerf", "random")
-_STAND_INS = {"mask": "mask_token_id", "pad": "pad_token_id"}  # removal -> what the tokenizer calls the token's id
 _WINDOW = 32  # reviews whose variants are held at a time
 
 
@@ -81,9 +80,6 @@ def degrade(
     settings = settings or Degradation()
     if settings.by == "fraction" and settings.steps[-1] > 1:
         raise SettingError(f"a fraction is at most 1; got {settings.steps[-1]}. For numbers of tokens set by='count'")
-    name = settings.removal
-    if name in _STAND_INS and getattr(encoder.tokenizer, _STAND_INS[name]) is None:
-        raise SettingError(f"removal='{name}' needs a tokenizer with a {name} token; use removal='delete'")
     source = iter(attributions)
     first: Attribution | None = None
     probability: list[np.ndarray] = []
@@ -107,19 +103,20 @@ def degrade(
 
 
 def removal_order(attribution: Attribution, order: str, seed: int = 0) -> list[int]:
-    """Positions of the content tokens in the order in which they go. Ties keep the order of the text.
+    """Positions of the content tokens in the order in which they go; LeRF is MoRF backwards.
+
+    Ties go in an order drawn for the review, the same for every method: the order of the text would favour some places.
 
     Args:
         attribution: the scores.
         order: "morf", "lerf" or "random".
-        seed: of "random".
+        seed: of "random", and of ties.
     """
-    positions = np.asarray(attribution.review.content)
+    drawn = np.random.default_rng(attribution.review.seed(seed)).permutation(np.asarray(attribution.review.content))
     if order == "random":
-        generator = np.random.default_rng(attribution.review.seed(seed))
-        return generator.permutation(positions).tolist()
-    scores = attribution.scores[positions]
-    return positions[np.argsort(-scores if order == "morf" else scores, kind="stable")].tolist()
+        return drawn.tolist()
+    falling = drawn[np.argsort(-attribution.scores[drawn], kind="stable")].tolist()
+    return falling if order == "morf" else falling[::-1]
 
 
 def area(curves: dict[str, Curve]) -> Float[np.ndarray, " reviews"]:
@@ -187,13 +184,5 @@ def _variants(
             order = removal_order(attribution, name, settings.seed)
             for k, count in enumerate(counts):
                 gone = order[:count]
-                variant = without(attribution.review, gone, settings.removal, encoder)
+                variant = encoder.without(attribution.review, gone, settings.removal)
                 yield (i, j, k), (i, tuple(sorted(gone))), variant
-
-
-def without(review: EncodedReview, gone: Sequence[int], removal: str, encoder: Encoder) -> EncodedReview:
-    if removal == "delete":
-        return review.drop(gone)
-    if removal == "attention":
-        return review.hide(gone)
-    return review.substitute(gone, getattr(encoder.tokenizer, _STAND_INS[removal]))

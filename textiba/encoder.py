@@ -7,7 +7,7 @@ its layers and its head: only the list of layers is exchanged, in a shallow copy
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from textiba.data import Review
-from textiba.errors import InputError, LayerError, NotFiniteError, TargetError, UnsupportedModelError
+from textiba.errors import InputError, LayerError, NotFiniteError, SettingError, TargetError, UnsupportedModelError
 from textiba.text import Batch, EncodedReview, buckets, collate, encode
 from textiba.types import Logits, State, Targets
 
@@ -129,6 +129,21 @@ class Encoder:
     def collate(self, reviews: Sequence[EncodedReview]) -> Batch:
         """One batch, padded to its longest review, on the model's device."""
         return collate(reviews, self.tokenizer.pad_token_id, self.device)
+
+    def without(self, review: EncodedReview, positions: Iterable[int], removal: str) -> EncodedReview:
+        """The review without the tokens at `positions`, in one of the four ways of `Degradation.removal`.
+
+        Raises:
+            SettingError: "mask" (or "pad"), and the tokenizer has no such token.
+        """
+        if removal == "delete":
+            return review.drop(positions)
+        if removal == "attention":
+            return review.hide(positions)
+        token = self.tokenizer.mask_token_id if removal == "mask" else self.tokenizer.pad_token_id
+        if token is None:
+            raise SettingError(f"removal='{removal}' needs a tokenizer with a {removal} token; use removal='delete'")
+        return review.substitute(positions, token)
 
     def check_layer(self, layer: int) -> None:
         """Raises `LayerError` unless `0 ≤ layer ≤ L`."""

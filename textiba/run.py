@@ -92,8 +92,8 @@ def grouped(curves: list[Curve]) -> list[dict[str, Curve]]:
 
 
 def reviews_hash(reviews: Iterable[Review]) -> str:
-    """Tells one list of reviews from another."""
-    return hashlib.sha256("\0".join(r.text for r in reviews).encode()).hexdigest()[:16]
+    """Tells one list of reviews from another, by texts, labels and rationales."""
+    return hashlib.sha256(repr([(r.text, r.label, r.rationale) for r in reviews]).encode()).hexdigest()[:16]
 
 
 def _counted(folder: RunFolder, key: Key, total: int, report: Callable[[int, int], None]) -> Iterator[Attribution]:

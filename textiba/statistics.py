@@ -1,5 +1,6 @@
 """Mean and standard deviation of every feature at every layer, over the real tokens of many reviews, in one stream."""
 
+import hashlib
 import json
 import warnings
 from collections.abc import Iterable
@@ -43,6 +44,12 @@ class FeatureStatistics:
     def std(self) -> LayerFeatures:
         """[layers, features], of the population (divided by n)."""
         return (self.squares / self.tokens).sqrt()
+
+    @property
+    def identity(self) -> str:
+        """A short hash of the numbers."""
+        content = torch.cat([self.mean, self.squares]).cpu().contiguous().numpy().tobytes()
+        return hashlib.sha256(content).hexdigest()[:16]
 
     def at(self, layer: int, like: Tensor) -> tuple[Float[Tensor, " features"], Float[Tensor, " features"]]:
         """Mean and standard deviation at a layer, in the type and on the device of `like`."""

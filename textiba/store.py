@@ -3,10 +3,11 @@
 run/
 manifest.json        settings, versions, seed, fingerprints, timings
 attributions/        part-00000.parquet, …; each appears whole or not at all
-curves.parquet       degradation curves, where `textiba degrade` has been there
+curves-….parquet    degradation curves by way of removal, where `textiba degrade` has been there
 """
 
 import json
+import os
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -25,7 +26,7 @@ from textiba.text import EncodedReview
 
 Key = tuple[str, str, str]  # checkpoint, method, settings as `settings_key` gives them
 _SHARD = 256  # rows held before they are written
-_PACKAGES = ("textiba", "torch", "transformers", "peft", "datasets", "numpy")
+_PACKAGES = ("textiba", "torch", "transformers", "peft", "datasets", "numpy", "captum", "shap", "scikit-learn")
 
 
 class Manifest:
@@ -68,17 +69,19 @@ class Manifest:
         Raises:
             InputError: it has rested on another so far.
         """
-        known = self.values.setdefault(what, {}).setdefault(name, identity)
-        if known != identity:
+        known = self.values.setdefault(what, {}).get(name)
+        if known is None:
+            self.values[what][name] = identity
+            self.save()
+        elif known != identity:
             raise InputError(
                 f"{self.path} was made with another '{name}' ({known}, now {identity}); "
                 "name another folder or remove it"
             )
-        self.save()
 
     def save(self) -> None:
         """Writes manifest.json, whole or not at all."""
-        temporary = self.path / "manifest.json.tmp"
+        temporary = self.path / f"manifest.json.{os.getpid()}.tmp"
         temporary.write_text(json.dumps(self.values, indent=1) + "\n", encoding="utf-8")
         temporary.rename(self.path / "manifest.json")
 
@@ -208,7 +211,7 @@ def read_rows(shard: Path, **choice: Any) -> list[dict[str, Any]]:
 
 def write_table(target: Path, table: pa.Table) -> None:
     """Writes a Parquet file, whole or not at all."""
-    temporary = target.with_suffix(".tmp")
+    temporary = target.with_suffix(f".{os.getpid()}.tmp")  # two processes may write to one folder
     pq.write_table(table, temporary)
     temporary.rename(target)
 

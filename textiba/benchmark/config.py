@@ -86,8 +86,11 @@ class BenchmarkConfig(Settings):
         data: which reviews, by the name of each set in the tables. Sets with rationales get the plausibility metrics.
         methods: what is compared.
         reference: the label that all others are compared with, pairwise on the reviews that both have.
-        removals: how tokens are removed for the faithfulness metrics; none leaves them out.
+        removals: how tokens are removed for the faithfulness metrics; none leaves them out, and with them, where there
+            are no subsets either, the reviews that have no marked word within the model's length.
         steps: shares removed; 0, 1 and those of AOPC are added.
+        rationale_share: of a review's words that token F1 and IOU take as chosen: the mean length of a rationale in the
+            data set, as in ERASER. None takes as many as are marked, which makes token F1 the top-n share.
         subsets: for sensitivity-n, or None to leave it out.
         leave_one_out: the label whose scores others are rank-correlated with, or None.
         sanity: randomised layers.
@@ -104,6 +107,7 @@ class BenchmarkConfig(Settings):
     reference: str
     removals: tuple[Removal, ...] = ("delete", "mask")
     steps: tuple[float, ...] = ()
+    rationale_share: float | None = Field(default=None, gt=0, le=1)
     subsets: Subsets | None = None
     leave_one_out: str | None = None
     sanity: Sanity = Sanity()
@@ -130,10 +134,17 @@ class BenchmarkConfig(Settings):
         for where, labels in asked.items():
             if unknown := [label for label in labels if label not in titles]:
                 raise ValueError(f"{where} names {unknown[0]!r}, which is no method's label; there are {titles}")
+        if unknown := sorted(self.statistics.keys() - set(self.checkpoints)):
+            raise ValueError(f"statistics names {unknown[0]!r}, which is no checkpoint; there are {self.checkpoints}")
         for name in self.data:
             if not _LABEL.fullmatch(name):
                 raise ValueError(f"a data set's name has letters, digits, blanks and .+=@-_ only; got {name!r}")
         return self
+
+    @property
+    def rationales_only(self) -> bool:
+        """Whether nothing is measured on a review without a rationale; such reviews are then left out."""
+        return not self.removals and self.subsets is None
 
     def with_sources(self, sources: Iterable[str]) -> "BenchmarkConfig":
         """With data sets taken from elsewhere: `name=source` each, or `source` alone where there is one data set.

@@ -1,6 +1,6 @@
 """Quality against cost: every method of a leaderboard as a numbered point, in passes and in seconds."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from textiba.benchmark.leaderboard import Score
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-OURS = ("bits", "evidence")  # what the labels of this project's own methods start with
 _OURS, _OTHERS = "#b45309", "#64748b"
 
 
-def plot_leaderboard(scores: Sequence[Score], title: str = "") -> "Figure":
+def plot_leaderboard(scores: Sequence[Score], title: str = "", ours: Collection[str] = ()) -> "Figure":
     """Rows are the lead metrics, columns the passes and the seconds of a review, both on a log scale.
 
     Args:
         scores: of one data set and checkpoint, on one choice of reviews.
         title: above all.
+        ours: labels to set off by colour.
 
     Raises:
         InputError: there are no scores, or none of a lead metric.
@@ -31,8 +31,8 @@ def plot_leaderboard(scores: Sequence[Score], title: str = "") -> "Figure":
     metrics = lead_metrics(scores)
     if not metrics:
         raise InputError("a figure of quality against cost needs areas or plausibility metrics; there are none")
-    labels = ranked(scores, metrics[0])
     by = {(s.label, s.metric): s.value for s in scores}
+    labels = [x for x in ranked(scores, metrics[0]) if all((x, metric) in by for metric in metrics)]
     costs = {
         "passes through the model, forward + backward": [
             by[x, "forward"].mean + by[x, "backward"].mean for x in labels
@@ -46,7 +46,7 @@ def plot_leaderboard(scores: Sequence[Score], title: str = "") -> "Figure":
             _panel(axes, name if metric == metrics[-1] else "", metric if axes is row[0] else "")
             for number, (label, x) in enumerate(zip(labels, places, strict=True), 1):
                 y = by[label, metric]
-                color = _OURS if label.startswith(OURS) else _OTHERS
+                color = _OURS if label in ours else _OTHERS
                 axes.plot([x, x], [y.low, y.high], color=color, lw=1, alpha=0.6)
                 axes.plot(x, y.mean, "o", color=color, ms=13, mec="white")
                 axes.text(x, y.mean, str(number), size=7.5, color="white", ha="center", va="center_baseline",
@@ -56,7 +56,7 @@ def plot_leaderboard(scores: Sequence[Score], title: str = "") -> "Figure":
     legend = figure.legend(handles, lines, loc="outside right upper", frameon=False, handlelength=0, handletextpad=0,
                            prop={"family": FONT, "size": 8.5})  # fmt: skip
     for text, label in zip(legend.get_texts(), labels, strict=True):
-        text.set_color(_OURS if label.startswith(OURS) else INK)
+        text.set_color(_OURS if label in ours else INK)
     if title:
         figure.suptitle(title, x=0.01, ha="left", family=FONT, size=10, weight="bold", color=INK)
     return figure

@@ -3,7 +3,7 @@
 run/
 manifest.json                                   settings, versions, fingerprints
 rows/<data>/<checkpoint>/<method>/00000.parquet a row a review: scores, metrics, cost; appears whole or not at all
-leaderboard.csv  leaderboard.md  *.png          remade from the rows at any time
+leaderboard.csv  leaderboard.md  *.png          remade from the rows whenever textiba benchmark has run
 """
 
 import re
@@ -19,12 +19,12 @@ from textiba.errors import SettingError
 from textiba.store import Manifest, read_rows, write_table
 
 Row = dict[str, Any]
-SUBSETS, SANITY = "_subsets", "_sanity"  # beside the methods' labels, which cannot start with an underscore
+SUBSETS, SANITY = "_subsets", "_sanity "  # beside the methods' labels, which cannot start with an underscore
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where rows belong: a data set, a checkpoint, and a method's label or one of `SUBSETS` and `SANITY`."""
+    """Where rows belong: a data set, a checkpoint, and a method's label, `SUBSETS`, or `SANITY` + a label."""
 
     data: str
     checkpoint: str
@@ -49,7 +49,7 @@ class BenchmarkFolder:
         settings = None if config is None else config.model_dump(mode="json")
         self.manifest = Manifest(self.path, settings, "benchmark CONFIG")
         self.config = config or BenchmarkConfig.from_mapping(self.manifest.values["settings"], str(self.path))
-        if len({_folder_name(c) for c in self.config.checkpoints}) < len(self.config.checkpoints):
+        if len({plain_name(c) for c in self.config.checkpoints}) < len(self.config.checkpoints):
             raise SettingError(f"checkpoints differ by more than punctuation; got {list(self.config.checkpoints)}")
 
     def has(self, place: Place, chunk: int) -> bool:
@@ -60,7 +60,9 @@ class BenchmarkFolder:
         """Keeps the rows of a chunk, all or none."""
         file = self._file(place, chunk)
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_table(file, pa.Table.from_pylist(list(rows)))
+        # pyarrow takes the columns from the first row, and a review without a rationale has fewer.
+        names = dict.fromkeys(name for row in rows for name in row)
+        write_table(file, pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows]))
 
     def read(self, place: Place) -> Iterator[Row]:
         """The rows of all chunks, in order; a chunk is in memory at a time.
@@ -72,9 +74,10 @@ class BenchmarkFolder:
             yield from read_rows(file, partitioning=None)
 
     def _file(self, place: Place, chunk: int) -> Path:
-        folder = self.path / "rows" / place.data / _folder_name(place.checkpoint) / place.label
+        folder = self.path / "rows" / place.data / plain_name(place.checkpoint) / place.label
         return folder / f"{chunk:05d}.parquet"
 
 
-def _folder_name(checkpoint: str) -> str:
+def plain_name(checkpoint: str) -> str:
+    """A checkpoint's name as part of a path."""
     return re.sub(r"[^\w.-]+", "_", checkpoint)

@@ -26,8 +26,9 @@ class Score:
         on: "all" its own reviews, or those that are "common" to all methods.
         metric: its name: a removal and a faithfulness metric, "rationale" and a plausibility metric, or a cost.
         reviews: how many.
-        value: mean over them, with its 95 % bootstrap interval.
+        value: mean over them, with its 95 % bootstrap interval; of seconds the median, with the quartiles.
         difference: the reference's minus this one's, paired on the reviews that both have; None for the reference.
+        pairs: how many these are.
     """
 
     data: str
@@ -38,13 +39,14 @@ class Score:
     reviews: int
     value: Interval
     difference: Interval | None
+    pairs: int
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """How far a method's scores on a randomised model agree with the original's: mean of Spearman's ρ.
 
-    `part` is the last that was randomised, from the top down; NaN (scores all alike) counts as no agreement.
+    `part` is the last that was randomised, from the top down. Scores that are all alike agree with nothing: 0.
     """
 
     data: str
@@ -57,7 +59,10 @@ class Agreement:
 
 
 def leaderboard(folder: BenchmarkFolder) -> list[Score]:
-    """Every metric of every method that has rows, in the order of the config. Holds numbers only, not scores."""
+    """Every metric of every method that has rows, in the order of the config.
+
+    Holds the numbers of all reviews, and of those with subsets or leave-one-out their scores.
+    """
     out: list[Score] = []
     for data in folder.config.data:
         for checkpoint in folder.config.checkpoints:
@@ -78,9 +83,10 @@ def agreements(folder: BenchmarkFolder) -> list[Agreement]:
     for data in folder.config.data:
         for checkpoint in folder.config.checkpoints:
             groups: dict[tuple[str, int, str], list[float]] = {}
-            for row in folder.read(Place(data, checkpoint, SANITY)):
-                key = (row["label"], row["depth"], row["part"])
-                groups.setdefault(key, []).append(float(np.nan_to_num(row["agreement"])))
+            for entry in folder.config.methods:
+                for row in folder.read(Place(data, checkpoint, SANITY + entry.title)):
+                    key = (entry.title, row["depth"], row["part"])
+                    groups.setdefault(key, []).append(float(np.nan_to_num(row["agreement"])))
             out += [
                 Agreement(data, checkpoint, *key, len(values), bootstrap(np.asarray(values)))
                 for key, values in groups.items()
@@ -102,16 +108,21 @@ def _values(folder: BenchmarkFolder, data: str, checkpoint: str) -> dict[str, Va
             values = {k: float(v) for k, v in row.items() if k not in _NOT_METRICS and v is not None}
             scores = np.asarray(row["scores"], dtype=np.float64)
             if row["index"] in left_out and entry.title != config.leave_one_out:
-                values["leave-one-out agreement"] = rank_agreement(scores, left_out[row["index"]])
+                values["leave-one-out agreement"] = _or_none(rank_agreement(scores, left_out[row["index"]]))
             if row["index"] in removed:
                 values["sensitivity-n"] = _sensitivity(scores, removed[row["index"]])
-            found.setdefault(entry.title, {})[row["index"]] = {k: v for k, v in values.items() if np.isfinite(v)}
+            found.setdefault(entry.title, {})[row["index"]] = values
     return found
 
 
 def _sensitivity(scores: Float[np.ndarray, " tokens"], row: Row) -> float:
     drops = np.asarray(row["drops"], dtype=np.float64)
-    return sensitivity_n(scores, np.asarray(row["removed"], dtype=bool).reshape(len(drops), -1), drops)
+    return _or_none(sensitivity_n(scores, np.asarray(row["removed"], dtype=bool).reshape(len(drops), -1), drops))
+
+
+def _or_none(correlation: float) -> float:
+    """Scores that are all alike agree with nothing: 0, so that a method does not gain by having none."""
+    return float(np.nan_to_num(correlation))
 
 
 def _only(values: Values, kept: set[int] | None) -> Values:
@@ -123,11 +134,18 @@ def _scores(data: str, checkpoint: str, on: str, found: Mapping[str, Values], re
         metrics = dict.fromkeys(metric for value in values.values() for metric in value)
         for metric in metrics:
             mine = {i: v[metric] for i, v in sorted(values.items()) if metric in v}
-            difference = None
+            difference, both = None, []
             if label != reference and metric not in COST:
                 theirs = {i: v[metric] for i, v in found.get(reference, {}).items() if metric in v}
                 both = [i for i in mine if i in theirs]
                 if both:
                     difference = bootstrap(np.asarray([theirs[i] - mine[i] for i in both]))
-            value = bootstrap(np.asarray(list(mine.values())))
-            yield Score(data, checkpoint, label, on, metric, len(mine), value, difference)
+            numbers = np.asarray(list(mine.values()))
+            value = _middle(numbers) if metric == "seconds" else bootstrap(numbers)
+            yield Score(data, checkpoint, label, on, metric, len(mine), value, difference, len(both))
+
+
+def _middle(values: Float[np.ndarray, " reviews"]) -> Interval:
+    """The median and the quartiles: a busy moment of the machine moves a mean."""
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return Interval(float(middle), float(low), float(high))

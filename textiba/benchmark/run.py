@@ -16,6 +16,7 @@ from textiba.errors import InputError, TruncationWarning
 from textiba.methods.base import require
 from textiba.run import Progress, reviews_hash
 from textiba.statistics import FeatureStatistics
+from textiba.store import settings_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def benchmark(
         config: what to run.
         output: the benchmark's folder.
         progress: called after every chunk of a method.
-        only: the labels to run now; all when empty.
+        only: the labels to run now; when empty all, and the subsets. Two processes may share a folder this way.
 
     Raises:
         InputError: the folder holds another benchmark, or one on another model or other reviews; an unknown label.
@@ -67,20 +68,32 @@ def benchmark(
     if unknown := [label for label in only if label not in titles]:
         raise InputError(f"no method is labelled {unknown[0]!r}; there are {titles}")
     folder = BenchmarkFolder(output, config)
-    for data, choice in config.data.items():
-        reviews = choice.load()
+    for entry in config.methods:
+        folder.manifest.hold("methods", entry.title, settings_key(entry.build().model_dump()))
+    # Everything is loaded and checked before anything runs.
+    models = {checkpoint: _model(folder, checkpoint) for checkpoint in config.checkpoints}
+    sets = {data: choice.load() for data, choice in config.data.items()}
+    for data, reviews in sets.items():
         folder.manifest.hold("reviews", data, reviews_hash(reviews))
-        for checkpoint in config.checkpoints:
-            encoder = load(checkpoint, config.max_length)
-            folder.manifest.hold("checkpoints", checkpoint, encoder.fingerprint)
-            named = config.statistics.get(checkpoint)
-            statistics = load_statistics(named) if named else own_statistics(checkpoint)
-            config.check(encoder)
-            for entry in config.methods:
-                if (method := entry.build()).needs_statistics:
-                    require(statistics, encoder, method.name)
+    for data, reviews in sets.items():
+        for encoder, statistics in models.values():
             _run(_Bench(config, folder, data, reviews, encoder, statistics), only, progress)
     return folder
+
+
+def _model(folder: BenchmarkFolder, checkpoint: str) -> tuple[Encoder, FeatureStatistics | None]:
+    config = folder.config
+    encoder = load(checkpoint, config.max_length)
+    folder.manifest.hold("checkpoints", checkpoint, encoder.fingerprint)
+    named = config.statistics.get(checkpoint)
+    statistics = load_statistics(named) if named else own_statistics(checkpoint)
+    if statistics is not None:
+        folder.manifest.hold("statistics", checkpoint, statistics.identity)
+    config.check(encoder)
+    for entry in config.methods:
+        if (method := entry.build()).needs_statistics:
+            require(statistics, encoder, method.name)
+    return encoder, statistics
 
 
 def _run(bench: _Bench, only: Collection[str], progress: Progress) -> None:
@@ -93,11 +106,12 @@ def _run(bench: _Bench, only: Collection[str], progress: Progress) -> None:
                 warnings.simplefilter("ignore", TruncationWarning)
                 bench.folder.write(job.place, job.chunk, job.make())
         done += job.reviews
-        progress(f"{bench.data} {bench.encoder.name} {job.place.label}", done, total)
+        progress(f"{bench.data} {bench.encoder.name}", done, total)
 
 
 def _method_jobs(bench: _Bench, only: Collection[str]) -> Iterator[_Job]:
     config, encoder = bench.config, bench.encoder
+    warm: set[str] = set()
     for start in range(0, len(bench.reviews), config.chunk):
         chunk = start // config.chunk
         for entry in config.methods:
@@ -107,11 +121,17 @@ def _method_jobs(bench: _Bench, only: Collection[str]) -> Iterator[_Job]:
                 def scored(entry=entry, taken=taken, start=start) -> list[Row]:
                     method = entry.build()
                     encoded = encoder.encode(taken)
+                    kept = [i for i, r in enumerate(encoded) if not config.rationales_only or any(r.rationale)]
+                    encoded = [encoded[i] for i in kept]
+                    # Libraries are imported on first use, which is no part of the cost.
+                    if encoded and entry.title not in warm:
+                        warm.add(entry.title)
+                        attribute(encoder, method, encoded[:1], bench.statistics, config.target, config.seed)
                     timed = attribute(encoder, method, encoded, bench.statistics, config.target, config.seed)
-                    return rows(encoder, method, timed, start, config)
+                    return rows(encoder, method, timed, [start + i for i in kept], config)
 
                 yield _Job(bench.place(entry.title), chunk, len(taken), scored)
-        choice = config.subsets
+        choice = None if only else config.subsets
         taken = bench.reviews[start : min(start + config.chunk, (choice and choice.limit) or len(bench.reviews))]
         if choice and taken:
 
@@ -123,14 +143,12 @@ def _method_jobs(bench: _Bench, only: Collection[str]) -> Iterator[_Job]:
 
 def _sanity_jobs(bench: _Bench, only: Collection[str]) -> Iterator[_Job]:
     config = bench.config
-    for number, entry in enumerate(config.methods):
+    for entry in config.methods:
         if entry.title in config.sanity.methods and (not only or entry.title in only):
             taken = bench.reviews[: min(config.sanity.reviews, entry.limit or len(bench.reviews))]
 
             def compared(entry=entry, taken=taken) -> list[Row]:
-                return [{"label": entry.title, **row} for row in sanity_rows(
-                    bench.encoder, entry.build(), bench.encoder.encode(taken), bench.statistics, config.target,
-                    config.seed,
-                )]  # fmt: skip
+                encoded = bench.encoder.encode(taken)
+                return sanity_rows(bench.encoder, entry.build(), encoded, bench.statistics, config.target, config.seed)
 
-            yield _Job(bench.place(SANITY), number, len(taken), compared)
+            yield _Job(bench.place(SANITY + entry.title), 0, len(taken), compared)

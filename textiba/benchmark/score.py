@@ -9,9 +9,8 @@ from jaxtyping import Bool
 from textiba.attribution import Attribution, content_scores
 from textiba.benchmark.config import BenchmarkConfig, Subsets
 from textiba.benchmark.folder import Row
-from textiba.degradation import degrade, without
+from textiba.degradation import degrade
 from textiba.encoder import TOKEN_BUDGET, Encoder
-from textiba.errors import InputError
 from textiba.methods import Method
 from textiba.methods.base import resolve_targets
 from textiba.metrics import from_attribution, from_curves
@@ -42,14 +41,16 @@ def attribute(
     return [found[i] for i in range(len(reviews))]
 
 
-def rows(encoder: Encoder, method: Method, timed: Sequence[Timed], first: int, config: BenchmarkConfig) -> list[Row]:
+def rows(
+    encoder: Encoder, method: Method, timed: Sequence[Timed], numbers: Sequence[int], config: BenchmarkConfig
+) -> list[Row]:
     """A row a review.
 
     Args:
         encoder: the model.
         method: whose attributions they are.
         timed: what `attribute` gave.
-        first: the number of the first review.
+        numbers: of the reviews in the data set.
         config: which metrics.
     """
     attributions = [a for a, _ in timed]
@@ -61,18 +62,18 @@ def rows(encoder: Encoder, method: Method, timed: Sequence[Timed], first: int, c
     for n, (a, seconds) in enumerate(timed):
         passes = method.passes(encoder.n_layers, len(a.review.content))
         row: Row = {
-            "index": first + n, "id": a.review.review.id, "target": a.target, "probability": a.probability,
+            "index": numbers[n], "id": a.review.review.id, "target": a.target, "probability": a.probability,
             "tokens": len(a.review.content), "cut": a.review.cut, "scores": content_scores(a).tolist(),
             "seconds": seconds, "forward": passes.forward, "backward": passes.backward,
         }  # fmt: skip
         row |= {name: values[n] for name, values in columns.items()}
-        out.append(row | plausibility(a))
+        out.append(row | plausibility(a, config.rationale_share))
     return out
 
 
-def plausibility(a: Attribution) -> dict[str, float]:
+def plausibility(a: Attribution, share: float | None) -> dict[str, float]:
     """The metrics on words, by name; none where no marked word is left within the model's length."""
-    return {f"rationale {k}": v for k, v in from_attribution(a).items()} if any(a.review.rationale) else {}
+    return {f"rationale {k}": v for k, v in from_attribution(a, share).items()} if any(a.review.rationale) else {}
 
 
 def subset_rows(
@@ -81,15 +82,18 @@ def subset_rows(
     """What removing random subsets does: log p(target) of the whole review minus log p(target) without each of them.
 
     Returns:
-        A row a review: which content tokens a subset removes, flattened [subsets × tokens], and the drops, nats.
+        A row a review: which content tokens a subset removes, flattened [subsets × tokens], and the drops, nats. A
+        review of a single token has no subsets, and no row.
     """
     out = []
     for n, review in enumerate(reviews):
+        if len(review.content) < 2:
+            continue
         chosen = subsets(review, choice, seed)
         content = np.asarray(review.content)
         whole = encoder.forward(encoder.collate([review]))
         wanted = int(resolve_targets(encoder, whole, target)[0])
-        variants = [without(review, content[row].tolist(), choice.removal, encoder) for row in chosen]
+        variants = [encoder.without(review, content[row].tolist(), choice.removal) for row in chosen]
         logs = np.zeros(len(variants))
         for group in buckets(range(len(variants)), [len(v) for v in variants], TOKEN_BUDGET):
             logits = encoder.logits(encoder.collate([variants[i] for i in group]))
@@ -100,14 +104,8 @@ def subset_rows(
 
 
 def subsets(review: EncodedReview, choice: Subsets, seed: int) -> Bool[np.ndarray, "subsets content"]:
-    """Random subsets of a review's content tokens, all of one size; its own, whatever the batch.
-
-    Raises:
-        InputError: the review has fewer than two tokens.
-    """
+    """Random subsets of a review's content tokens, two or more, all of one size; its own, whatever the batch."""
     tokens = len(review.content)
-    if tokens < 2:
-        raise InputError(f"a subset needs a review of two tokens or more; got {review.review.text[:40]!r}")
     generator = np.random.default_rng(review.seed(seed))
     size = min(max(1, round(choice.share * tokens)), tokens - 1)
     chosen = np.zeros((choice.count, tokens), dtype=bool)

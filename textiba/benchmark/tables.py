@@ -25,9 +25,9 @@ def write_tables(folder: BenchmarkFolder, scores: Sequence[Score]) -> list[Path]
 
 
 def by_table(scores: Sequence[Score]) -> dict[str, list[Score]]:
-    """The scores of each data set and checkpoint, by a title; a second time for the reviews that all methods share."""
+    """The scores of each data set and checkpoint by a title, first those on the reviews that all methods share."""
     tables: dict[str, list[Score]] = {}
-    for s in scores:
+    for s in sorted(scores, key=lambda s: s.on != "common"):
         common = ["common"] if s.on == "common" else []
         tables.setdefault(" · ".join([s.data, s.checkpoint, *common]), []).append(s)
     return tables
@@ -54,10 +54,11 @@ def lead_table(scores: Sequence[Score]) -> Columns:
     labels = ranked(scores, metrics[0]) if metrics else ranked(scores, COST[0])
     columns: Columns = {"method": labels}
     if metrics:
-        columns["reviews"] = [str(by[label, metrics[0]].reviews) for label in labels]
+        columns["reviews"] = [str(by[x, metrics[0]].reviews) if (x, metrics[0]) in by else "0" for x in labels]
     for metric in metrics:
-        columns[metric] = [_interval(by[label, metric].value) for label in labels]
-        columns[f"Δ {metric}"] = [_difference(by[label, metric].difference) for label in labels]
+        found = [by.get((label, metric)) for label in labels]
+        columns[metric] = ["" if s is None else _interval(s.value) for s in found]
+        columns[f"Δ {metric}"] = ["" if s is None else _difference(s.difference) for s in found]
     columns["passes forward + backward"] = [
         f"{by[label, 'forward'].value.mean:.1f} + {by[label, 'backward'].value.mean:.1f}" for label in labels
     ]
@@ -94,6 +95,7 @@ def score_columns(scores: Sequence[Score]) -> Columns:
         "on": [s.on for s in scores],
         "metric": [s.metric for s in scores],
         "reviews": [str(s.reviews) for s in scores],
+        "pairs": [str(s.pairs) for s in scores],
         **{name: [f"{getattr(s.value, name):.5f}" for s in scores] for name in ("mean", "low", "high")},
         **{
             f"difference {name}": ["" if s.difference is None else f"{getattr(s.difference, name):.5f}" for s in scores]
@@ -132,8 +134,10 @@ def _legend(reference: str) -> str:
     return (
         f"Means with 95 % bootstrap intervals over reviews. Δ is `{reference}` minus the method, paired by review: an "
         "interval above 0 means that the reference is better. Passes are through the whole model, the plain one "
-        "included. Sufficiency and log-odds are better when lower. Tables named common are over the reviews that all "
-        "methods ran on, where expensive ones ran on fewer."
+        "included; seconds are medians. Tables named common are over the reviews that all methods ran on, where "
+        "expensive ones ran on fewer; only there do all rows rest on the same reviews. In the second tables MoRF, "
+        "sufficiency and log-odds are better when lower, all else when higher; sensitivity-n and leave-one-out are "
+        "about log p(target) and rest on the reviews that have subsets and leave-one-out scores."
     )
 
 

@@ -17,6 +17,7 @@ from textiba.methods.per_sample import PerSample
 from textiba.methods.published import Jiang2020, Schulz2020
 from textiba.methods.random import Random
 from textiba.methods.surrogates import KernelShap, Lime, PartitionShap
+from textiba.methods.two_sided import TwoSided
 
 METHODS: dict[str, type[Method]] = {
     m.name: m
@@ -24,6 +25,7 @@ METHODS: dict[str, type[Method]] = {
         PerSample,
         Evidence,
         EvidenceMean,
+        TwoSided,
         Random,
         Gradient,
         Saliency,
@@ -43,6 +45,8 @@ METHODS: dict[str, type[Method]] = {
         Jiang2020,
     )
 }
+
+OURS = ("per_sample", "evidence", "evidence_mean", "two_sided")  # what this project brings; the others are to compare
 
 
 def build(name: str, settings: Mapping[str, Any] | None = None) -> Method:

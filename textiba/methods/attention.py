@@ -8,9 +8,12 @@ from torch import Tensor
 
 from textiba.attribution import Attribution
 from textiba.encoder import Encoder, ForwardPass
+from textiba.errors import UnsupportedModelError
 from textiba.methods.base import Method, Passes, results
 from textiba.statistics import FeatureStatistics
 from textiba.types import Targets
+
+ATTENTION = "SelfAttention"  # how the names of Hugging Face's attention classes end
 
 
 class Attention(Method):
@@ -83,16 +86,26 @@ def attention_weights(
     """What each token (third axis) gives to each (last axis), mean over heads, in layers `first` … L − 1.
 
     Fused attention never forms these weights, so a copy of the view, which shares its tensors, runs the plain form.
+
+    Raises:
+        UnsupportedModelError: not every layer gave its weights.
     """
     plain = Encoder(encoder.model, encoder.tokenizer, encoder.name)
     plain.model.set_attn_implementation("eager")
     seen: list[Tensor] = []
 
-    def record(_module: Any, _args: Any, output: tuple[Tensor, Tensor]) -> None:
-        seen.append(output[1].mean(dim=1))
+    def record(_module: Any, _args: Any, output: Any) -> None:
+        if isinstance(output, tuple) and len(output) > 1 and output[1] is not None:
+            seen.append(output[1].mean(dim=1))
 
     for module in plain.model.modules():
-        if type(module).__name__.endswith("SelfAttention"):
+        if type(module).__name__.endswith(ATTENTION):
             module.register_forward_hook(record)
     plain.run_from(forward.batch, first, forward.hidden[first])
+    if len(seen) != (run := encoder.n_layers - first):
+        raise UnsupportedModelError(
+            f"attention weights are read from modules whose class is named …{ATTENTION}, which return them second; of "
+            f"the {run} layers of {encoder.name} that were run, {len(seen)} gave theirs. Use a model with Hugging "
+            "Face's own attention, or another method"
+        )
     return torch.stack(seen)

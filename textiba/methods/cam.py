@@ -20,7 +20,8 @@ class GradCam(GradientMethod):
     Source: Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra, ICCV 2017 (arXiv 1610.02391).
 
     Attributes:
-        layer: index into hidden_states whose state is explained; 5 is the last but one of a model with 6 layers.
+        layer: index into hidden_states whose state is explained; 5 is the last but one of a model with 6 layers, so set
+            L − 1 for a model with L.
     """
 
     name: ClassVar[str] = "grad_cam"

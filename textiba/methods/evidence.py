@@ -9,21 +9,21 @@ which sums to log p(target | R) − log p(target | R₀): completeness, as of in
 ICML 2017), with the bottleneck's closed state R₀ as the baseline at a hidden layer.
 """
 
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from textiba.attribution import Attribution, EvidenceDetails
 from textiba.encoder import Encoder, ForwardPass
 from textiba.errors import SettingError
 from textiba.methods.base import Method, Passes, require, results
+from textiba.methods.lrp import SHARES, run_with_rules, with_rules
+from textiba.methods.output import target_output
+from textiba.methods.references import blank_state
 from textiba.statistics import FeatureStatistics
-from textiba.text import Batch
 from textiba.types import State, Targets
 
 
@@ -36,6 +36,8 @@ class Evidence(Method):
         closed: what a closed gate shows: "mean", the features' mean μ_R, or "mask", the hidden state that the token
             has when every token of the text is [MASK].
         gate_special: whether [CLS] and [SEP] have gates too; their evidence is reported apart, never as scores.
+        gradient: "plain"; or "lrp": the changed gradient of `Lrp`, which is less noisy. It does not add up: what the
+            rules take is in the residual.
     """
 
     name: ClassVar[str] = "evidence"
@@ -46,6 +48,7 @@ class Evidence(Method):
     nodes: int = Field(default=5, ge=1, le=200)
     closed: Literal["mean", "mask"] = "mean"
     gate_special: bool = False
+    gradient: Literal["plain", "lrp"] = "plain"
 
     @property
     def needs_statistics(self) -> bool:
@@ -71,24 +74,27 @@ class Evidence(Method):
         state = forward.hidden[self.layer]
         batch = forward.batch
         gated = (batch.attention_mask if self.gate_special else batch.content).unsqueeze(-1)
-        reference = torch.where(gated, self._reference(encoder, forward, statistics), state)
+        reference = torch.where(gated, self.reference(encoder, forward, statistics), state)
         path = state - reference
         evidence = torch.zeros_like(state[..., 0])
-        for weight, gate in _quadrature(self.nodes):
+        run = encoder.run_from
+        if self.gradient == "lrp":
+            run = partial(run_with_rules, with_rules(encoder, SHARES["uniform"]))
+        for weight, gate in quadrature(self.nodes):
             point = (reference + gate * path).requires_grad_(True)
-            log_p = _log_p(encoder, batch, self.layer, point, targets)
+            log_p = target_output(run(batch, self.layer, point), targets, "log_probability")
             (gradient,) = torch.autograd.grad(log_p.sum(), point)
             evidence += weight * (gradient * path).sum(dim=-1)
         with torch.no_grad():
-            closed = _log_p(encoder, batch, self.layer, reference, targets)
-        opened = functional.log_softmax(forward.logits, dim=1).gather(1, targets[:, None])[:, 0]
+            closed = target_output(encoder.run_from(batch, self.layer, reference), targets, "log_probability")
+        opened = target_output(forward.logits, targets, "log_probability")
         special = (evidence * batch.special).sum(dim=1)
         residual = opened - closed - evidence.sum(dim=1)
         columns = torch.stack([closed, opened, special, residual], dim=1).tolist()
         details = [EvidenceDetails(*row) for row in columns]
         return results(self, self.layer, encoder, forward, targets, evidence, details)
 
-    def _reference(self, encoder: Encoder, forward: ForwardPass, statistics: FeatureStatistics | None) -> State:
+    def reference(self, encoder: Encoder, forward: ForwardPass, statistics: FeatureStatistics | None) -> State:
         """What closed gates show [batch, tokens, features]."""
         state = forward.hidden[self.layer]
         if self.closed == "mean":
@@ -97,18 +103,10 @@ class Evidence(Method):
         mask_id = encoder.tokenizer.mask_token_id
         if mask_id is None:
             raise SettingError("closed='mask' needs a tokenizer with a mask token; use closed='mean'")
-        batch = forward.batch
-        ids = torch.where(batch.content, torch.full_like(batch.input_ids, mask_id), batch.input_ids)
-        masked = Batch(batch.reviews, ids, batch.attention_mask, batch.content, batch.token_type_ids)
-        return encoder.run_to(masked, self.layer)
+        return blank_state(encoder, forward.batch, self.layer, mask_id)
 
 
-def _log_p(encoder: Encoder, batch: Batch, layer: int, state: State, targets: Targets) -> Float[Tensor, " batch"]:
-    """Log p(target) of each review with `state` at `layer`, nats."""
-    return -functional.cross_entropy(encoder.run_from(batch, layer, state), targets, reduction="none")
-
-
-def _quadrature(nodes: int) -> list[tuple[float, float]]:
+def quadrature(nodes: int) -> list[tuple[float, float]]:
     """(weight, place) of Gauss–Legendre on [0, 1]."""
     places, weights = np.polynomial.legendre.leggauss(nodes)
     return [(float(w) / 2, (float(x) + 1) / 2) for x, w in zip(places, weights, strict=True)]

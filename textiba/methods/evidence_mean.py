@@ -2,8 +2,9 @@
 
 Which reference a closed gate shows decides which test a method wins (mean features: deletion; the states of an
 all-[MASK] review: masking), and every layer sees the review its own way. The mean of several evidences is one: nats for
-or against the target, which sum to log p(target) minus the mean closed log p(target). Averaging over baselines is
-Erion et al., *Expected Gradients*, Nature Machine Intelligence 2021; here it is over layers too.
+or against the target, which sum, with the special tokens' and the residual, to log p(target) minus the mean closed
+log p(target). Averaging over baselines is the idea of expected gradients (Erion et al., Nature Machine Intelligence
+2021); here it is over layers too.
 """
 
 from dataclasses import replace
@@ -14,7 +15,7 @@ from pydantic import Field, field_validator
 
 from textiba.attribution import Attribution, EvidenceDetails
 from textiba.encoder import Encoder, ForwardPass
-from textiba.methods.base import Method, Passes
+from textiba.methods.base import Method, Passes, require
 from textiba.methods.evidence import Evidence
 from textiba.statistics import FeatureStatistics
 from textiba.types import Targets
@@ -76,6 +77,8 @@ class EvidenceMean(Method):
         """Averages scores and details; nothing here is random. See `Method.attribute`."""
         for layer in self.layers:
             encoder.check_layer(layer)
+        if self.needs_statistics:
+            require(statistics, encoder, self.name)
         found = [e.attribute(encoder, forward, targets, statistics, seed) for e in self.evidences]
         return [self._mean(same) for same in zip(*found, strict=True)]
 

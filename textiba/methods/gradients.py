@@ -5,7 +5,6 @@ They explain the state at one layer, by convention the embedding output (layer 0
 
 import abc
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -17,17 +16,11 @@ from textiba.attribution import Attribution
 from textiba.encoder import Encoder, ForwardPass
 from textiba.errors import SettingError, missing_extra
 from textiba.methods.base import Method, Passes, results
+from textiba.methods.output import Output, target_output
+from textiba.methods.references import blank_state
 from textiba.statistics import FeatureStatistics
 from textiba.text import Batch
-from textiba.types import Logits, State, Targets
-
-Output = Literal["logit", "log_probability", "probability"]
-
-OUTPUTS: dict[str, Callable[[Logits], Logits]] = {
-    "logit": lambda logits: logits,
-    "log_probability": lambda logits: logits.log_softmax(dim=1),
-    "probability": lambda logits: logits.softmax(dim=1),
-}
+from textiba.types import State, Targets
 
 
 class GradientMethod(Method, abc.ABC):
@@ -78,8 +71,7 @@ class GradientMethod(Method, abc.ABC):
         """The function that Captum differentiates: a state [batch, tokens, features] to the target's output [batch]."""
 
         def output(state: State) -> Float[Tensor, " batch"]:
-            logits = encoder.run_from(batch, self.layer, state)
-            return OUTPUTS[self.output](logits).gather(1, targets[:, None])[:, 0]
+            return target_output(encoder.run_from(batch, self.layer, state), targets, self.output)
 
         return output
 
@@ -183,27 +175,27 @@ class IntegratedGradients(GradientMethod):
             raise SettingError(
                 f"baseline='{self.baseline}' needs a tokenizer with a {self.baseline} token; use baseline='{other}'"
             )
-        ids = batch.input_ids.masked_fill(batch.content, token)
-        return encoder.run_to(replace(batch, input_ids=ids), self.layer)
+        return blank_state(encoder, batch, self.layer, token)
 
 
 class SmoothGrad(GradientMethod):
-    """Gradient times state, averaged over noisy copies of the state and summed over a token's features, signed.
+    """The gradient averaged over noisy copies of the state, times the state itself, summed over features; signed.
 
-    Each copy's gradient is multiplied by that noisy copy. Special tokens are noised like the others.
+    Special tokens are noised like the others.
 
-    Source: Smilkov, Thorat, Kim, Viégas, Wattenberg 2017 (arXiv 1706.03825).
+    Source: Smilkov, Thorat, Kim, Viégas, Wattenberg 2017 (arXiv 1706.03825), with the share of noise of AllenNLP.
 
     Attributes:
         samples: noisy copies; each costs one forward and one backward pass above `layer`.
-        noise: standard deviation, as a share of the spread of the review's state: its largest minus its smallest value.
+        noise: standard deviation, as a share of the range of the review's state: its largest minus its smallest value.
+            The range of tens of thousands of values is 8 or 9 of their own σ, so images' 0.1 would drown a token.
     """
 
     name: ClassVar[str] = "smooth_grad"
     signed: ClassVar[bool] = True
 
     samples: int = Field(default=20, ge=1)
-    noise: float = Field(default=0.1, ge=0)
+    noise: float = Field(default=0.01, ge=0)
 
     def passes(self, layers: int, tokens: int) -> Passes:
         """A pass there and back above the layer for each noisy copy."""
@@ -218,18 +210,19 @@ class SmoothGrad(GradientMethod):
         scores = torch.zeros_like(state[..., 0])
         for i, review in enumerate(forward.batch.reviews):
             own = state[i : i + 1, : len(review)]
-            inner = captum.InputXGradient(self._explained(encoder, encoder.collate([review]), targets[i : i + 1]))
+            inner = captum.Saliency(self._explained(encoder, encoder.collate([review]), targets[i : i + 1]))
             # Captum draws from torch's global generator, so each review goes alone, without padding, from its own seed.
             with torch.random.fork_rng():
                 torch.manual_seed(review.seed(seed))
-                smooth = captum.NoiseTunnel(inner).attribute(
+                gradient = captum.NoiseTunnel(inner).attribute(
                     own,
                     nt_type="smoothgrad",
                     nt_samples=self.samples,
                     nt_samples_batch_size=1,
                     stdevs=self.noise * float(own.max() - own.min()),
+                    abs=False,
                 )
-            scores[i, : len(review)] = smooth[0].sum(dim=-1)
+            scores[i, : len(review)] = (gradient * own)[0].sum(dim=-1)
         return scores
 
 

@@ -1,4 +1,4 @@
-"""Layer-wise relevance propagation: the target's logit, handed back layer by layer to the embeddings.
+"""Layer-wise relevance propagation: the target's output, handed back layer by layer to the embeddings.
 
 Every rule is a changed gradient: with it, gradient × input is the relevance. A linear layer needs no change (LRP-0).
 Sources: Achtibat et al., *AttnLRP*, ICML 2024 (arXiv 2402.05602); Ali et al., *XAI for Transformers*, ICML 2022 (arXiv
@@ -14,10 +14,14 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from textiba.attribution import Attribution
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import LAYER_PATHS, Encoder, ForwardPass
+from textiba.errors import SettingError, UnsupportedModelError
 from textiba.methods.base import Method, Passes, results
 from textiba.statistics import FeatureStatistics
-from textiba.types import Targets
+from textiba.text import Batch
+from textiba.types import Logits, State, Targets
+
+Output = Literal["logit", "margin"]
 
 # The share of its gradient that each operand of attention keeps. "uniform" halves relevance at both matrix products:
 # softmax(QKᵀ)·V gives one half to V and one to the weights, and QKᵀ halves that again.
@@ -32,15 +36,16 @@ PROJECTIONS = {
 
 
 class Lrp(Method):
-    """Relevance of the embedding output, signed: positive speaks for the target's logit.
+    """Relevance of the embedding output, signed: positive speaks for the target.
 
-    The sum over all tokens, special ones included, is the logit up to what biases take, and with "uniform" attention
-    also up to what softmax takes: its rule (AttnLRP, proposition 3.1) is a first-order expansion whose constant is
-    given to no token.
+    The sum over all tokens, special ones included, is the target's output up to what biases take, and with "uniform"
+    attention also up to what softmax takes: its rule (AttnLRP, proposition 3.1) is a first-order expansion whose
+    constant is given to no token.
 
     Attributes:
         attention: "uniform", AttnLRP's rule: queries, keys and values share; or "constant", CP-LRP's: the attention
             weights are as given, and all goes to the values.
+        output: what is handed back: the target's "logit", or its "margin" over the mean logit of the other classes.
     """
 
     name: ClassVar[str] = "lrp"
@@ -48,6 +53,7 @@ class Lrp(Method):
     signed: ClassVar[bool] = True
 
     attention: Literal["uniform", "constant"] = "uniform"
+    output: Output = "logit"
 
     def passes(self, layers: int, tokens: int) -> Passes:
         """One pass there and back."""
@@ -61,22 +67,57 @@ class Lrp(Method):
         statistics: FeatureStatistics | None = None,
         seed: int = 0,
     ) -> list[Attribution]:
-        """Hands the logits back for all reviews of the batch; nothing here is random. See `Method.attribute`."""
-        scores = relevance(encoder, forward, targets, SHARES[self.attention])
+        """Hands the outputs back for all reviews of the batch; nothing here is random. See `Method.attribute`.
+
+        Raises:
+            SettingError: the margin is asked for, of a model with one class.
+            UnsupportedModelError: in a layer, the modules that rules are for were not found.
+        """
+        scores = relevance(encoder, forward, targets, SHARES[self.attention], self.output)
         return results(self, None, encoder, forward, targets, scores, [None] * len(forward.batch.reviews))
 
 
 def relevance(
-    encoder: Encoder, forward: ForwardPass, targets: Targets, shares: dict[str, float]
+    encoder: Encoder, forward: ForwardPass, targets: Targets, shares: dict[str, float], output: Output = "logit"
 ) -> Float[Tensor, "batch tokens"]:
     """Of every token of the embedding output, special ones included: input × changed gradient, sum over features."""
-    changed = Encoder(encoder.model, encoder.tokenizer, encoder.name)  # a copy that shares the tensors' memory
-    _exchange_rules(changed.model, shares)
     state = forward.hidden[0].detach().requires_grad_(True)
-    with _TanhRule():
-        logits = changed.run_from(forward.batch, 0, state)
-    (gradient,) = torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), state)
+    logits = run_with_rules(with_rules(encoder, shares), forward.batch, 0, state)
+    (gradient,) = torch.autograd.grad(handed_back(logits, targets, output).sum(), state)
     return (gradient * state.detach()).sum(dim=2)
+
+
+def with_rules(encoder: Encoder, shares: dict[str, float]) -> Encoder:
+    """A copy whose gradients follow the rules, and which shares the tensors' memory; for `run_with_rules`.
+
+    Raises:
+        UnsupportedModelError: a layer has other modules than the rules know.
+    """
+    changed = Encoder(encoder.model, encoder.tokenizer, encoder.name)
+    _exchange_rules(changed.model, shares)
+    _check_rules(changed)
+    return changed
+
+
+def run_with_rules(changed: Encoder, batch: Batch, layer: int, state: State) -> Logits:
+    """`Encoder.run_from`, the rules included that modules cannot carry."""
+    with _TanhRule():
+        return changed.run_from(batch, layer, state)
+
+
+def handed_back(logits: Logits, targets: Targets, output: Output) -> Float[Tensor, " batch"]:
+    """The target's output of each row; see `Lrp.output`.
+
+    Raises:
+        SettingError: the margin is asked for, and there is one class.
+    """
+    own = logits.gather(1, targets[:, None])[:, 0]
+    if output == "logit":
+        return own
+    others = logits.shape[1] - 1
+    if others == 0:
+        raise SettingError("a margin needs two classes or more; the model has 1. Use output='logit'")
+    return own - (logits.sum(dim=1) - own) / others
 
 
 def scale_rule(x: Float[Tensor, "..."], share: float) -> Float[Tensor, "..."]:
@@ -152,3 +193,18 @@ def _exchange_rules(model: nn.Module, shares: dict[str, float]) -> None:
                 setattr(parent, name, _Identity(child))
             elif name in PROJECTIONS and isinstance(child, nn.Linear):
                 setattr(parent, name, _Scaled(child, shares[PROJECTIONS[name]]))
+
+
+def _check_rules(changed: Encoder) -> None:
+    """Without its rules a layer would hand back plain gradient × input, and nothing would tell."""
+    layers: Any = changed.model.get_submodule(LAYER_PATHS[changed.model.config.model_type])
+    for number, layer in enumerate(layers):
+        kinds = [type(module) for module in layer.modules()]
+        found = kinds.count(_Scaled), kinds.count(_LayerNorm), kinds.count(_Identity)
+        if found[0] != len(set(PROJECTIONS.values())) or 0 in found:
+            raise UnsupportedModelError(
+                "lrp needs in each layer 3 linear projections (query, key, value), a LayerNorm and an activation "
+                f"module; in layer {number} of {changed.name} it found {found[0]}, {found[1]} and {found[2]}. Merge "
+                f"adapters into the weights; for projections named otherwise than {sorted(PROJECTIONS)}, add their "
+                "names to textiba.methods.lrp.PROJECTIONS"
+            )

@@ -10,7 +10,8 @@ import torch
 from textiba.attribution import Attribution
 from textiba.encoder import Encoder, ForwardPass
 from textiba.methods.base import Passes, results
-from textiba.methods.removal import Removal, watched
+from textiba.methods.output import target_output
+from textiba.methods.removal import Removal
 from textiba.statistics import FeatureStatistics
 from textiba.types import Targets
 
@@ -42,9 +43,9 @@ class Occlusion(Removal):
         """Leaves out every token of every review once; nothing here is random. See `Method.attribute`."""
         reviews = forward.batch.reviews
         places = [(row, i) for row, review in enumerate(reviews) for i in review.content]
-        variants = [self.without(encoder, reviews[row], [i]) for row, i in places]
+        variants = [encoder.without(reviews[row], [i], self.removal) for row, i in places]
         rows, columns = torch.tensor(places).T
-        whole = watched(forward.logits, targets, self.output).double().cpu()
+        whole = target_output(forward.logits, targets, self.output).double().cpu()
         scores = torch.zeros(forward.batch.input_ids.shape, dtype=torch.float64)
         scores[rows, columns] = whole[rows] - self.values(encoder, variants, targets.cpu()[rows].tolist())
         return results(self, None, encoder, forward, targets, scores, [None] * len(reviews))

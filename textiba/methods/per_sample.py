@@ -4,7 +4,6 @@ Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.1, on a tran
 """
 
 import math
-from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -13,13 +12,13 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
-from textiba.attribution import Attribution, BitsDetails
+from textiba.attribution import Attribution
 from textiba.bottleneck import Bottleneck
 from textiba.encoder import Encoder, ForwardPass
 from textiba.information import beta_for_sum, bits
 from textiba.methods.base import Method, Passes, require, results
+from textiba.methods.optimised import bits_details, standard_normal
 from textiba.statistics import FeatureStatistics
-from textiba.text import EncodedReview
 from textiba.types import Mask, NoisyState, State, Targets
 
 
@@ -95,7 +94,7 @@ class PerSample(Method):
         # Adam works element by element, so each review has its own state within the one tensor.
         adam = torch.optim.Adam(bottleneck.parameters(), lr=self.learning_rate)
         beta = self._beta(gated, state)
-        noise = _noise(forward.batch.reviews, state, self.samples, self.antithetic, seed)
+        noise = standard_normal(forward.batch.reviews, state, self.samples, self.antithetic, seed)
         entropies, informations = [], []
         for step in range(self.steps + 1):
             last = step == self.steps
@@ -113,7 +112,7 @@ class PerSample(Method):
             scores = bits(bottleneck.information(state))
             gates = bottleneck.gates().mean(dim=-1)
         traces = torch.stack(entropies), torch.stack(informations)
-        details = self._details(forward, scores, gates, *traces, beta)
+        details = bits_details(forward, scores, gates, *traces, beta, self.tolerance)
         return results(self, self.layer, encoder, forward, targets, scores, details)
 
     def _beta(self, gated: Mask, state: State) -> Float[Tensor, " batch"]:
@@ -129,41 +128,3 @@ class PerSample(Method):
         draws = len(noisy)
         logits = encoder.run_from(forward.batch.repeat(draws), self.layer, noisy.flatten(0, 1))
         return functional.cross_entropy(logits, targets.repeat(draws), reduction="none").unflatten(0, (draws, -1))
-
-    def _details(
-        self,
-        forward: ForwardPass,
-        scores: Float[Tensor, "batch tokens"],
-        gates: Float[Tensor, "batch tokens"],
-        entropies: Float[Tensor, "steps samples batch"],
-        nats: Float[Tensor, "steps batch"],
-        beta: Float[Tensor, " batch"],
-    ) -> list[BitsDetails]:
-        loss = entropies.mean(dim=1) + beta * nats
-        settled = (loss[-1] - loss[-2]).abs() <= self.tolerance * loss[-2].abs()
-        probability = (-entropies[-1]).exp().mean(dim=0)
-        special = (scores * forward.batch.special).sum(dim=1)
-        return [
-            BitsDetails(
-                gates=gates[i, : len(review)].cpu().numpy(),
-                cross_entropy=entropies[:, :, i].mean(dim=1).cpu().numpy(),
-                information=bits(nats[:, i]).cpu().numpy(),
-                converged=bool(settled[i]),
-                probability=float(probability[i]),
-                special_bits=float(special[i]),
-            )
-            for i, review in enumerate(forward.batch.reviews)
-        ]
-
-
-def _noise(
-    reviews: Sequence[EncodedReview], like: State, samples: int, antithetic: bool, seed: int
-) -> Iterator[Float[Tensor, "samples batch tokens features"]]:
-    """Standard normal draws without end; each review's come from a generator of its own, whatever the batch."""
-    generators = [torch.Generator().manual_seed(review.seed(seed)) for review in reviews]
-    drawn = samples // 2 if antithetic else samples
-    while True:
-        noise = torch.zeros(drawn, *like.shape)
-        for i, (review, generator) in enumerate(zip(reviews, generators, strict=True)):
-            noise[:, i, : len(review)] = torch.randn(drawn, len(review), like.shape[2], generator=generator)
-        yield (torch.cat([noise, -noise]) if antithetic else noise).to(like)

@@ -18,7 +18,8 @@ from textiba.attribution import Attribution
 from textiba.encoder import Encoder, ForwardPass
 from textiba.information import beta_for_sum, bits, kl_nats
 from textiba.methods.base import Method, Passes, require, results
-from textiba.methods.per_sample import PerSample, _noise
+from textiba.methods.optimised import bits_details, standard_normal
+from textiba.methods.per_sample import PerSample
 from textiba.statistics import FeatureStatistics
 from textiba.types import NoisyState, State, Targets
 
@@ -107,6 +108,7 @@ class Jiang2020(Method):
         steps: of Adam.
         learning_rate: of Adam, on the gates' logits.
         samples: noise draws a step.
+        tolerance: a review has converged when its loss moved less than this share over the last step.
     """
 
     name: ClassVar[str] = "jiang2020"
@@ -118,14 +120,15 @@ class Jiang2020(Method):
     steps: int = Field(default=10, ge=2)
     learning_rate: float = Field(default=1.0, gt=0)
     samples: int = Field(default=10, ge=1)
+    tolerance: float = Field(default=0.05, gt=0)
 
     def passes(self, layers: int, tokens: int) -> Passes:
-        """As published, all layers forward for each step and noise draw; backward only those above the bottleneck.
+        """A pass there and back above the layer for each step and noise draw.
 
-        The published code goes back to the embeddings and collects weight gradients on the way, to no use.
+        The published code runs the whole model each time, and collects weight gradients, so its own cost is higher.
         """
-        runs = self.steps * self.samples
-        return Passes(1.0 + runs, runs * (layers - self.layer) / layers)
+        above = self.steps * self.samples * (layers - self.layer) / layers
+        return Passes(1 + above, above)
 
     def attribute(
         self,
@@ -139,18 +142,16 @@ class Jiang2020(Method):
         encoder.check_layer(self.layer)
         batch = forward.batch
         many = batch.repeat(self.samples)
-        mean = forward.hidden[self.layer - 1]
+        state, mean = forward.hidden[self.layer], forward.hidden[self.layer - 1]
         gate_logits = torch.full_like(mean, INITIAL_LOGIT).requires_grad_(True)
         adam = torch.optim.Adam([gate_logits], lr=self.learning_rate)
         elements = (batch.attention_mask.sum(dim=1) * mean.shape[2]).tolist()
         beta = mean.new_tensor([beta_for_sum(self.beta, k) for k in elements])
-        noise = _noise(batch.reviews, mean, self.samples, False, seed)
+        noise = standard_normal(batch.reviews, mean, self.samples, False, seed)
         entropies, informations = [], []
         nats = gates = mean.new_zeros(mean.shape[:2])
         for _ in range(self.steps):
-            # The layers below give the same at every step; the published code runs them each time, and so do we.
-            state = encoder.run_to(many, self.layer).unflatten(0, (self.samples, -1))
-            nats = _nats(state[0], mean, gate_logits) * batch.attention_mask
+            nats = _nats(state, mean, gate_logits) * batch.attention_mask
             gates = torch.sigmoid(gate_logits).mean(dim=2)
             logits = encoder.run_from(many, self.layer, _noised(state, mean, gate_logits, next(noise)).flatten(0, 1))
             losses = functional.cross_entropy(logits, targets.repeat(self.samples), reduction="none")
@@ -162,7 +163,7 @@ class Jiang2020(Method):
             informations.append(nats.detach().sum(dim=1))
         scores = bits(nats.detach())
         traces = torch.stack(entropies), torch.stack(informations)
-        details = PerSample()._details(forward, scores, gates.detach(), *traces, beta)
+        details = bits_details(forward, scores, gates.detach(), *traces, beta, self.tolerance)
         return results(self, self.layer, encoder, forward, targets, scores, details)
 
 
@@ -171,7 +172,7 @@ def _nats(state: State, mean: State, gate_logits: State) -> Float[Tensor, "batch
     return kl_nats((state - mean) / SINGLE_SENTENCE_STD, gate_logits).sum(dim=2)
 
 
-def _noised(state: NoisyState, mean: State, gate_logits: State, noise: NoisyState) -> NoisyState:
+def _noised(state: State, mean: State, gate_logits: State, noise: NoisyState) -> NoisyState:
     """`Z = μ + λ(R − μ) + max(1 − λ, e⁻⁵) σ ε`."""
     gate = torch.sigmoid(gate_logits)
     spread = (1 - gate).clamp_min(SMALLEST_NOISE) * SINGLE_SENTENCE_STD

@@ -8,11 +8,11 @@ import abc
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor
 
@@ -61,7 +61,7 @@ class Surrogate(Removal, abc.ABC):
                 target: int = target,
                 content: Tensor = content,
             ) -> Float[Tensor, " coalitions"]:
-                variants = [self.without(encoder, review, content[~row].tolist()) for row in present]
+                variants = [encoder.without(review, content[~row].tolist(), self.removal) for row in present]
                 return self.values(encoder, variants, [target] * len(variants))
 
             scores[i, content] = self.explain(worth, len(content), review.seed(seed)).double()
@@ -71,20 +71,23 @@ class Surrogate(Removal, abc.ABC):
 class Lime(Surrogate):
     """Weights of a ridge regression on the presence of tokens, near the whole review (Captum's Lime).
 
-    Each token is present in a sample with probability ½. A sample weighs exp(−d² / 2w²), with d the cosine distance of
-    its presence vector from all ones: the kernel of LIME's own text explainer, whose width of 25 is for 100 · d.
-    Source: Ribeiro, Singh, Guestrin, KDD 2016.
+    By default samples and kernel are those of LIME's own text explainer. The first sample is the whole review; each of
+    the others lacks 1 … T of its T tokens, each number as likely as another, chosen at random. A sample weighs
+    exp(−d² / 2w²), with d the cosine distance of its presence vector from all ones; LIME's width of 25 is for 100 · d.
+    Every token gets a weight; LIME's own keeps ten. Source: Ribeiro, Singh, Guestrin, KDD 2016.
 
     Attributes:
         output: of the target, that is fitted: "log_probability" (nats), "probability" or "logit".
         removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
-        samples: perturbed reviews; a pass each.
+        present: "uniform", the samples just described; or "half", Captum's own: each token with probability ½.
+        samples: reviews that are run, for "uniform" the whole one among them; a pass each.
         kernel_width: w.
         alpha: of the ridge penalty.
     """
 
     name: ClassVar[str] = "lime"
 
+    present: Literal["uniform", "half"] = "uniform"
     samples: int = Field(default=200, ge=2)
     kernel_width: float = Field(default=0.25, gt=0)
     alpha: float = Field(default=1.0, ge=0)
@@ -96,12 +99,24 @@ class Lime(Surrogate):
     def explain(self, worth: Worth, tokens: int, seed: int) -> Float[Tensor, " tokens"]:
         """See `Surrogate.explain`."""
         attr, lime, models = _captum()
+        samples = lime_samples(tokens)
+        own = {"perturb_func": lambda _whole, **_settings: next(samples)} if self.present == "uniform" else {}
         explainer = attr.Lime(
             lambda rows: worth(rows.bool()),
             interpretable_model=models.SkLearnRidge(alpha=self.alpha),
             similarity_func=lime.get_exp_kernel_similarity_function("cosine", self.kernel_width),
+            **own,
         )
         return _fitted(explainer, tokens, self.samples, seed)
+
+
+def lime_samples(tokens: int) -> Iterator[Int[Tensor, "1 tokens"]]:
+    """1 for present tokens: all of them first, then without 1 … T; without end, from torch's global state."""
+    whole = torch.ones(1, tokens, dtype=torch.long)
+    yield whole
+    while True:
+        order = torch.randperm(tokens)
+        yield whole.index_fill(1, order[: int(torch.randint(tokens, ())) + 1], 0)
 
 
 class KernelShap(Surrogate):
@@ -134,27 +149,41 @@ class KernelShap(Surrogate):
         return _fitted(attr.KernelShap(lambda rows: worth(rows.bool())), tokens, self.samples, seed)
 
 
+# What shap calls the contexts of `PartitionShap`.
+FIXED_CONTEXTS = {"both": None, "present": 1, "absent": 0}
+
+
 class PartitionShap(Surrogate):
-    """Owen values along a binary tree of neighbouring tokens (the shap library's PartitionExplainer).
+    """Values along a binary tree of neighbouring tokens (the shap library's PartitionExplainer).
 
     What `shap.Explainer` takes for text, but for the tree: here a balanced one, which cuts the text into halves down to
     single tokens. The scores sum to the output of the whole review − that of the review with every token removed.
-    Source: Lundberg et al., 2020; Owen, 1977.
+
+    Owen values try each group with its siblings present and absent ("both"), of the order of T² passes for T tokens.
+    One context for all takes 2T: 200 evaluations reach every token of a review of up to 100, where with "both" most
+    would share their group's value. By default the rest is absent, since reviews repeat themselves: what is said twice
+    is hardly missed when taken from the whole, but tells when shown alone. What two groups do only together is shared
+    evenly among their tokens. Source: Lundberg et al., 2020; Owen, 1977.
 
     Attributes:
         output: of the target, that is explained: "log_probability" (nats), "probability" or "logit".
         removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
-        evaluations: coalitions at most; a pass each. Groups that are not reached share their value evenly.
+        context: whether all else is "present" or "absent" when a group is split (shap's `fixed_context` 1 and 0), or
+            its siblings are "both" in turn (None, shap's default): Owen values.
+        evaluations: coalitions at most, one more where that is odd; a pass each. Groups that are not reached share
+            their value evenly. shap's default is 500, with "both".
     """
 
     name: ClassVar[str] = "partition_shap"
 
+    context: Literal["both", "present", "absent"] = "absent"
     evaluations: int = Field(default=200, ge=4)
 
     def passes(self, layers: int, tokens: int) -> Passes:
         """A pass for each coalition: the empty and the whole, and two for each group that is split."""
         most = math.ceil((self.evaluations - 2) / 2)
-        return Passes(1.0 + 2 + 2 * min(most, _splits(tokens)), 0.0)
+        splits = _splits(tokens) if self.context == "both" else tokens - 1
+        return Passes(1.0 + 2 + 2 * min(most, splits), 0.0)
 
     def explain(self, worth: Worth, tokens: int, seed: int) -> Float[Tensor, " tokens"]:
         """See `Surrogate.explain`."""
@@ -163,7 +192,12 @@ class PartitionShap(Surrogate):
             lambda rows: worth(torch.from_numpy(rows).bool()).numpy(), _Presence(balanced_tree(tokens))
         )
         with _numpy_seeded(seed):  # it breaks ties in its queue at random
-            found = explainer(np.ones((1, tokens)), max_evals=self.evaluations, silent=True)
+            found = explainer(
+                np.ones((1, tokens)),
+                max_evals=self.evaluations,
+                fixed_context=FIXED_CONTEXTS[self.context],
+                silent=True,
+            )
         return torch.from_numpy(found.values[0])
 
 

@@ -1,0 +1,78 @@
+"""Two-sided relevance: its start, its gates, one step of it by hand, and that steps widen what they are to widen."""
+
+import numpy as np
+import pytest
+import torch
+import toys
+
+from textiba.attribution import content_scores
+from textiba.errors import SettingError
+from textiba.methods import TwoSided
+from textiba.methods.two_sided import START
+
+ENCODER = toys.encoder()
+REVIEWS = toys.texts(3, seed=60, shortest=6)
+
+
+def test_without_a_step_it_is_the_sum_of_the_start_on_one_scale():
+    parts = [toys.attribute(ENCODER, method, REVIEWS) for method in START]
+    for i, a in enumerate(toys.attribute(ENCODER, TwoSided(steps=0), REVIEWS)):
+        scores = [content_scores(part[i]) for part in parts]
+        total = np.sum([s / np.abs(s).sum() for s in scores], axis=0)
+        assert content_scores(a) == pytest.approx(total / total.std(), rel=1e-3, abs=1e-4)
+        assert a.layer == 1
+
+
+def test_gates_open_for_the_top_share():
+    scores = torch.tensor([[9.0, 3.0, 1.0, 2.0, 0.0, 9.0, 9.0]])
+    content = torch.tensor([[False, True, True, True, True, False, False]])
+    gate = TwoSided(temperature=0.5)._gate(scores, content, 0.5)[0, :, 0]
+    expected = torch.sigmoid((scores[0] - 2.0) / 0.5)  # the second highest of the four that count
+    assert torch.allclose(gate, expected)
+    assert TwoSided()._gate(scores, content, 0.01)[0, 1, 0] == 0.5, "one token at least"
+
+
+def test_a_step_is_adam_s_on_the_objective_written_out():
+    method = TwoSided(steps=1, shares=(0.4,), learning_rate=0.2)
+    [review] = ENCODER.encode(REVIEWS[:1])
+    forward = ENCODER.forward(ENCODER.collate([review]))
+    [before], [after] = (toys.attribute(ENCODER, m, REVIEWS[:1]) for m in (TwoSided(steps=0), method))
+    content = list(review.content)
+    mean, _ = toys.statistics(ENCODER).at(1, forward.hidden[1])
+    target = int(forward.logits.argmax())
+
+    def objective(scores: torch.Tensor) -> torch.Tensor:
+        count = max(1, round(0.4 * len(content)))
+        gate = torch.sigmoid(scores - scores.sort(descending=True).values[count - 1].detach())
+        total = torch.zeros(())
+        for sign, open_ in ((1, gate), (-1, 1 - gate)):
+            state = forward.hidden[1][0].clone()
+            state[content] = open_[:, None] * state[content] + (1 - open_[:, None]) * mean
+            logits = toys.with_state(ENCODER.model, review, 1, state)
+            total = total + sign * logits.softmax(dim=1)[0, target]
+        return total
+
+    scores = torch.tensor(content_scores(before), requires_grad=True)
+    (gradient,) = torch.autograd.grad(objective(scores), scores)
+    expected = scores.detach() + 0.2 * gradient / (gradient.abs() + 1e-8)  # Adam's first step
+    assert content_scores(after) == pytest.approx(expected.numpy(), abs=1e-3)
+
+
+def test_a_review_of_one_token():
+    [a] = toys.attribute(ENCODER, TwoSided(), ["film"])
+    assert np.isfinite(content_scores(a)).all()
+
+
+def test_it_finds_the_planted_word(planted: toys.Trained):
+    encoder, statistics = planted
+    hits = 0
+    for review, place in toys.planted_cases(20, seed=70):
+        forward = toys.forward(encoder, [review])
+        [a] = TwoSided().attribute(encoder, forward, encoder.predict(forward), statistics)
+        hits += int(np.argmax(content_scores(a))) == place
+    assert hits >= 19
+
+
+def test_a_share_lies_between_0_and_1():
+    with pytest.raises(SettingError, match="a share lies between 0 and 1"):
+        TwoSided(shares=(0.5, 1.0))

@@ -1,0 +1,149 @@
+"""Two-sided relevance: what is kept must keep the prediction, and what is removed must take it along.
+
+Scores rank the tokens. For a share q, the bottleneck's gates open for the q highest-ranked tokens, and then for all but
+them; the scores are moved to widen
+
+    Σ_q p(target | the top q pass) − p(target | the top q are stopped),
+
+the area that the degradation test measures, at a hidden layer and with soft gates: λ_t = sigmoid((s_t − θ_q) / τ), θ_q
+the score that parts the top q from the rest. The objective is that of Fong and Vedaldi, ICCV 2017 (deletion and
+preservation), over many shares at once. It starts from evidence and relevance, so a few steps do.
+"""
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, field_validator
+from torch import Tensor
+
+from textiba.attribution import Attribution
+from textiba.encoder import Encoder, ForwardPass
+from textiba.methods.base import Method, Passes, require, results
+from textiba.methods.evidence import Evidence
+from textiba.methods.lrp import Lrp
+from textiba.statistics import FeatureStatistics
+from textiba.types import Mask, State, Targets
+
+# What the scores start from: the evidence that deletion bears out, the one that masking does, and relevance.
+START: tuple[Method, ...] = (
+    Evidence(layer=2, nodes=3, closed="mean", gradient="lrp"),
+    Evidence(layer=1, nodes=3, closed="mask", gradient="lrp"),
+    Lrp(output="margin"),
+)
+SMALLEST = 1e-12  # keeps scores that are all alike, as of a review of one token, from dividing by zero
+
+
+class TwoSided(Method):
+    """Relevance whose order keeps and takes the prediction, signed: positive speaks for the target.
+
+    Scores are the sum of the start's, each scaled to an absolute sum of 1, in units of its standard deviation over the
+    review, then moved by the optimiser. They rank; their size means little.
+
+    Attributes:
+        layer: index into hidden_states where the gates sit.
+        shares: the q.
+        steps: of Adam. Stopped tokens show the features' mean and the all-[MASK] review's state, turn about.
+        learning_rate: of Adam, on the scores.
+        temperature: τ.
+    """
+
+    name: ClassVar[str] = "two_sided"
+    unit: ClassVar[str] = "score"
+    signed: ClassVar[bool] = True
+
+    layer: int = Field(default=1, ge=0)
+    shares: tuple[float, ...] = Field(default=(0.1, 0.3, 0.6), min_length=1)
+    steps: int = Field(default=2, ge=0)
+    learning_rate: float = Field(default=0.3, gt=0)
+    temperature: float = Field(default=1.0, gt=0)
+
+    @field_validator("shares")
+    @classmethod
+    def _between(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < share < 1 for share in shares):
+            raise ValueError("a share lies between 0 and 1")
+        return shares
+
+    @property
+    def needs_statistics(self) -> bool:
+        """See `Method.needs_statistics`."""
+        return True
+
+    def passes(self, layers: int, tokens: int) -> Passes:
+        """The start's passes; then for each step and share two there and back above the layer; the [MASK] state's."""
+        start = [method.passes(layers, tokens) for method in START]
+        moved = 2 * self.steps * len(self.shares) * (layers - self.layer) / layers
+        below = self.layer / layers
+        return Passes(1 + sum(p.forward - 1 for p in start) + below + moved, sum(p.backward for p in start) + moved)
+
+    def attribute(
+        self,
+        encoder: Encoder,
+        forward: ForwardPass,
+        targets: Targets,
+        statistics: FeatureStatistics | None = None,
+        seed: int = 0,
+    ) -> list[Attribution]:
+        """Optimises the scores of all reviews of the batch at once; nothing here is random. See `Method.attribute`."""
+        encoder.check_layer(self.layer)
+        require(statistics, encoder, self.name)
+        content = forward.batch.content
+        scores = self._start(encoder, forward, targets, statistics).requires_grad_(True)
+        closed = [
+            Evidence(layer=self.layer, closed=kind).reference(encoder, forward, statistics) for kind in ("mean", "mask")
+        ]
+        # Adam works element by element, so each review has its own state within the one tensor.
+        adam = torch.optim.Adam([scores], lr=self.learning_rate)
+        for step in range(self.steps):
+            gain = scores.new_zeros(())
+            for number, share in enumerate(self.shares):
+                gate = self._gate(scores, content, share)
+                stopped = closed[(step + number) % len(closed)]
+                gain = gain + self._difference(encoder, forward, targets, gate, stopped)
+            (gradient,) = torch.autograd.grad(gain, scores)
+            scores.grad = -gradient
+            adam.step()
+        found = scores.detach().masked_fill(~content, 0)
+        return results(self, self.layer, encoder, forward, targets, found, [None] * len(found))
+
+    def _start(
+        self, encoder: Encoder, forward: ForwardPass, targets: Targets, statistics: FeatureStatistics | None
+    ) -> Float[Tensor, "batch tokens"]:
+        """The sum of the start's scores, each of absolute sum 1 in every review, over its standard deviation."""
+        content = forward.batch.content
+        total = torch.zeros_like(forward.hidden[0][..., 0])
+        for method in START:
+            for row, a in zip(total, method.attribute(encoder, forward, targets, statistics), strict=True):
+                scores = torch.tensor(a.scores).to(row).nan_to_num()
+                row[: len(scores)] += scores / scores.abs().sum().clamp_min(SMALLEST)
+        count = content.sum(dim=1, keepdim=True)
+        mean = total.sum(dim=1, keepdim=True) / count
+        spread = ((total - mean).masked_fill(~content, 0).square().sum(dim=1, keepdim=True) / count).sqrt()
+        return total / spread.clamp_min(SMALLEST)
+
+    def _gate(
+        self, scores: Float[Tensor, "batch tokens"], content: Mask, share: float
+    ) -> Float[Tensor, "batch tokens 1"]:
+        """λ of every token; the last of the top `share` has ½."""
+        with torch.no_grad():
+            falling = scores.masked_fill(~content, -torch.inf).sort(dim=1, descending=True).values
+            last = (share * content.sum(dim=1, keepdim=True)).round().long().clamp_min(1) - 1
+            threshold = falling.gather(1, last)
+        return torch.sigmoid((scores - threshold) / self.temperature).unsqueeze(-1)
+
+    def _difference(
+        self,
+        encoder: Encoder,
+        forward: ForwardPass,
+        targets: Targets,
+        gate: Float[Tensor, "batch tokens 1"],
+        stopped: State,
+    ) -> Float[Tensor, ""]:
+        """p(target) with the gates minus p(target) with their complement, summed over the reviews."""
+        batch, state = forward.batch, forward.hidden[self.layer]
+        mixed = torch.cat([gate * state + (1 - gate) * stopped, (1 - gate) * state + gate * stopped])
+        states = torch.where(batch.repeat(2).content.unsqueeze(-1), mixed, state.repeat(2, 1, 1))
+        logits = encoder.run_from(batch.repeat(2), self.layer, states)
+        kept, left = logits.softmax(dim=1).gather(1, targets.repeat(2)[:, None])[:, 0].chunk(2)
+        return (kept - left).sum()
