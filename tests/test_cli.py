@@ -22,7 +22,7 @@ def run(*arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return code, out, err
 
 
-@pytest.mark.parametrize("command", ["", "demo", "explain", "sweep", "degrade", "finetune", "estimate"])
+@pytest.mark.parametrize("command", ["", "demo", "explain", "sweep", "degrade", "benchmark", "finetune", "estimate"])
 def test_help_teaches(command: str):
     result = CliRunner().invoke(cli.app, [*([command] if command else []), "--help"])
     assert result.exit_code == 0
@@ -83,3 +83,22 @@ def test_sweep_and_degrade_end_to_end(
     assert "fine-tuned · evidence" in out
     assert "fine-tuned · evidence · layer 5," in (tmp_path / "run" / "areas-delete.csv").read_text()
     assert (tmp_path / "run" / "degradation-delete.png").stat().st_size > 10_000
+
+
+def test_benchmark_prints_a_leaderboard_and_leaves_it_in_the_folder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "data: {mine: {source: missing.jsonl, limit: 3}}\nmax_length: 24\nremovals: [delete]\n"
+        "methods: [{name: evidence}, {name: random}, {name: saliency}]\nreference: evidence\n"
+    )
+    arguments = ["benchmark", str(config), "--data", "mine=bundled", "-o", str(tmp_path / "run"), "-m", "evidence"]
+    code, out, _ = run(*arguments, "-m", "random", monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 0
+    assert "delete area" in " ".join(out.split())
+    files = {path.name for path in (tmp_path / "run").iterdir() if path.is_file()}
+    assert files == {"manifest.json", "leaderboard.md", "leaderboard.csv", "mine_fine-tuned.png"}
+    page = (tmp_path / "run/leaderboard.md").read_text("utf-8")
+    assert "| random | 3 |" in page
+    assert "saliency" not in page

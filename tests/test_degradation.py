@@ -22,11 +22,11 @@ STAND_INS = {"mask": toys.VOCABULARY.index("[MASK]"), "pad": toys.VOCABULARY.ind
 
 
 def attributions(count: int = 5, seed: int = 11) -> list[Attribution]:
-    """Scores drawn at random, with ties, for reviews with and without a label."""
+    """Scores drawn at random, none twice, for reviews with and without a label."""
     reviews = [Review(t, label=(0, 1, 2, None)[i % 4]) for i, t in enumerate(toys.texts(count, seed=seed))]
     draw = np.random.default_rng(seed)
     return [
-        toys.scored(e, draw.integers(-4, 5, len(e.content)).tolist(), target=i % 3)
+        toys.scored(e, draw.normal(size=len(e.content)).tolist(), target=i % 3)
         for i, e in enumerate(ENCODER.encode(reviews))
     ]
 
@@ -34,7 +34,7 @@ def attributions(count: int = 5, seed: int = 11) -> list[Attribution]:
 def literal(a: Attribution, order: str, settings: Degradation, bert: Any) -> tuple[list[float], list[float]]:
     """Probability of the target and whether the gold class wins, at each step, by lists of ids alone."""
     scored = [(float(a.scores[i]), i) for i in a.review.content]
-    falling = [i for _, i in sorted(scored, key=lambda pair: (-pair[0] if order == "morf" else pair[0], pair[1]))]
+    falling = [i for _, i in sorted(scored, key=lambda pair: -pair[0] if order == "morf" else pair[0])]
     probabilities, wins = [], []
     for step in settings.steps:
         count = min(step, len(falling)) if settings.by == "count" else round(step * len(falling))

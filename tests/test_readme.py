@@ -42,3 +42,24 @@ def test_the_table_of_checkpoints_is_what_their_cards_say(name: str):
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)\)", README))
 def test_every_linked_file_exists(path: str):
     assert (ROOT / path).exists()
+
+
+def leaderboard_lines() -> list[str]:
+    """The lines of the README's leaderboard, from the committed results: every method, on the reviews all share."""
+    with (ROOT / "experiments/benchmark/imdb/leaderboard.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["on"] == "common"]
+    by = {(row["method"], row["metric"]): row for row in rows}
+    methods = sorted({row["method"] for row in rows}, key=lambda m: -float(by[m, "delete area"]["mean"]))
+    lines = []
+    for m in methods:
+        areas = [by[m, f"{removal} area"] for removal in ("delete", "mask")]
+        cells = [f"{float(a['mean']):.3f} [{float(a['low']):.3f}, {float(a['high']):.3f}]" for a in areas]
+        passes = sum(float(by[m, name]["mean"]) for name in ("forward", "backward"))
+        lines.append(f"| {m} | {' | '.join(cells)} | {passes:.0f} | {float(by[m, 'seconds']['mean']):.2g} |")
+    return lines
+
+
+def test_the_leaderboard_is_what_the_benchmark_found():
+    lines = leaderboard_lines()
+    assert len(lines) >= 20
+    assert "\n".join(lines).replace("| two-sided |", "| **two-sided** |") in README
