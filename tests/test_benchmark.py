@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -263,6 +264,22 @@ def test_methods_can_be_chosen(tmp_path: Path):
 def test_a_folder_of_another_benchmark_is_refused(folder: BenchmarkFolder):
     with pytest.raises(InputError, match="holds a run with other settings"):
         benchmark(BenchmarkConfig.from_mapping(changed(seed=1), "test"), folder.path)
+
+
+def test_a_label_cannot_change_its_method(folder: BenchmarkFolder):
+    methods = [{**MAPPING["methods"][0], "settings": {"nodes": 3}}, *MAPPING["methods"][1:]]
+    with pytest.raises(InputError, match="was made with another 'evidence two nodes'"):
+        benchmark(BenchmarkConfig.from_mapping(changed(methods=methods), "test"), folder.path)
+
+
+def test_a_method_can_be_added_and_the_reference_changed(folder: BenchmarkFolder, tmp_path: Path):
+    shutil.copytree(folder.path, tmp_path / "run")
+    methods = [*MAPPING["methods"], {"name": "saliency"}]
+    config = BenchmarkConfig.from_mapping(changed(methods=methods, reference="random"), "test")
+    wider = leaderboard(benchmark(config, tmp_path / "run"))
+    assert _score(wider, "saliency", "delete area").reviews == 5
+    assert _score(wider, "random", "delete area").value == _score(leaderboard(folder), "random", "delete area").value
+    assert _score(wider, "random", "delete area").difference is None
 
 
 def test_a_damaged_file_is_named(tmp_path: Path):

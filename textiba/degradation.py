@@ -21,6 +21,7 @@ from textiba.metrics import faithfulness
 from textiba.settings import Settings
 from textiba.text import EncodedReview, buckets
 
+Removal = Literal["delete", "mask", "pad", "attention"]
 ORDERS = ("morf", "lerf", "random")
 _WINDOW = 32  # reviews whose variants are held at a time
 
@@ -37,7 +38,7 @@ class Degradation(Settings):
         seed: of the random order; each review derives its own.
     """
 
-    removal: Literal["delete", "mask", "pad", "attention"] = "delete"
+    removal: Removal = "delete"
     by: Literal["fraction", "count"] = "fraction"
     steps: tuple[float, ...] = Field(default=tuple(i / 10 for i in range(11)), min_length=2)
     orders: tuple[Literal["morf", "lerf", "random"], ...] = ORDERS

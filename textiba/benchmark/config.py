@@ -7,14 +7,14 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from textiba.config import DataChoice
-from textiba.degradation import Degradation
+from textiba.degradation import Degradation, Removal
 from textiba.encoder import Encoder
 from textiba.errors import SettingError
 from textiba.methods import Method, build
 from textiba.metrics import aopc_steps
 from textiba.settings import Settings
+from textiba.store import settings_key
 
-Removal = Literal["delete", "mask", "pad", "attention"]
 _LABEL = re.compile(r"[A-Za-z0-9][\w .+=@-]*")
 
 
@@ -41,6 +41,11 @@ class Entry(Settings):
     def build(self) -> Method:
         """The method itself."""
         return build(self.name, self.settings)
+
+    @property
+    def identity(self) -> str:
+        """What its rows rest on: the method with all its settings, and the limit."""
+        return settings_key({"name": self.name, "limit": self.limit, **self.build().model_dump()})
 
     @model_validator(mode="after")
     def _can_be_built(self) -> "Entry":
@@ -142,6 +147,12 @@ class BenchmarkConfig(Settings):
         return self
 
     @property
+    def shared(self) -> dict[str, Any]:
+        """The settings that every row rests on. A method, data set or checkpoint may be added to a benchmark later."""
+        fields = {"removals", "steps", "rationale_share", "subsets", "target", "seed", "max_length", "chunk"}
+        return {**self.model_dump(mode="json", include=fields), "sanity_reviews": self.sanity.reviews}
+
+    @property
     def rationales_only(self) -> bool:
         """Whether nothing is measured on a review without a rationale; such reviews are then left out."""
         return not self.removals and self.subsets is None
@@ -164,14 +175,10 @@ class BenchmarkConfig(Settings):
 
     def check(self, encoder: Encoder) -> None:
         """A layer that the model lacks is an error before anything runs."""
-        for entry in self.methods:
-            layers: Iterable[int | None] = (
-                getattr(entry.build(), "layer", None),
-                *getattr(entry.build(), "layers", ()),
-            )
-            for layer in layers:
-                if layer is not None:
-                    encoder.check_layer(layer)
+        for method in (entry.build() for entry in self.methods):
+            one = getattr(method, "layer", None)
+            for layer in getattr(method, "layers", () if one is None else (one,)):
+                encoder.check_layer(layer)
 
     def degradation(self, removal: Removal) -> Degradation:
         """How the faithfulness curves of one way of removal are made."""

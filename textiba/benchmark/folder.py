@@ -39,16 +39,18 @@ class BenchmarkFolder:
         config: what is run, or None to read a folder that must be there.
 
     Raises:
-        InputError: the folder holds another run, or none where one must be.
+        InputError: the folder holds rows made with other shared settings, or none where some must be.
         CorruptFileError: its manifest cannot be read.
         SettingError: two checkpoints cannot be told apart by their folders' names.
     """
 
     def __init__(self, path: str | Path, config: BenchmarkConfig | None = None):
         self.path = Path(path)
-        settings = None if config is None else config.model_dump(mode="json")
-        self.manifest = Manifest(self.path, settings, "benchmark CONFIG")
-        self.config = config or BenchmarkConfig.from_mapping(self.manifest.values["settings"], str(self.path))
+        self.manifest = Manifest(self.path, None if config is None else config.shared, "benchmark CONFIG")
+        if config is not None:
+            self.manifest.values["config"] = config.model_dump(mode="json")
+            self.manifest.save()
+        self.config = config or BenchmarkConfig.from_mapping(self.manifest.values["config"], str(self.path))
         if len({plain_name(c) for c in self.config.checkpoints}) < len(self.config.checkpoints):
             raise SettingError(f"checkpoints differ by more than punctuation; got {list(self.config.checkpoints)}")
 

@@ -108,7 +108,7 @@ def _values(folder: BenchmarkFolder, data: str, checkpoint: str) -> dict[str, Va
             values = {k: float(v) for k, v in row.items() if k not in _NOT_METRICS and v is not None}
             scores = np.asarray(row["scores"], dtype=np.float64)
             if row["index"] in left_out and entry.title != config.leave_one_out:
-                values["leave-one-out agreement"] = _or_none(rank_agreement(scores, left_out[row["index"]]))
+                values["leave-one-out agreement"] = _or_zero(rank_agreement(scores, left_out[row["index"]]))
             if row["index"] in removed:
                 values["sensitivity-n"] = _sensitivity(scores, removed[row["index"]])
             found.setdefault(entry.title, {})[row["index"]] = values
@@ -117,10 +117,10 @@ def _values(folder: BenchmarkFolder, data: str, checkpoint: str) -> dict[str, Va
 
 def _sensitivity(scores: Float[np.ndarray, " tokens"], row: Row) -> float:
     drops = np.asarray(row["drops"], dtype=np.float64)
-    return _or_none(sensitivity_n(scores, np.asarray(row["removed"], dtype=bool).reshape(len(drops), -1), drops))
+    return _or_zero(sensitivity_n(scores, np.asarray(row["removed"], dtype=bool).reshape(len(drops), -1), drops))
 
 
-def _or_none(correlation: float) -> float:
+def _or_zero(correlation: float) -> float:
     """Scores that are all alike agree with nothing: 0, so that a method does not gain by having none."""
     return float(np.nan_to_num(correlation))
 

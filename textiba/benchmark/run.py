@@ -16,7 +16,6 @@ from textiba.errors import InputError, TruncationWarning
 from textiba.methods.base import require
 from textiba.run import Progress, reviews_hash
 from textiba.statistics import FeatureStatistics
-from textiba.store import settings_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +60,8 @@ def benchmark(
         only: the labels to run now; when empty all, and the subsets. Two processes may share a folder this way.
 
     Raises:
-        InputError: the folder holds another benchmark, or one on another model or other reviews; an unknown label.
+        InputError: the folder's rows were made with other settings, reviews or models, or a label had another method;
+            an unknown label.
         TextibaError: any error of a method. What was computed stays.
     """
     titles = [entry.title for entry in config.methods]
@@ -69,7 +69,7 @@ def benchmark(
         raise InputError(f"no method is labelled {unknown[0]!r}; there are {titles}")
     folder = BenchmarkFolder(output, config)
     for entry in config.methods:
-        folder.manifest.hold("methods", entry.title, settings_key(entry.build().model_dump()))
+        folder.manifest.hold("methods", entry.title, entry.identity)
     # Everything is loaded and checked before anything runs.
     models = {checkpoint: _model(folder, checkpoint) for checkpoint in config.checkpoints}
     sets = {data: choice.load() for data, choice in config.data.items()}
