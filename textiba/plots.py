@@ -84,8 +84,8 @@ def plot_betas(attributions: Sequence[Attribution], scale: Scale | None = None, 
     figure = draw_blocks(blocks, columns, width, below=172.0)
     down = figure.get_size_inches()[1] * 72
     panels = [figure.add_axes((left, 98 / down, 0.36, 125 / down)) for left in (0.1, 0.58)]
-    _panel(panels[0], "Information that passes", "β (price of a nat)", f"{attributions[0].unit} per review")
-    _panel(panels[1], "Prediction that is kept", "β (price of a nat)", "p(target) kept")
+    panel(panels[0], "Information that passes", "β (price of a nat)", f"{attributions[0].unit} per review")
+    panel(panels[1], "Prediction that is kept", "β (price of a nat)", "p(target) kept")
     for i, (name, group) in enumerate(_by_checkpoint(attributions).items()):
         ordered = sorted(group, key=lambda a: a.settings["beta"])
         betas = [a.settings["beta"] for a in ordered]
@@ -94,8 +94,8 @@ def plot_betas(attributions: Sequence[Attribution], scale: Scale | None = None, 
         _line(panels[1], betas, kept, i, name)
     panels[0].set_ylim(bottom=0)
     panels[1].set_ylim(0, 1.02)
-    for panel in panels:
-        panel.set_xscale("log" if all(a.settings["beta"] > 0 for a in attributions) else "symlog")
+    for axes in panels:
+        axes.set_xscale("log" if all(a.settings["beta"] > 0 for a in attributions) else "symlog")
     if len(blocks) > 1:
         panels[0].legend(**_LEGEND)
     return figure
@@ -124,7 +124,7 @@ def plot_profile(rows: Sequence[LayerRow]) -> "Figure":
     names = list(dict.fromkeys(r.checkpoint for r in rows))
     figure = Figure(figsize=(5.2 * len(panels), 3.6), facecolor="white", layout="constrained")
     for axes, (title, unit, pairs) in zip(np.ravel(figure.subplots(1, len(panels))), panels, strict=True):
-        _panel(axes, title, "layer (0: embeddings)", unit)
+        panel(axes, title, "layer (0: embeddings)", unit)
         _profile_panel(axes, pairs, names)
     return figure
 
@@ -216,7 +216,8 @@ def _by_checkpoint(attributions: Sequence[Attribution]) -> dict[str, list[Attrib
     return groups
 
 
-def _panel(axes: "Axes", title: str, x: str, y: str) -> None:
+def panel(axes: "Axes", title: str, x: str, y: str) -> None:
+    """Title, labels and frame of a panel, as all figures have them."""
     axes.set_title(title, size=9.5, weight="bold", color=INK, loc="left", family=FONT)
     axes.set_xlabel(x, size=8.5, color=INK, family=FONT)
     axes.set_ylabel(y, size=8.5, color=INK, family=FONT)
@@ -261,7 +262,7 @@ def _curve_panel(axes: "Axes", label: str, group: dict[str, Curve]) -> None:
     how = {"delete": "deleted", "mask": "masked", "pad": "padded", "attention": "hidden"}.get(
         first.removal, first.removal
     )
-    _panel(axes, label, f"{'share' if first.by == 'fraction' else 'number'} of tokens {how}", "p(target)")
+    panel(axes, label, f"{'share' if first.by == 'fraction' else 'number'} of tokens {how}", "p(target)")
     for order, curve in group.items():
         name, color, dash = ORDERS[order]
         points = bands(curve)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from textiba.benchmark.leaderboard import Score
 from textiba.benchmark.tables import lead_metrics, ranked
 from textiba.errors import InputError
-from textiba.typeset import FONT, INK, MUTED
+from textiba.plots import panel
+from textiba.typeset import FONT, INK
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _OURS, _OTHERS = "#b45309", "#64748b"
@@ -43,7 +43,8 @@ def plot_leaderboard(scores: Sequence[Score], title: str = "", ours: Collection[
     panels = figure.subplots(len(metrics), 2, squeeze=False, sharey="row", sharex="col")
     for row, metric in zip(panels, metrics, strict=True):
         for axes, (name, places) in zip(row, costs.items(), strict=True):
-            _panel(axes, name if metric == metrics[-1] else "", metric if axes is row[0] else "")
+            panel(axes, "", name if metric == metrics[-1] else "", metric if axes is row[0] else "")
+            axes.set_xscale("log")
             for number, (label, x) in enumerate(zip(labels, places, strict=True), 1):
                 y = by[label, metric]
                 color = _OURS if label in ours else _OTHERS
@@ -60,13 +61,3 @@ def plot_leaderboard(scores: Sequence[Score], title: str = "", ours: Collection[
     if title:
         figure.suptitle(title, x=0.01, ha="left", family=FONT, size=10, weight="bold", color=INK)
     return figure
-
-
-def _panel(axes: "Axes", x: str, y: str) -> None:
-    axes.set_xscale("log")
-    axes.set_xlabel(x, family=FONT, size=8.5, color=MUTED)
-    axes.set_ylabel(y, family=FONT, size=8.5, color=MUTED)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8, colors=MUTED)
-    axes.grid(color="#e5e7eb", lw=0.6)
-    axes.set_axisbelow(True)

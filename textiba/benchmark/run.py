@@ -3,9 +3,10 @@
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from textiba.benchmark.config import BenchmarkConfig
+from textiba.benchmark.config import BenchmarkConfig, Entry
 from textiba.benchmark.folder import SANITY, SUBSETS, BenchmarkFolder, Place, Row
 from textiba.benchmark.sanity import sanity_rows
 from textiba.benchmark.score import attribute, rows, subset_rows
@@ -110,45 +111,45 @@ def _run(bench: _Bench, only: Collection[str], progress: Progress) -> None:
 
 
 def _method_jobs(bench: _Bench, only: Collection[str]) -> Iterator[_Job]:
-    config, encoder = bench.config, bench.encoder
     warm: set[str] = set()
-    for start in range(0, len(bench.reviews), config.chunk):
-        chunk = start // config.chunk
-        for entry in config.methods:
-            taken = bench.reviews[start : min(start + config.chunk, entry.limit or len(bench.reviews))]
+    for start in range(0, len(bench.reviews), bench.config.chunk):
+        chunk = start // bench.config.chunk
+        for entry in bench.config.methods:
+            taken = bench.reviews[: entry.limit][start : start + bench.config.chunk]
             if taken and (not only or entry.title in only):
-
-                def scored(entry=entry, taken=taken, start=start) -> list[Row]:
-                    method = entry.build()
-                    encoded = encoder.encode(taken)
-                    kept = [i for i, r in enumerate(encoded) if not config.rationales_only or any(r.rationale)]
-                    encoded = [encoded[i] for i in kept]
-                    # Libraries are imported on first use, which is no part of the cost.
-                    if encoded and entry.title not in warm:
-                        warm.add(entry.title)
-                        attribute(encoder, method, encoded[:1], bench.statistics, config.target, config.seed)
-                    timed = attribute(encoder, method, encoded, bench.statistics, config.target, config.seed)
-                    return rows(encoder, method, timed, [start + i for i in kept], config)
-
-                yield _Job(bench.place(entry.title), chunk, len(taken), scored)
-        choice = None if only else config.subsets
-        taken = bench.reviews[start : min(start + config.chunk, (choice and choice.limit) or len(bench.reviews))]
-        if choice and taken:
-
-            def removed(choice=choice, taken=taken, start=start) -> list[Row]:
-                return subset_rows(encoder, encoder.encode(taken), start, choice, config.target, config.seed)
-
-            yield _Job(bench.place(SUBSETS), chunk, len(taken), removed)
+                make = partial(_scored, bench, entry, taken, start, warm)
+                yield _Job(bench.place(entry.title), chunk, len(taken), make)
+        if bench.config.subsets and not only:
+            taken = bench.reviews[: bench.config.subsets.limit][start : start + bench.config.chunk]
+            if taken:
+                yield _Job(bench.place(SUBSETS), chunk, len(taken), partial(_removed, bench, taken, start))
 
 
 def _sanity_jobs(bench: _Bench, only: Collection[str]) -> Iterator[_Job]:
-    config = bench.config
-    for entry in config.methods:
-        if entry.title in config.sanity.methods and (not only or entry.title in only):
-            taken = bench.reviews[: min(config.sanity.reviews, entry.limit or len(bench.reviews))]
+    for entry in bench.config.methods:
+        if entry.title in bench.config.sanity.methods and (not only or entry.title in only):
+            taken = bench.reviews[: entry.limit][: bench.config.sanity.reviews]
+            yield _Job(bench.place(SANITY + entry.title), 0, len(taken), partial(_compared, bench, entry, taken))
 
-            def compared(entry=entry, taken=taken) -> list[Row]:
-                encoded = bench.encoder.encode(taken)
-                return sanity_rows(bench.encoder, entry.build(), encoded, bench.statistics, config.target, config.seed)
 
-            yield _Job(bench.place(SANITY + entry.title), 0, len(taken), compared)
+def _scored(bench: _Bench, entry: Entry, reviews: Sequence[Review], start: int, warm: set[str]) -> list[Row]:
+    """The rows of a method's chunk; `warm` holds the methods that have run in this process."""
+    encoder, config, method = bench.encoder, bench.config, entry.build()
+    encoded = encoder.encode(reviews)
+    kept = [i for i, r in enumerate(encoded) if not config.rationales_only or any(r.rationale)]
+    run = partial(attribute, encoder, method, statistics=bench.statistics, target=config.target, seed=config.seed)
+    if kept and entry.title not in warm:
+        warm.add(entry.title)
+        run([encoded[kept[0]]])  # libraries are imported on first use, which is no part of the cost
+    return rows(encoder, method, run([encoded[i] for i in kept]), [start + i for i in kept], config)
+
+
+def _removed(bench: _Bench, reviews: Sequence[Review], start: int) -> list[Row]:
+    encoder, config = bench.encoder, bench.config
+    assert config.subsets is not None  # noqa: S101 - else there is no such job
+    return subset_rows(encoder, encoder.encode(reviews), start, config.subsets, config.target, config.seed)
+
+
+def _compared(bench: _Bench, entry: Entry, reviews: Sequence[Review]) -> list[Row]:
+    encoder, config = bench.encoder, bench.config
+    return sanity_rows(encoder, entry.build(), encoder.encode(reviews), bench.statistics, config.target, config.seed)

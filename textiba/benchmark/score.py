@@ -10,12 +10,13 @@ from textiba.attribution import Attribution, content_scores
 from textiba.benchmark.config import BenchmarkConfig, Subsets
 from textiba.benchmark.folder import Row
 from textiba.degradation import degrade
-from textiba.encoder import TOKEN_BUDGET, Encoder
+from textiba.encoder import Encoder
 from textiba.methods import Method
 from textiba.methods.base import resolve_targets
+from textiba.methods.removal import variant_outputs
 from textiba.metrics import from_attribution, from_curves
 from textiba.statistics import FeatureStatistics
-from textiba.text import EncodedReview, buckets
+from textiba.text import EncodedReview
 
 Timed = tuple[Attribution, float]  # and the seconds that it took, its share of the plain pass included
 
@@ -94,10 +95,7 @@ def subset_rows(
         whole = encoder.forward(encoder.collate([review]))
         wanted = int(resolve_targets(encoder, whole, target)[0])
         variants = [encoder.without(review, content[row].tolist(), choice.removal) for row in chosen]
-        logs = np.zeros(len(variants))
-        for group in buckets(range(len(variants)), [len(v) for v in variants], TOKEN_BUDGET):
-            logits = encoder.logits(encoder.collate([variants[i] for i in group]))
-            logs[group] = logits.log_softmax(dim=1)[:, wanted].cpu().numpy()
+        logs = variant_outputs(encoder, variants, [wanted] * len(variants), "log_probability")
         drops = float(whole.logits.log_softmax(dim=1)[0, wanted]) - logs
         out.append({"index": first + n, "removed": chosen.ravel().tolist(), "drops": drops.tolist()})
     return out

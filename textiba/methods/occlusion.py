@@ -11,7 +11,7 @@ from textiba.attribution import Attribution
 from textiba.encoder import Encoder, ForwardPass
 from textiba.methods.base import Passes, results
 from textiba.methods.output import target_output
-from textiba.methods.removal import Removal
+from textiba.methods.removal import Removal, variant_outputs
 from textiba.statistics import FeatureStatistics
 from textiba.types import Targets
 
@@ -47,5 +47,7 @@ class Occlusion(Removal):
         rows, columns = torch.tensor(places).T
         whole = target_output(forward.logits, targets, self.output).double().cpu()
         scores = torch.zeros(forward.batch.input_ids.shape, dtype=torch.float64)
-        scores[rows, columns] = whole[rows] - self.values(encoder, variants, targets.cpu()[rows].tolist())
+        scores[rows, columns] = whole[rows] - variant_outputs(
+            encoder, variants, targets.cpu()[rows].tolist(), self.output
+        )
         return results(self, None, encoder, forward, targets, scores, [None] * len(reviews))

@@ -28,13 +28,14 @@ class Removal(Method, abc.ABC):
     output: Output = "log_probability"
     removal: Literal["delete", "mask"] = "mask"
 
-    def values(
-        self, encoder: Encoder, variants: Sequence[EncodedReview], targets: Sequence[int]
-    ) -> Float[Tensor, " variants"]:
-        """The watched output of every variant, run in batches of like length; float64, on the CPU."""
-        out = torch.empty(len(variants), dtype=torch.float64)
-        for group in buckets(range(len(variants)), [len(v) for v in variants], TOKEN_BUDGET):
-            logits = encoder.logits(encoder.collate([variants[i] for i in group]))
-            wanted = torch.tensor([targets[i] for i in group], device=logits.device)
-            out[group] = target_output(logits, wanted, self.output).double().cpu()
-        return out
+
+def variant_outputs(
+    encoder: Encoder, variants: Sequence[EncodedReview], targets: Sequence[int], output: Output
+) -> Float[Tensor, " variants"]:
+    """The output of every variant's target, run in batches of like length; float64, on the CPU."""
+    out = torch.empty(len(variants), dtype=torch.float64)
+    for group in buckets(range(len(variants)), [len(v) for v in variants], TOKEN_BUDGET):
+        logits = encoder.logits(encoder.collate([variants[i] for i in group]))
+        wanted = torch.tensor([targets[i] for i in group], device=logits.device)
+        out[group] = target_output(logits, wanted, output).double().cpu()
+    return out

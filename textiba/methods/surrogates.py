@@ -20,7 +20,7 @@ from textiba.attribution import Attribution
 from textiba.encoder import Encoder, ForwardPass
 from textiba.errors import missing_extra
 from textiba.methods.base import Passes, results
-from textiba.methods.removal import Removal
+from textiba.methods.removal import Removal, variant_outputs
 from textiba.statistics import FeatureStatistics
 from textiba.types import Targets
 
@@ -62,7 +62,7 @@ class Surrogate(Removal, abc.ABC):
                 content: Tensor = content,
             ) -> Float[Tensor, " coalitions"]:
                 variants = [encoder.without(review, content[~row].tolist(), self.removal) for row in present]
-                return self.values(encoder, variants, [target] * len(variants))
+                return variant_outputs(encoder, variants, [target] * len(variants), self.output)
 
             scores[i, content] = self.explain(worth, len(content), review.seed(seed)).double()
         return results(self, None, encoder, forward, targets, scores, [None] * len(reviews))
