@@ -10,9 +10,13 @@ os.environ["HF_DATASETS_CACHE"] = _CACHE.name
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+import benches  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 import toys  # noqa: E402
+
+from textiba.benchmark import benchmark  # noqa: E402
+from textiba.benchmark.folder import BenchmarkFolder  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -27,3 +31,9 @@ def planted() -> toys.Trained:
     """A tiny BERT that was trained to look for one planted word, and the statistics of its features."""
     encoder = toys.train_planted()
     return encoder, toys.statistics(encoder)
+
+
+@pytest.fixture(scope="session")
+def small_benchmark(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkFolder:
+    """The folder of the benchmark in benches.py, run to its end."""
+    return benchmark(benches.CONFIG, tmp_path_factory.mktemp("bench") / "run")

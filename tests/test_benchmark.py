@@ -1,65 +1,29 @@
-"""The benchmark: its config, its rows, its tables, and that a kill changes nothing."""
+"""The benchmark: its config, its rows, its tables."""
 
 import csv
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import toys
+from benches import CONFIG, changed, score_of
 
 from textiba.benchmark import BenchmarkConfig, benchmark, leaderboard
 from textiba.benchmark.config import Subsets
 from textiba.benchmark.figure import plot_leaderboard
 from textiba.benchmark.folder import SUBSETS, BenchmarkFolder, Place
-from textiba.benchmark.leaderboard import Score, agreements
+from textiba.benchmark.leaderboard import agreements
 from textiba.benchmark.score import attribute, rows, subset_rows, subsets
 from textiba.benchmark.tables import by_table, lead_table, write_tables
 from textiba.checkpoints import load
 from textiba.degradation import Degradation, area, degrade
-from textiba.errors import CorruptFileError, InputError, SettingError
+from textiba.errors import InputError, SettingError
 from textiba.methods import build
 from textiba.metrics import aopc_steps, from_attribution, rank_agreement, sensitivity_n
 
-MAPPING: dict[str, Any] = {
-    "data": {"reviews": {"source": "bundled", "limit": 5}},
-    "methods": [
-        {"name": "evidence", "label": "evidence two nodes", "settings": {"nodes": 2}},
-        {"name": "random"},
-        {"name": "occlusion", "limit": 3},
-    ],
-    "reference": "evidence two nodes",
-    "subsets": {"count": 6, "limit": 3},
-    "leave_one_out": "occlusion",
-    "sanity": {"reviews": 2, "methods": ["evidence two nodes"]},
-    "max_length": 24,
-    "chunk": 2,
-}
-CONFIG = BenchmarkConfig.from_mapping(MAPPING, "test")
 ENCODER = toys.encoder()
-
-
-def changed(**values: Any) -> dict[str, Any]:
-    return {**MAPPING, **values}
-
-
-def written(folder: BenchmarkFolder) -> str:
-    """The leaderboard's CSV without what the clock says."""
-    write_tables(folder, leaderboard(folder))
-    lines = (folder.path / "leaderboard.csv").read_text().splitlines()
-    return "\n".join([*(line for line in lines if ",seconds," not in line), (folder.path / "sanity.csv").read_text()])
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkFolder:
-    return benchmark(CONFIG, tmp_path_factory.mktemp("bench") / "run")
 
 
 @pytest.mark.parametrize(
@@ -126,110 +90,55 @@ def test_the_drops_of_subsets_are_what_one_pass_each_says():
             assert drop == pytest.approx(float(expected), abs=1e-5)
 
 
-def _score(found: list[Score], label: str, metric: str, on: str = "all") -> Score:
-    [one] = [s for s in found if (s.label, s.metric, s.on) == (label, metric, on)]
-    return one
-
-
-def test_the_leaderboard_s_numbers_are_means_of_the_rows(folder: BenchmarkFolder):
-    found = leaderboard(folder)
-    by = {m.title: list(folder.read(Place("reviews", "fine-tuned", m.title))) for m in CONFIG.methods}
+def test_the_leaderboard_s_numbers_are_means_of_the_rows(small_benchmark: BenchmarkFolder):
+    found = leaderboard(small_benchmark)
+    by = {m.title: list(small_benchmark.read(Place("reviews", "fine-tuned", m.title))) for m in CONFIG.methods}
     assert {title: len(r) for title, r in by.items()} == {"evidence two nodes": 5, "random": 5, "occlusion": 3}
     ours, lucky = (np.array([row["delete area"] for row in by[x]]) for x in ("evidence two nodes", "random"))
-    score = _score(found, "random", "delete area")
+    score = score_of(found, "random", "delete area")
     assert score.value.mean == pytest.approx(lucky.mean())
     assert score.difference is not None
     assert score.difference.mean == pytest.approx((ours - lucky).mean())
     assert score.difference.low < score.difference.mean < score.difference.high
-    assert _score(found, "evidence two nodes", "delete area").difference is None
-    assert _score(found, "random", "delete area", "common").value.mean == pytest.approx(lucky[:3].mean())
-    assert _score(found, "occlusion", "forward").value.mean == pytest.approx(
+    assert score_of(found, "evidence two nodes", "delete area").difference is None
+    assert score_of(found, "random", "delete area", "common").value.mean == pytest.approx(lucky[:3].mean())
+    assert score_of(found, "occlusion", "forward").value.mean == pytest.approx(
         np.mean([1 + row["tokens"] for row in by["occlusion"]])
     )
 
 
-def test_metrics_that_rest_on_others_rows(folder: BenchmarkFolder):
-    found = leaderboard(folder)
-    mine = list(folder.read(Place("reviews", "fine-tuned", "evidence two nodes")))[:3]
-    theirs = list(folder.read(Place("reviews", "fine-tuned", "occlusion")))
-    removed = list(folder.read(Place("reviews", "fine-tuned", SUBSETS)))
+def test_metrics_that_rest_on_others_rows(small_benchmark: BenchmarkFolder):
+    found = leaderboard(small_benchmark)
+    mine = list(small_benchmark.read(Place("reviews", "fine-tuned", "evidence two nodes")))[:3]
+    theirs = list(small_benchmark.read(Place("reviews", "fine-tuned", "occlusion")))
+    removed = list(small_benchmark.read(Place("reviews", "fine-tuned", SUBSETS)))
     agreement = [
         rank_agreement(np.array(a["scores"]), np.array(b["scores"])) for a, b in zip(mine, theirs, strict=True)
     ]
-    score = _score(found, "evidence two nodes", "leave-one-out agreement")
+    score = score_of(found, "evidence two nodes", "leave-one-out agreement")
     assert (score.reviews, score.value.mean) == (3, pytest.approx(np.mean(agreement)))
     sensitivity = [
         sensitivity_n(np.array(a["scores"]), np.array(b["removed"]).reshape(6, -1), np.array(b["drops"]))
         for a, b in zip(mine, removed, strict=True)
     ]
-    assert _score(found, "evidence two nodes", "sensitivity-n").value.mean == pytest.approx(np.mean(sensitivity))
+    assert score_of(found, "evidence two nodes", "sensitivity-n").value.mean == pytest.approx(np.mean(sensitivity))
     assert not [s for s in found if s.label == "occlusion" and s.metric == "leave-one-out agreement"]
 
 
 @pytest.mark.filterwarnings("ignore::textiba.errors.TruncationWarning")
-def test_rationales_are_measured_on_words(folder: BenchmarkFolder):
-    found = leaderboard(folder)
-    score = _score(found, "random", "rationale auprc")
-    row = next(r for r in folder.read(Place("reviews", "fine-tuned", "random")) if r.get("rationale auprc") is not None)
+def test_rationales_are_measured_on_words(small_benchmark: BenchmarkFolder):
+    found = leaderboard(small_benchmark)
+    score = score_of(found, "random", "rationale auprc")
+    row = next(
+        r
+        for r in small_benchmark.read(Place("reviews", "fine-tuned", "random"))
+        if r.get("rationale auprc") is not None
+    )
     review = CONFIG.data["reviews"].load()[row["index"]]
     [encoded] = load("fine-tuned", 24).encode([review])
     a = toys.scored(encoded, row["scores"])
     assert row["rationale auprc"] == pytest.approx(from_attribution(a)["auprc"], rel=1e-5)
     assert 0 < score.value.mean < 1
-
-
-@pytest.mark.filterwarnings("ignore::textiba.errors.TruncationWarning")
-@pytest.mark.parametrize("writes", [1, 4, 7])
-def test_a_run_that_is_stopped_ends_with_the_same_table(writes: int, folder: BenchmarkFolder, tmp_path: Path):
-    left = writes
-
-    def stop(*_: object) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        benchmark(CONFIG, tmp_path, stop)
-    assert written(benchmark(CONFIG, tmp_path)) == written(folder)
-
-
-def test_a_run_that_is_killed_ends_with_the_same_table(folder: BenchmarkFolder, tmp_path: Path):
-    config = tmp_path / "config.yaml"
-    config.write_text(json.dumps(MAPPING))  # JSON is YAML
-    command = [sys.executable, "-c", "from textiba.cli import main; main()", "benchmark", str(config)]
-    process = subprocess.Popen([*command, "-o", str(tmp_path / "run")], env={**os.environ, "OMP_NUM_THREADS": "1"})  # noqa: S603
-    while not list(tmp_path.glob("run/rows/**/*.parquet")):
-        assert process.poll() is None, "it ended before it wrote anything"
-        time.sleep(0.02)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL, "it was over before it could be killed"
-    assert 0 < len(list(tmp_path.glob("run/rows/**/*.parquet"))) < len(list(folder.path.glob("rows/**/*.parquet")))
-    assert written(benchmark(CONFIG, tmp_path / "run")) == written(folder)
-
-
-def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    made = BenchmarkFolder(tmp_path, CONFIG)
-    place = Place("reviews", "fine-tuned", "random")
-
-    def full(*_: object) -> None:
-        raise OSError("No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", full)
-        with pytest.raises(OSError, match="No space left"):
-            made.write(place, 0, [{"index": 0}])
-    assert not made.has(place, 0)
-    assert list(made.read(place)) == []
-    made.write(place, 0, [{"index": 0}])
-    assert list(made.read(place)) == [{"index": 0}]
-
-
-def test_a_first_row_without_a_rationale_does_not_hide_the_others(tmp_path: Path):
-    made = BenchmarkFolder(tmp_path, CONFIG)
-    place = Place("reviews", "fine-tuned", "random")
-    made.write(place, 0, [{"index": 0}, {"index": 1, "rationale auprc": 0.5}])
-    assert list(made.read(place)) == [{"index": 0, "rationale auprc": None}, {"index": 1, "rationale auprc": 0.5}]
 
 
 def test_without_removals_only_reviews_with_a_marked_word_are_run(tmp_path: Path):
@@ -246,59 +155,9 @@ def test_without_removals_only_reviews_with_a_marked_word_are_run(tmp_path: Path
     assert list(columns)[:3] == ["method", "reviews", "rationale top_share"]
 
 
-def test_nothing_is_computed_twice(folder: BenchmarkFolder, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(BenchmarkFolder, "write", pytest.fail)
-    calls: list[tuple[str, int, int]] = []
-    benchmark(CONFIG, folder.path, lambda *call: calls.append(call))
-    assert calls[-1][1:] == (5 + 5 + 3 + 3 + 2, 18)
-
-
-def test_methods_can_be_chosen(tmp_path: Path):
-    first = benchmark(CONFIG, tmp_path, only=["random"])
-    assert {s.label for s in leaderboard(first)} == {"random"}
-    assert all(s.difference is None for s in leaderboard(first)), "there is no reference to compare with yet"
-    with pytest.raises(InputError, match="no method is labelled 'lime'"):
-        benchmark(CONFIG, tmp_path, only=["lime"])
-
-
-def test_a_folder_of_another_benchmark_is_refused(folder: BenchmarkFolder):
-    with pytest.raises(InputError, match="holds a run with other settings"):
-        benchmark(BenchmarkConfig.from_mapping(changed(seed=1), "test"), folder.path)
-
-
-def test_a_label_cannot_change_its_method(folder: BenchmarkFolder):
-    methods = [{**MAPPING["methods"][0], "settings": {"nodes": 3}}, *MAPPING["methods"][1:]]
-    with pytest.raises(InputError, match="was made with another 'evidence two nodes'"):
-        benchmark(BenchmarkConfig.from_mapping(changed(methods=methods), "test"), folder.path)
-
-
-def test_a_method_can_be_added_and_the_reference_changed(folder: BenchmarkFolder, tmp_path: Path):
-    shutil.copytree(folder.path, tmp_path / "run")
-    methods = [*MAPPING["methods"], {"name": "saliency"}]
-    config = BenchmarkConfig.from_mapping(changed(methods=methods, reference="random"), "test")
-    wider = leaderboard(benchmark(config, tmp_path / "run"))
-    assert _score(wider, "saliency", "delete area").reviews == 5
-    assert _score(wider, "random", "delete area").value == _score(leaderboard(folder), "random", "delete area").value
-    assert _score(wider, "random", "delete area").difference is None
-
-
-def test_a_damaged_file_is_named(tmp_path: Path):
-    made = BenchmarkFolder(tmp_path, CONFIG)
-    place = Place("reviews", "fine-tuned", "random")
-    made.write(place, 0, [{"index": 0}])
-    [file] = tmp_path.glob("rows/**/*.parquet")
-    file.write_bytes(b"torn")
-    with pytest.raises(CorruptFileError, match=r"00000\.parquet: damaged .* remove it and run again"):
-        list(made.read(place))
-
-
-def test_a_folder_can_be_read_without_its_config(folder: BenchmarkFolder):
-    assert leaderboard(BenchmarkFolder(folder.path)) == leaderboard(folder)
-
-
-def test_tables_and_figure(folder: BenchmarkFolder):
-    found = leaderboard(folder)
-    paths = write_tables(folder, found)
+def test_tables_and_figure(small_benchmark: BenchmarkFolder):
+    found = leaderboard(small_benchmark)
+    paths = write_tables(small_benchmark, found)
     assert [p.name for p in paths] == ["leaderboard.md", "leaderboard.csv", "sanity.csv"]
     page = paths[0].read_text()
     assert "## reviews · fine-tuned · common" in page
@@ -316,13 +175,13 @@ def test_tables_and_figure(folder: BenchmarkFolder):
         assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "3  random"
 
 
-def test_a_figure_needs_something_to_draw(folder: BenchmarkFolder):
-    costs = [s for s in leaderboard(folder) if s.metric == "seconds"]
+def test_a_figure_needs_something_to_draw(small_benchmark: BenchmarkFolder):
+    costs = [s for s in leaderboard(small_benchmark) if s.metric == "seconds"]
     with pytest.raises(InputError, match="needs areas or plausibility metrics"):
         plot_leaderboard(costs)
 
 
-def test_the_sanity_check_goes_from_the_head_to_the_embeddings(folder: BenchmarkFolder):
-    found = agreements(folder)
+def test_the_sanity_check_goes_from_the_head_to_the_embeddings(small_benchmark: BenchmarkFolder):
+    found = agreements(small_benchmark)
     assert [a.part for a in found] == ["head", *(f"layer {i}" for i in range(5, -1, -1)), "embeddings"]
     assert all(a.reviews == 2 and -1 <= a.value.mean <= 1 for a in found)
