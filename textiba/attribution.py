@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from textiba.data import LABELS
 from textiba.text import EncodedReview
-from textiba.types import StepTrace, TokenScores
+from textiba.types import LayerScores, StepTrace, TokenScores
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +24,7 @@ class BitsDetails:
         converged: whether the loss had settled (see `PerSample.tolerance`).
         probability: of the target with the bottleneck in place, mean over the noise samples.
         special_bits: passing at special tokens, bits; 0 where they are left open.
+        by_layer: of a bottleneck at several layers: the bits of each token at each of them; None at a single layer.
     """
 
     gates: TokenScores
@@ -32,6 +33,18 @@ class BitsDetails:
     converged: bool
     probability: float
     special_bits: float
+    by_layer: LayerScores | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GateDetails:
+    """What a bottleneck tells whose gates are predicted and never tried out.
+
+    Attributes:
+        gates: λ of each token [tokens], the mean over features where gates are per feature; 1 at special tokens.
+    """
+
+    gates: TokenScores
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +62,9 @@ class EvidenceDetails:
     opened: float
     special: float
     residual: float
+
+
+Details = BitsDetails | GateDetails | EvidenceDetails
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +98,7 @@ class Attribution:
     scores: TokenScores
     unit: str
     signed: bool
-    details: BitsDetails | EvidenceDetails | None = None
+    details: Details | None = None
     labels: tuple[str, ...] = LABELS
 
     @property

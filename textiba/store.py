@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from textiba.attribution import Attribution, BitsDetails, Curve, EvidenceDetails
+from textiba.attribution import Attribution, BitsDetails, Curve, Details, EvidenceDetails, GateDetails
 from textiba.data import Review
 from textiba.errors import CorruptFileError, InputError
 from textiba.text import EncodedReview
@@ -227,7 +227,7 @@ _SCHEMA = pa.schema(
         ("ids", _INTS), ("type_ids", _INTS), ("tokens", pa.list_(pa.string())), ("offsets", pa.list_(_INTS)),
         ("word_ids", _INTS), ("cut", pa.int32()),
         ("gates", _FLOATS), ("cross_entropy", _FLOATS), ("information", _FLOATS), ("converged", pa.bool_()),
-        ("kept", pa.float64()), ("special_bits", pa.float64()),
+        ("kept", pa.float64()), ("special_bits", pa.float64()), ("by_layer", pa.list_(_FLOATS)),
         ("closed", pa.float64()), ("opened", pa.float64()), ("special", pa.float64()), ("residual", pa.float64()),
     ]
 )  # fmt: skip
@@ -247,6 +247,8 @@ def _to_row(index: int, a: Attribution) -> dict[str, Any]:
         "tokens": review.tokens, "offsets": review.offsets, "word_ids": review.word_ids, "cut": review.cut,
     }  # fmt: skip
     details = {} if a.details is None else asdict(a.details)
+    if (by_layer := details.get("by_layer")) is not None:
+        details["by_layer"] = list(by_layer)  # pyarrow takes a list of rows, and no matrix
     return row | {_RENAMED.get(name, name): value for name, value in details.items()}
 
 
@@ -257,12 +259,16 @@ def _from_row(row: dict[str, Any]) -> Attribution:
         review, tuple(row["ids"]), tuple(row["type_ids"]), tuple(row["tokens"]),
         tuple((a, b) for a, b in row["offsets"]), tuple(row["word_ids"]), row["cut"],
     )  # fmt: skip
-    details: BitsDetails | EvidenceDetails | None = None
+    details: Details | None = None
     if row["converged"] is not None:
         lists = {name: np.asarray(row[name], dtype=np.float32) for name in _LISTS}
+        layers = None if row["by_layer"] is None else np.asarray(row["by_layer"], dtype=np.float32)
         details = BitsDetails(
-            **lists, converged=row["converged"], probability=row["kept"], special_bits=row["special_bits"]
-        )
+            **lists, converged=row["converged"], probability=row["kept"], special_bits=row["special_bits"],
+            by_layer=layers,
+        )  # fmt: skip
+    elif row["gates"] is not None:
+        details = GateDetails(np.asarray(row["gates"], dtype=np.float32))
     elif row["closed"] is not None:
         details = EvidenceDetails(row["closed"], row["opened"], row["special"], row["residual"])
     same = ("checkpoint", "method", "layer", "target", "probability", "predicted", "unit", "signed")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from textiba.attribution import Attribution, BitsDetails, EvidenceDetails
+from textiba.attribution import Attribution, Details
 from textiba.encoder import Encoder, ForwardPass
 from textiba.errors import SettingError, TargetError
 from textiba.settings import Settings
@@ -116,7 +116,7 @@ def results(
     forward: ForwardPass,
     targets: Targets,
     scores: Tensor,
-    details: Sequence[BitsDetails | EvidenceDetails | None],
+    details: Sequence[Details | None],
 ) -> list[Attribution]:
     """Cuts a batch of padded scores [batch, tokens] into one frozen result a review."""
     probabilities = forward.logits.softmax(dim=1)

@@ -1,0 +1,64 @@
+"""`textiba demo` and `textiba explain`: to look at reviews."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from textiba.cli.shared import Checkpoint, Output, app, console, progress_bars, reporter, table
+from textiba.errors import InputError
+
+
+@app.command()
+def demo(output: Output = Path("demo")) -> None:
+    """Everything on the built-in reviews: bits, evidence, layers, β, degradation, general beside fine-tuned; a page."""
+    from textiba.demo import run_demo
+
+    with progress_bars() as progress:
+        summary = run_demo(output, reporter(progress))
+    console.print(table("Area between LeRF and MoRF (deletion; larger is better)", summary.areas))
+    console.print(f"Figures and the page are in [bold]{output}[/]; open [bold]{summary.page}[/]")
+
+
+@app.command()
+def explain(
+    texts: Annotated[list[str] | None, typer.Argument(help="Reviews, in quotes.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Reviews in a .txt (one a line), .jsonl or .parquet file.")] = None,
+    checkpoint: Checkpoint = "fine-tuned",
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="per_sample (bits), evidence (nats), two_sided, lrp, lime, …")
+    ] = "evidence",
+    layer: Annotated[int | None, typer.Option(help="Index into hidden_states; 0 is the embedding output.")] = None,
+    beta: Annotated[float | None, typer.Option(help="The price of a nat of information (per_sample).")] = None,
+    target: Annotated[str, typer.Option(help="predicted, gold, or the number of a class.")] = "predicted",
+    statistics: Annotated[Path | None, typer.Option(help="What `textiba estimate` wrote.")] = None,
+    seed: int = 0,
+    html: Annotated[Path | None, typer.Option(help="Also write the highlights as HTML.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Also draw the highlights.")] = None,
+) -> None:
+    """Highlights which tokens a checkpoint used."""
+    from textiba import explain as run
+    from textiba.checkpoints import load, load_statistics, own_statistics
+    from textiba.data import Review, read_texts
+    from textiba.highlight import highlight_html, print_highlight
+    from textiba.methods import build
+    from textiba.scale import Scale
+
+    reviews = [Review(t, id=f"text-{n}") for n, t in enumerate(texts or (), 1)] + (read_texts(file) if file else [])
+    if not reviews:
+        raise InputError("there is nothing to explain; give a text in quotes, or --file")
+    settings = {k: v for k, v in (("layer", layer), ("beta", beta)) if v is not None}
+    chosen = build(method, settings)
+    encoder = load(checkpoint)
+    known = load_statistics(statistics) if statistics else own_statistics(checkpoint)
+    found = run(encoder, chosen, reviews, known, int(target) if target.lstrip("-").isdigit() else target, seed)
+    scale = Scale.of(found)
+    for attribution in found:
+        print_highlight(attribution, scale, console)
+    if html:
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(highlight_html(found, scale), encoding="utf-8")
+    if png:
+        from textiba.plots import plot_highlight, save
+
+        save(plot_highlight(found, scale), png)

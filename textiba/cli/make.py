@@ -1,0 +1,58 @@
+"""`textiba finetune` and `estimate`: to make checkpoints and what belongs to them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from textiba.cli.shared import Checkpoint, Data, Output, app, console, progress_bars, reporter
+
+
+@app.command()
+def finetune(
+    recipe: Annotated[Path, typer.Argument(help="A YAML file; see experiments/checkpoints/.")],
+    output: Output = Path("runs/checkpoint"),
+    data: Data = None,
+) -> None:
+    """Makes a checkpoint on IMDB: a LoRA adapter, a linear probe or a fresh head, with its statistics and card."""
+    from textiba.finetune import Recipe
+    from textiba.finetune import finetune as run
+
+    settings = Recipe.from_yaml(recipe)
+    card = run(settings.model_copy(update={"data": data}) if data else settings, output)
+    console.print(f"Accuracy {card['test_accuracy']:.4f} on {card['test_reviews']} test reviews; it is in {output}")
+
+
+@app.command()
+def estimate(
+    checkpoint: Checkpoint = "fine-tuned",
+    data: Annotated[
+        str, typer.Option(help="IMDB's hub id or folder, a file of reviews, or 'bundled'.")
+    ] = "stanfordnlp/imdb",
+    split: str = "train",
+    limit: Annotated[int, typer.Option(help="Reviews; at least 1,000 are advised.")] = 2000,
+    max_length: Annotated[int | None, typer.Option(help="Tokens of a review.")] = None,
+    output: Output = Path("statistics.safetensors"),
+) -> None:
+    """Estimates mean and standard deviation of every feature at every layer, in one stream over real reviews."""
+    from textiba.checkpoints import load
+    from textiba.config import DataChoice
+    from textiba.statistics import estimate as run
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    encoder = load(checkpoint, max_length)
+    encoded = encoder.encode(DataChoice(source=data, split=split, limit=limit).load())
+    with progress_bars() as progress:
+        advance, done = reporter(progress), 0
+
+        def passes() -> Iterator[Any]:
+            nonlocal done
+            for batch in encoder.batches(encoded):
+                yield encoder.forward(batch)
+                done += len(batch.reviews)
+                advance("estimate", done, len(encoded))
+
+        statistics = run(encoder, passes(), f"{data} {split}")
+    statistics.save(output)
+    console.print(f"{statistics.reviews} reviews, {statistics.tokens} tokens, {encoder.n_layers + 1} layers: {output}")
