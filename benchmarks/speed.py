@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from textiba import Encoder, Evidence, PerSample, explain, load, load_statistics
+from textiba import Encoder, Evidence, PerSample, Readout, explain, load, load_statistics
 from textiba.cli import keep_freed_memory
 from textiba.data import bundled
 from textiba.sweep import stream
@@ -69,6 +69,20 @@ def one_pass_for_all_layers() -> float:
     return seconds(lambda: [explain(encoder, m, reviews, statistics) for m in methods]) / together
 
 
+def readout_cost() -> float:
+    """What a readout's attribution costs, in plain forward passes over the same batches."""
+    encoder = load("fine-tuned")
+    batches = list(encoder.batches(encoder.encode(bundled()[:REVIEWS])))
+
+    def attribute() -> None:
+        for batch in batches:
+            forward = encoder.forward(batch)
+            Readout().attribute(encoder, forward, encoder.predict(forward))
+
+    plain = seconds(lambda: [encoder.logits(batch) for batch in batches])
+    return seconds(attribute) / plain
+
+
 def explain_once() -> float:
     """Seconds of one explanation in this process, after a first one has warmed it."""
     encoder, statistics, reviews = load("fine-tuned"), load_statistics("fine-tuned"), bundled()[:REVIEWS]
@@ -106,6 +120,7 @@ def main() -> None:
     print(f"| reviews in batches, against one at a time | {batching():.2f} × faster |")
     print(f"| batches of 512 tokens, against 4,096 | {small_batches():.2f} × faster |")
     print(f"| six layers in one stream, against layer by layer | {one_pass_for_all_layers():.2f} × faster |")
+    print(f"| attribution by the readout, against a plain forward pass | {readout_cost():.2f} × its cost |")
     print(f"| the allocator keeping freed memory, against glibc's defaults | {allocator:.2f} × faster |")
     print(f"| peak memory for 400 reviews, against 100 | {child('memory:400') / child('memory:100'):.2f} × |")
 

@@ -40,7 +40,7 @@ def attribution(
     values = [(-1.0) ** i for i in range(len(review.content))] if scores is None else list(scores)
     if unit == "bits":
         values = [abs(v) for v in values]
-        details: Any = BitsDetails(np.ones(1), np.ones(2), np.ones(2), True, 0.9, 0.0)
+        details: Any = BitsDetails(np.ones(1), np.ones(2), np.ones(2), True, 0.9, 0.0, 1.0)
     else:
         details = EvidenceDetails(-2.0, -0.1, 0.0, 0.0)
     beta = changes.pop("beta", 1e-3 if unit == "bits" else None)

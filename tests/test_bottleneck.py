@@ -43,6 +43,23 @@ def test_information_is_the_kl_summed_over_features():
     torch.testing.assert_close(bottleneck(STATE, NOISE)[1], bottleneck.information(STATE))
 
 
+def test_the_same_gates_at_another_layer():
+    here = Bottleneck(MEAN, STD, GATED, 1.5)
+    there = here.at(MEAN + 1, 2 * STD)
+    assert there.gate_logits is here.gate_logits
+    assert torch.equal(here.mean, MEAN), "the first keeps its own statistics"
+    torch.testing.assert_close(there(STATE, NOISE), Bottleneck(MEAN + 1, 2 * STD, GATED, 1.5)(STATE, NOISE))
+
+
+def test_a_state_for_each_sample():
+    bottleneck = Bottleneck(MEAN, STD, GATED, 1.5)
+    states = torch.stack([STATE, 2 * STATE, -STATE, STATE + 1, STATE])
+    noisy, nats = bottleneck(states, NOISE)
+    for i, state in enumerate(states):
+        alone = bottleneck(state, NOISE[i : i + 1])
+        torch.testing.assert_close((noisy[i], nats[i]), (alone[0][0], alone[1]))
+
+
 def test_gates_are_open_outside_and_sigmoid_inside():
     gates = Bottleneck(MEAN, STD, GATED, 5.0).gates()
     assert (gates[~GATED] == 1).all()

@@ -1,12 +1,17 @@
 """On the real checkpoint and reviews: the split run is exact, and a review's result is its own."""
 
+import json
+
 import numpy as np
 import pytest
 
-from textiba import Evidence, Method, PerSample, bundled, explain, load, load_statistics
-from textiba.attribution import content_scores
+from textiba import Evidence, Method, PerSample, Readout, bundled, explain, load, load_statistics
+from textiba.attribution import BitsDetails, content_scores
+from textiba.checkpoints import BUILTIN_FOLDER, file_hash
 
 ENCODER, STATISTICS = load("fine-tuned", max_length=300), load_statistics("fine-tuned")
+WARM = PerSample(readout="built-in", steps=0)
+METHODS = [PerSample(), PerSample(gates="feature", layer=4), Evidence(), Readout(), Readout(layer=5)]
 REVIEWS = sorted(bundled(), key=lambda r: len(r.text))[:100:33]  # of different lengths
 
 
@@ -20,7 +25,7 @@ def test_every_layer_continues_to_the_logits_of_the_whole_model():
         assert float(difference) < 1e-5
 
 
-@pytest.mark.parametrize("method", [PerSample(), PerSample(gates="feature", layer=4), Evidence()], ids=str)
+@pytest.mark.parametrize("method", METHODS, ids=str)
 def test_a_review_has_the_same_scores_alone_and_among_others(method: Method):
     together = explain(ENCODER, method, REVIEWS[::-1], STATISTICS, budget=10_000)[::-1]
     for review, among in zip(REVIEWS, together, strict=True):
@@ -36,3 +41,20 @@ def test_one_seed_gives_the_same_scores_twice_and_another_does_not():
     for a, b, c in zip(first, again, other, strict=True):
         np.testing.assert_array_equal(a.scores, b.scores)
         assert not np.allclose(content_scores(a), content_scores(c), rtol=1e-3)
+
+
+def test_the_readout_that_comes_with_the_checkpoint_is_small_and_what_its_card_says():
+    folder = BUILTIN_FOLDER / "fine-tuned" / "readout"
+    card = json.loads((folder / "card.json").read_text("utf-8"))
+    assert (folder / "readout.safetensors").stat().st_size <= 2_000_000
+    assert file_hash(folder / "readout.safetensors") == card["sha256"]
+    assert card["layers"] == list(range(ENCODER.n_layers))
+    assert card["seconds"] <= 40 * 60
+
+
+def test_the_readout_s_gates_are_as_good_as_ten_cold_steps():
+    """Within 15 % of their loss, and without a step, on some of the bundled reviews."""
+    reviews = bundled()[::18]
+    cold, read = (explain(ENCODER, method, reviews, STATISTICS) for method in (PerSample(), WARM))
+    losses = [np.mean([a.details.loss for a in found if isinstance(a.details, BitsDetails)]) for found in (cold, read)]
+    assert losses[1] <= 1.15 * losses[0]

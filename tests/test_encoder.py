@@ -1,12 +1,14 @@
 """The split run: for every architecture in the table, leaving and entering at any layer changes nothing."""
 
 from collections.abc import Callable
+from functools import partial
+from itertools import combinations
 from typing import Any
 
 import pytest
 import torch
 import toys
-from torch import nn
+from torch import Tensor, nn
 from transformers import BertForMaskedLM, BertForTokenClassification, BertModel, GPT2Config, GPT2Model
 
 from textiba.encoder import LAYER_PATHS, Encoder
@@ -56,6 +58,32 @@ class TestSplitRun:
             changed = encoder.run_from(batch, layer, state + noise)
             assert (changed - encoder.logits(batch)).abs().max() > 1e-3, f"layer {layer}"
 
+    def test_a_state_that_is_not_changed_on_the_way_changes_nothing(self, kind: str):
+        encoder = toys.encoder(kind)
+        forward = toys.forward(encoder, REVIEWS)
+        top = encoder.n_layers
+        for layer in range(top):
+            arrived: dict[int, Tensor] = {}
+            through = {above: partial(_note, arrived, above) for above in range(top, layer, -1)}
+            assert torch.equal(
+                encoder.run_from(forward.batch, layer, forward.hidden[layer], through),
+                encoder.run_from(forward.batch, layer, forward.hidden[layer]),
+            )
+            assert list(arrived) == list(range(layer + 1, top + 1)), "each once, in the order of the layers"
+            for above, state in arrived.items():
+                torch.testing.assert_close(state, forward.hidden[above], rtol=0, atol=1e-5)
+
+    def test_a_state_that_is_changed_on_the_way_goes_on_changed(self, kind: str):
+        encoder = toys.encoder(kind)
+        batch = toys.forward(encoder, REVIEWS).batch
+        for layer, above in combinations(range(encoder.n_layers + 1), 2):
+            start, arriving = encoder.run_to(batch, layer), encoder.run_to(batch, above)
+            noise = torch.randn(arriving.shape, generator=torch.Generator().manual_seed(above))
+            changed = encoder.run_from(batch, layer, start, {above: lambda state, noise=noise: 0.5 * state + noise})
+            expected = encoder.run_from(batch, above, 0.5 * arriving + noise)
+            torch.testing.assert_close(changed, expected, rtol=0, atol=1e-5)
+            assert (changed - encoder.logits(batch)).abs().max() > 1e-3, f"layers {layer} and {above}"
+
     def test_logits_do_not_depend_on_batch_mates_or_order(self, kind: str):
         encoder = toys.encoder(kind)
         together = toys.forward(encoder, REVIEWS).logits
@@ -83,6 +111,12 @@ class TestSplitRun:
         assert all(p.grad is None and not p.requires_grad for p in encoder._model.parameters())
 
 
+def _note(arrived: dict[int, Tensor], layer: int, state: Tensor) -> Tensor:
+    assert layer not in arrived
+    arrived[layer] = state
+    return state
+
+
 def test_every_architecture_has_a_toy():
     assert set(toys.CONFIGS) == set(LAYER_PATHS)
 
@@ -104,7 +138,7 @@ def _snapshot(model: nn.Module) -> dict[str, Any]:
 def _use(encoder: Encoder) -> None:
     batch = toys.forward(encoder, REVIEWS).batch
     state = encoder.run_to(batch, 1).requires_grad_(True)
-    torch.autograd.grad(encoder.run_from(batch, 1, state).sum(), state)
+    torch.autograd.grad(encoder.run_from(batch, 1, state, {2: torch.relu, 3: torch.relu}).sum(), state)
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
@@ -197,6 +231,16 @@ def test_a_layer_that_the_model_does_not_have(layer: int):
         encoder.run_to(forward.batch, layer)
     with pytest.raises(LayerError, match=rule):
         encoder.run_from(forward.batch, layer, forward.hidden[0])
+
+
+@pytest.mark.parametrize(
+    ("above", "rule"), [(4, "between 0 .* and 3 .*; got 4"), (1, "above it only; got a change at 1")]
+)
+def test_a_change_on_the_way_where_the_run_does_not_pass(above: int, rule: str):
+    encoder = toys.encoder()
+    forward = toys.forward(encoder, REVIEWS)
+    with pytest.raises(LayerError, match=rule):
+        encoder.run_from(forward.batch, 1, forward.hidden[1], {above: torch.relu})
 
 
 @pytest.mark.parametrize("target", [-1, 3])

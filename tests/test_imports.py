@@ -21,9 +21,11 @@ PUBLIC = [
     "Evidence",
     "EvidenceMean",
     "FeatureStatistics",
+    "Joint",
     "Method",
     "PerSample",
     "Random",
+    "Readout",
     "Review",
     "TextibaError",
     "TextibaWarning",
@@ -47,11 +49,11 @@ PUBLIC = [
 # From the ground up, as in the design; a module may import from its own tier and from those before it.
 TIERS = (
     ("errors", "types", "information", "settings"),
-    ("data", "text", "encoder", "attribution", "statistics", "bottleneck", "checkpoints"),
+    ("data", "text", "splice", "encoder", "attribution", "statistics", "bottleneck", "checkpoints", "readout"),
     ("methods",),
     (
-        "benchmark", "config", "degradation", "finetune", "highlight", "metrics", "plots", "profile", "report", "run",
-        "scale", "store", "summary", "sweep", "typeset",
+        "benchmark", "config", "corpus", "degradation", "finetune", "highlight", "metrics", "plots", "profile",
+        "report", "run", "scale", "store", "summary", "sweep", "training", "typeset",
     ),
     ("cli", "demo"),
 )  # fmt: skip

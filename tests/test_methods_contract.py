@@ -9,7 +9,7 @@ import toys
 
 from textiba.attribution import Attribution, content_scores
 from textiba.encoder import Encoder
-from textiba.errors import SettingError
+from textiba.errors import SettingError, TargetError
 from textiba.methods import METHODS, Method, build
 
 ENCODER = toys.encoder()
@@ -17,6 +17,7 @@ REVIEWS = toys.texts(4, seed=12)
 # Fewer steps than the defaults, where a method has such settings: the contract does not depend on them.
 FAST: dict[str, dict[str, Any]] = {
     "per_sample": {"steps": 3},
+    "joint": {"steps": 3},
     "evidence": {"nodes": 2},
     "integrated_gradients": {"steps": 3},
     "smooth_grad": {"samples": 3},
@@ -28,14 +29,19 @@ FAST: dict[str, dict[str, Any]] = {
     "jiang2020": {"layer": 2, "steps": 2, "samples": 2},
 }
 
+# They explain the predicted class, and refuse another.
+PREDICTED = {"readout"}
+# They run nothing but the plain pass, which they are given.
+IDLE = {"random", "readout"}
 # Of no class in particular.
 BLIND = {"random", "attention", "attention_rollout"}
 
 every_method = pytest.mark.parametrize("name", sorted(METHODS))
 
 
-def fast(name: str) -> Method:
-    return build(name, FAST.get(name))
+def fast(name: str, encoder: Encoder = ENCODER) -> Method:
+    trained = {"weights": toys.readout_file(encoder)} if name == "readout" else {}
+    return build(name, FAST.get(name, {}) | trained)
 
 
 def found(name: str, reviews: list[str] = REVIEWS, seed: int = 0) -> list[Attribution]:
@@ -133,6 +139,12 @@ def test_it_leaves_the_forward_pass_as_it_was(name: str):
 
 @every_method
 def test_it_looks_at_its_target(name: str):
+    if name in PREDICTED:
+        made = toys.forward(ENCODER, REVIEWS)
+        for shift in (1, 2):
+            with pytest.raises(TargetError, match="explains the predicted class only"):
+                fast(name).attribute(ENCODER, made, (ENCODER.predict(made) + shift) % 3, toys.statistics(ENCODER))
+        return
     zero, one = (toys.attribute(ENCODER, fast(name), REVIEWS, target=target) for target in (0, 1))
     for a, b in zip(zero, one, strict=True):
         assert (a.target, b.target) == (0, 1)
@@ -173,7 +185,7 @@ def test_it_leaves_the_encoder_as_it_was_after_an_exception(name: str, monkeypat
 
     for function in ("run_from", "run_to", "logits"):
         monkeypatch.setattr(Encoder, function, fail)
-    if name == "random":  # it runs nothing
+    if name in IDLE:
         fast(name).attribute(ENCODER, forward, targets, statistics)
     else:
         with pytest.raises(RuntimeError, match="out of memory"):
@@ -193,7 +205,7 @@ def test_it_leaves_the_global_random_states_as_they_were(name: str):
 @every_method
 def test_it_runs_on_every_architecture(name: str):
     for kind in toys.CONFIGS:
-        results = toys.attribute(toys.encoder(kind), fast(name), REVIEWS[:2])
+        results = toys.attribute(toys.encoder(kind), fast(name, toys.encoder(kind)), REVIEWS[:2])
         assert all(np.isfinite(content_scores(a)).all() for a in results), kind
 
 
@@ -239,7 +251,7 @@ def test_it_costs_the_passes_that_it_declares(name: str):
     handles = [h for layer in layers for h in (layer.register_forward_hook(forward),
                                                layer.register_full_backward_pre_hook(backward))]  # fmt: skip
     try:
-        [a] = toys.attribute(encoder, fast(name), review)
+        [a] = toys.attribute(encoder, fast(name, encoder), review)
     finally:
         for handle in handles:
             handle.remove()

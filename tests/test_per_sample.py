@@ -210,7 +210,7 @@ def test_another_target_gives_other_bits():
     ("setting", "rule"),
     [
         ({"beta": -1e-3}, "beta: .*greater than or equal to 0; got -0.001"),
-        ({"steps": 0}, "steps: .*greater than or equal to 1; got 0"),
+        ({"steps": -1}, "steps: .*greater than or equal to 0; got -1"),
         ({"initial_gate": 1.0}, "initial_gate: .*less than 1; got 1.0"),
         ({"beta": math.nan}, "beta: .*finite number; got nan"),
         ({"gates": "word"}, "gates: .*'token' or 'feature'; got 'word'"),

@@ -16,7 +16,7 @@ REVIEW = toys.encoder().encode(["a film with"])[0]
 
 def bits(scores: list[float], probability: float = 0.5, **facts: Any) -> Attribution:
     trace = np.zeros(2, dtype=np.float32)
-    details = BitsDetails(np.ones(len(REVIEW), dtype=np.float32), trace, trace, True, probability, 0.0)
+    details = BitsDetails(np.ones(len(REVIEW), dtype=np.float32), trace, trace, True, probability, 0.0, 1.0)
     return toys.scored(REVIEW, scores, details=details, **facts)
 
 

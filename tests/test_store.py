@@ -9,7 +9,8 @@ import pytest
 
 import textiba.run
 import textiba.store
-from textiba import PerSample, explain, load, load_statistics
+from textiba import Joint, PerSample, Random, build, explain, load, load_statistics
+from textiba.attribution import BitsDetails
 from textiba.config import DataChoice, MethodChoice, SweepConfig
 from textiba.degradation import Degradation
 from textiba.errors import CorruptFileError, InputError
@@ -47,6 +48,26 @@ def test_what_is_read_equals_what_was_computed(folder: RunFolder):
         assert found.review == expected.review
         assert dict(found.settings) == dict(expected.settings)
         assert (found.target, found.unit, found.signed) == (expected.target, "bits", False)
+
+
+def test_the_bits_of_each_layer_come_back(tmp_path: Path):
+    encoder, reviews = load("fine-tuned", 32), CONFIG.data.load()[:2]
+    joint = explain(encoder, Joint(layers=(3, 4, 5), steps=1), reviews, load_statistics("fine-tuned"))
+    folder = RunFolder(tmp_path / "joint", {})
+    for i, a in enumerate([*joint, *explain(encoder, Random(), reviews)]):
+        folder.append(i, a)
+    folder.flush()
+    found = [a for _, a in folder.read()]
+    assert [a.layer for a in found] == [None] * 4
+    for a, b in zip(found[:2], joint, strict=True):
+        assert isinstance(a.details, BitsDetails)
+        assert isinstance(b.details, BitsDetails)
+        assert a.details.by_layer is not None
+        assert b.details.by_layer is not None
+        assert (a.details.by_layer.shape, a.details.by_layer.dtype) == ((3, len(a.review)), np.float32)
+        np.testing.assert_array_equal(a.details.by_layer, b.details.by_layer)
+        np.testing.assert_array_equal(a.scores, b.scores)
+        assert build(a.method, a.settings) == Joint(layers=(3, 4, 5), steps=1)
 
 
 def test_the_manifest_says_how_the_run_was_made(folder: RunFolder):

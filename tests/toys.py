@@ -6,6 +6,8 @@ import random
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ from textiba.data import Review
 from textiba.encoder import Encoder, ForwardPass
 from textiba.errors import FewReviewsWarning
 from textiba.methods import Method
+from textiba.readout import Architecture, ReadoutNetwork, fresh_readout
 from textiba.statistics import FeatureStatistics, estimate
 from textiba.text import EncodedReview
 
@@ -42,6 +45,7 @@ PIECES = ("##s", "##ed", "##ly", "film", "act")
 CUES = ("dreadful", "superb")
 VOCABULARY = tuple(dict.fromkeys((*SPECIAL, ".", ",", *FILLER, *PIECES, *CUES)))
 MAX_LENGTH = 64
+_TEMPORARY = TemporaryDirectory(prefix="textiba-toys-", ignore_cleanup_errors=True)
 
 Trained = tuple[Encoder, FeatureStatistics]
 
@@ -124,6 +128,29 @@ def statistics(encoder: Encoder) -> FeatureStatistics:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FewReviewsWarning)
         return estimate(encoder, passes(encoder, texts(40, seed=99)), "toy texts")
+
+
+@lru_cache
+def readout(encoder: Encoder) -> ReadoutNetwork:
+    """A readout network for a toy, for layers 0, 1 and 2, with random weights instead of open gates."""
+    architecture = Architecture(
+        layers=(0, 1, 2), reads=(0, 1, 2, 3), widths=(12, 8), features=32, limit=6.0, initial_gate=0.9, beta=1e-3,
+        fingerprint=encoder.fingerprint,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        network = fresh_readout(architecture, statistics(encoder), min_std=0.01)
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    return network.eval().requires_grad_(False)
+
+
+@lru_cache
+def readout_file(encoder: Encoder) -> str:
+    """Where `readout(encoder)` is saved."""
+    path = Path(_TEMPORARY.name) / f"{encoder.fingerprint}.safetensors"
+    readout(encoder).save(path)
+    return str(path)
 
 
 def attribute(

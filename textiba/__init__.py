@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from textiba.degradation import Degradation, area, degrade
     from textiba.encoder import Encoder
     from textiba.errors import TextibaError, TextibaWarning
-    from textiba.methods import Evidence, EvidenceMean, Method, PerSample, Random, TwoSided, build
+    from textiba.methods import Evidence, EvidenceMean, Joint, Method, PerSample, Random, Readout, TwoSided, build
     from textiba.profile import layer_profile
     from textiba.statistics import FeatureStatistics, estimate
     from textiba.sweep import explain, grid, stream
@@ -32,9 +32,11 @@ _HOME = {
     "Evidence": "methods",
     "EvidenceMean": "methods",
     "FeatureStatistics": "statistics",
+    "Joint": "methods",
     "Method": "methods",
     "PerSample": "methods",
     "Random": "methods",
+    "Readout": "methods",
     "Review": "data",
     "TextibaError": "errors",
     "TextibaWarning": "errors",

@@ -24,6 +24,7 @@ class BitsDetails:
         converged: whether the loss had settled (see `PerSample.tolerance`).
         probability: of the target with the bottleneck in place, mean over the noise samples.
         special_bits: passing at special tokens, bits; 0 where they are left open.
+        loss: what was minimised, at the end: cross-entropy + β · information, nats.
         by_layer: of a bottleneck at several layers: the bits of each token at each of them; None at a single layer.
     """
 
@@ -33,6 +34,7 @@ class BitsDetails:
     converged: bool
     probability: float
     special_bits: float
+    loss: float
     by_layer: LayerScores | None = None
 
 

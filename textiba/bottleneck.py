@@ -1,11 +1,13 @@
 """The bottleneck: a module that holds gates, and returns the noised state with the information it lets through."""
 
+import copy
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from textiba.information import kl_nats, mix, normalize
-from textiba.types import Mask, NoisyState, State
+from textiba.types import Mask, NoisyState
 
 
 class Bottleneck(nn.Module):
@@ -17,7 +19,7 @@ class Bottleneck(nn.Module):
         mean: μ_R of the layer [features].
         std: σ_R of the layer [features], positive.
         gated: the tokens that have a gate [batch, tokens].
-        initial_logit: where the gates start; λ = sigmoid(logit).
+        initial_logit: where the gates start, one number or one for each token; λ = sigmoid(logit).
         per_feature: a gate for every feature of every token, rather than one for every token.
 
     Attributes:
@@ -29,7 +31,7 @@ class Bottleneck(nn.Module):
         mean: Float[Tensor, " features"],
         std: Float[Tensor, " features"],
         gated: Mask,
-        initial_logit: float = 5.0,
+        initial_logit: float | Float[Tensor, "batch tokens"] = 5.0,
         per_feature: bool = False,
     ):
         super().__init__()
@@ -37,24 +39,31 @@ class Bottleneck(nn.Module):
         self.std = std
         self.gated = gated.unsqueeze(-1)
         gates = len(mean) if per_feature else 1
-        self.gate_logits = nn.Parameter(mean.new_full((*gated.shape, gates), initial_logit))
+        start = torch.as_tensor(initial_logit, dtype=mean.dtype, device=mean.device).expand(gated.shape)
+        self.gate_logits = nn.Parameter(start.unsqueeze(-1).repeat(1, 1, gates))
+
+    def at(self, mean: Float[Tensor, " features"], std: Float[Tensor, " features"]) -> "Bottleneck":
+        """The same gates, shared, at another layer with such statistics."""
+        other = copy.copy(self)  # shallow: the parameter is one and the same
+        other.mean, other.std = mean, std
+        return other
 
     def forward(
-        self, state: State, noise: Float[Tensor, "samples batch tokens features"]
-    ) -> tuple[NoisyState, Float[Tensor, "batch tokens"]]:
+        self, state: Float[Tensor, "*draws batch tokens features"], noise: NoisyState
+    ) -> tuple[NoisyState, Float[Tensor, "*draws batch tokens"]]:
         """The noised states, and the information of each token.
 
         Args:
-            state: R.
+            state: R; or an R for each sample, where noise has come in before.
             noise: standard normal draws; they are scaled to N(μ, σ²) here.
 
         Returns:
-            Z [samples, batch, tokens, features] and KL in nats [batch, tokens], 0 outside `gated`.
+            Z, and KL in nats, 0 outside `gated`.
         """
         noisy = mix(state, torch.sigmoid(self.gate_logits), self.mean + self.std * noise)
         return torch.where(self.gated, noisy, state), self.information(state)
 
-    def information(self, state: State) -> Float[Tensor, "batch tokens"]:
+    def information(self, state: Float[Tensor, "*draws batch tokens features"]) -> Float[Tensor, "*draws batch tokens"]:
         """The KL of each token, nats, summed over features; 0 outside `gated`."""
         kl = kl_nats(normalize(state, self.mean, self.std), self.gate_logits).sum(dim=-1)
         return torch.where(self.gated.squeeze(-1), kl, kl.new_zeros(()))

@@ -33,7 +33,7 @@ ADAPTER = "adapter_model.safetensors"
 HEAD = "head.safetensors"
 STATISTICS = "statistics.safetensors"
 _BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_FOLDER = Path(__file__).parent / "builtin"
+BUILTIN_FOLDER = Path(__file__).parent / "builtin"
 
 
 def load(source: str | Path, max_length: int | None = None, name: str | None = None) -> Encoder:
@@ -57,7 +57,7 @@ def load(source: str | Path, max_length: int | None = None, name: str | None = N
     Warns:
         FreshHeadWarning: the checkpoint has no classification head and got a random one.
     """
-    folder = _FOLDER / source if str(source) in BUILTIN else Path(source)
+    folder = BUILTIN_FOLDER / source if str(source) in BUILTIN else Path(source)
     if str(source) in BUILTIN and max_length is None:
         max_length = 256
     if (folder / CARD).is_file():
@@ -76,14 +76,20 @@ def load_statistics(source: str | Path) -> FeatureStatistics:
         InputError: there are none.
         CorruptFileError: the file is damaged.
     """
-    path = _FOLDER / source if str(source) in BUILTIN else Path(source)
+    path = BUILTIN_FOLDER / source if str(source) in BUILTIN else Path(source)
     return FeatureStatistics.load(path / STATISTICS if path.is_dir() else path)
 
 
 def own_statistics(source: str | Path) -> FeatureStatistics | None:
     """The statistics that come with a checkpoint, or None where none do."""
-    known = str(source) in BUILTIN or (Path(source) / STATISTICS).is_file()
-    return load_statistics(source) if known else None
+    file = own_file(source, STATISTICS)
+    return None if file is None else FeatureStatistics.load(file)
+
+
+def own_file(source: str | Path, name: str) -> Path | None:
+    """A file that comes with a checkpoint, or None where it does not."""
+    file = (BUILTIN_FOLDER / source if str(source) in BUILTIN else Path(source)) / name
+    return file if file.is_file() else None
 
 
 def load_base(source: str, seed: int = 0, warn: bool = True) -> tuple[Any, Any, str | None]:

@@ -5,9 +5,8 @@ it, `run_from(l, state)` goes on from it through layers l … L−1 and the head
 its layers and its head: only the list of layers is exchanged, in a shallow copy of the containers that hold it.
 """
 
-import copy
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from textiba.data import Review
 from textiba.errors import InputError, LayerError, NotFiniteError, SettingError, TargetError, UnsupportedModelError
+from textiba.splice import Between, exchange, recorder, view
 from textiba.text import Batch, EncodedReview, buckets, collate, encode
 from textiba.types import Logits, State, Targets
 
@@ -87,7 +87,7 @@ class Encoder:
             raise UnsupportedModelError("a fast tokenizer is needed: scores are merged to words by its word ids")
         self.tokenizer = tokenizer
         self.name = name
-        self._model = _view(model)
+        self._model = view(model)
         self._path = LAYER_PATHS[config.model_type]
         self._layers: nn.ModuleList = self._model.get_submodule(self._path)  # type: ignore[assignment]
         self._given_fingerprint = fingerprint
@@ -175,9 +175,8 @@ class Encoder:
             NotFiniteError: the model gives NaN or infinity.
         """
         states: list[Tensor] = []
-        taps = [_Tap(layer, states.append) for layer in self._layers]
-        taps[-1] = _Tap(self._layers[-1], states.append, states.append)
-        logits = _finite(self._run(self._with_layers(taps), batch), batch, self.name)
+        tapped = [module for layer in self._layers for module in (recorder(states), layer)]
+        logits = _finite(self._run(self._with_layers([*tapped, recorder(states)]), batch), batch, self.name)
         return ForwardPass(batch, tuple(states), logits)
 
     @torch.no_grad()
@@ -189,11 +188,13 @@ class Encoder:
         """
         self.check_layer(layer)
         states: list[Tensor] = []
-        below = [*self._layers[:layer], _Tap(None, states.append)]
+        below = [*self._layers[:layer], recorder(states)]
         self._run(getattr(self._with_layers(below), self._model.base_model_prefix), batch, head=False)
         return states[0]
 
-    def run_from(self, batch: Batch, layer: int, state: State) -> Logits:
+    def run_from(
+        self, batch: Batch, layer: int, state: State, through: Mapping[int, Callable[[State], State]] | None = None
+    ) -> Logits:
         """The logits when `state` stands in for `hidden_states[layer]`; differentiable in `state`.
 
         Only layers `layer … L−1` and the head are run. The embeddings are looked up too, and not used.
@@ -202,74 +203,37 @@ class Encoder:
             batch: gives the attention mask; must have as many rows as `state`.
             layer: 0 … L.
             state: [batch, tokens, features].
+            through: {l: change} with `layer < l ≤ L`: `change(arriving)` goes on from layer l in place of what arrives
+                there as `hidden_states[l]`. They are called once each, in the order of the layers.
 
         Raises:
-            LayerError: the model has no such layer.
+            LayerError: the model has no such layer, or a change is not above `layer`.
         """
         self.check_layer(layer)
-        return self._run(self._with_layers([_Source(state), *self._layers[layer:]]), batch)
+        through = through or {}
+        for above in through:
+            self.check_layer(above)
+            if above <= layer:
+                raise LayerError(f"a run from layer {layer} can be changed above it only; got a change at {above}")
+        way: list[nn.Module] = [Between(lambda _hidden: state)]
+        for place in range(layer, self.n_layers + 1):
+            if place in through:
+                way.append(Between(through[place]))
+            way.extend(self._layers[place : place + 1])  # at L there is none
+        return self._run(self._with_layers(way), batch)
 
     def predict(self, forward: ForwardPass) -> Targets:
         """The predicted class of each review."""
         return forward.logits.argmax(dim=1)
 
     def _with_layers(self, layers: Sequence[nn.Module]) -> Any:
-        return _exchange(self._model, self._path, nn.ModuleList(layers))
+        return exchange(self._model, self._path, nn.ModuleList(layers))
 
     @staticmethod
     def _run(model: Any, batch: Batch, head: bool = True) -> Tensor:
         types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
         output = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask.long(), **types)
         return output.logits if head else output[0]
-
-
-class _Source(nn.Module):
-    """Stands before the first layer to run: ignores what it is given and passes on the state it holds."""
-
-    def __init__(self, state: Tensor):
-        super().__init__()
-        self.state = state
-
-    def forward(self, _hidden: Tensor, *_args: Any, **_kwargs: Any) -> Tensor:
-        return self.state
-
-
-class _Tap(nn.Module):
-    """Runs a layer (or none) and hands its input, and its output where asked, to a recorder."""
-
-    def __init__(
-        self,
-        layer: nn.Module | None,
-        on_input: Callable[[Tensor], None],
-        on_output: Callable[[Tensor], None] | None = None,
-    ):
-        super().__init__()
-        self.layer = layer
-        self.on_input = on_input
-        self.on_output = on_output
-
-    def forward(self, hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
-        self.on_input(hidden)
-        output = hidden if self.layer is None else self.layer(hidden, *args, **kwargs)
-        if self.on_output is not None:
-            self.on_output(output)
-        return output
-
-
-def _view(model: Any) -> Any:
-    """A copy of the module tree in evaluation mode, sharing the tensors' memory, without weight gradients."""
-    shared: dict[int, Any] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
-    shared |= {id(b): b for b in model.buffers()}
-    return copy.deepcopy(model, shared).eval()
-
-
-def _exchange(module: Any, path: str, new: nn.Module) -> Any:
-    """A copy of the containers along `path` with `new` at its end; `module` stays as it is."""
-    name, _, rest = path.partition(".")
-    clone = copy.copy(module)
-    clone._modules = dict(module._modules)
-    clone._modules[name] = _exchange(module._modules[name], rest, new) if rest else new
-    return clone
 
 
 def _finite(logits: Tensor, batch: Batch, name: str) -> Tensor:

@@ -1,8 +1,9 @@
 """What a layer carries: attributions of many reviews, summed up by checkpoint, layer and β."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -13,7 +14,7 @@ from textiba.information import NATS_PER_BIT
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean over reviews with its percentile bootstrap interval (Efron, 1979)."""
+    """A mean over reviews with its interval: by the percentile bootstrap (Efron, 1979) where nothing else is said."""
 
     mean: float
     low: float
@@ -35,6 +36,8 @@ class LayerRow:
         usable: bits about the target that the content tokens deliver at this layer: log2 p(target) with the gates open
             minus closed, pointwise as in Xu et al., *A Theory of Usable Information*, ICLR 2020; evidence only.
         kept: probability of the target with the bottleneck in place; bits only.
+        loss: what the bottleneck minimises, `CE + β · KL`, nats; bits only.
+        settings: of the method.
     """
 
     checkpoint: str
@@ -46,6 +49,8 @@ class LayerRow:
     per_token: Interval
     usable: Interval | None = None
     kept: Interval | None = None
+    loss: Interval | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def layer_profile(attributions: Iterable[Attribution], seed: int = 0) -> list[LayerRow]:
@@ -53,17 +58,33 @@ def layer_profile(attributions: Iterable[Attribution], seed: int = 0) -> list[La
 
     Holds a few numbers a review, so any stream will do.
     """
-    groups: dict[tuple, list[tuple[float, float, float | None, float | None]]] = {}
+    groups: dict[tuple, list[tuple[float, float, float | None, float | None, float | None]]] = {}
     for a in attributions:
         key = (a.checkpoint, a.method, a.layer, a.settings.get("beta"), json.dumps(dict(a.settings), sort_keys=True))
-        groups.setdefault(key, []).append((a.total, float(np.abs(content_scores(a)).mean()), _usable(a), _kept(a)))
+        groups.setdefault(key, []).append(
+            (a.total, float(np.abs(content_scores(a)).mean()), _usable(a), _kept(a), _loss(a))
+        )
     rows = []
-    for (checkpoint, method, layer, beta, _), numbers in groups.items():
+    for (checkpoint, method, layer, beta, settings), numbers in groups.items():
         columns = [None if column[0] is None else np.asarray(column) for column in zip(*numbers, strict=True)]
-        total, per_token, usable, kept = (None if c is None else bootstrap(c, seed=seed) for c in columns)
+        total, per_token, usable, kept, loss = (None if c is None else bootstrap(c, seed=seed) for c in columns)
         assert total is not None  # noqa: S101 - every attribution has a total and a mean
         assert per_token is not None  # noqa: S101
-        rows.append(LayerRow(checkpoint, method, layer, beta, len(numbers), total, per_token, usable, kept))
+        rows.append(
+            LayerRow(
+                checkpoint,
+                method,
+                layer,
+                beta,
+                len(numbers),
+                total,
+                per_token,
+                usable,
+                kept,
+                loss,
+                json.loads(settings),
+            )
+        )
     return rows
 
 
@@ -85,3 +106,7 @@ def _usable(a: Attribution) -> float | None:
 
 def _kept(a: Attribution) -> float | None:
     return a.details.probability if isinstance(a.details, BitsDetails) else None
+
+
+def _loss(a: Attribution) -> float | None:
+    return a.details.loss if isinstance(a.details, BitsDetails) else None

@@ -38,6 +38,8 @@ def sweep(config: SweepConfig, output: str | Path, progress: Progress = lambda *
         folder.manifest.hold("checkpoints", name, encoder.fingerprint)
         statistics = load_statistics(config.statistics[name]) if name in config.statistics else own_statistics(name)
         methods = config.expand(encoder)
+        for what, identity in {k: v for m in methods for k, v in m.rests_on(encoder).items()}.items():
+            folder.manifest.hold("files", f"{name}: {what}", identity)
         groups = folder.groups()
         found = [groups.get((name, m.name, settings_key(m.model_dump())), set()) for m in methods]
         done = set.intersection(*found)

@@ -227,7 +227,8 @@ _SCHEMA = pa.schema(
         ("ids", _INTS), ("type_ids", _INTS), ("tokens", pa.list_(pa.string())), ("offsets", pa.list_(_INTS)),
         ("word_ids", _INTS), ("cut", pa.int32()),
         ("gates", _FLOATS), ("cross_entropy", _FLOATS), ("information", _FLOATS), ("converged", pa.bool_()),
-        ("kept", pa.float64()), ("special_bits", pa.float64()), ("by_layer", pa.list_(_FLOATS)),
+        ("kept", pa.float64()), ("special_bits", pa.float64()), ("loss", pa.float64()),
+        ("by_layer", pa.list_(_FLOATS)),
         ("closed", pa.float64()), ("opened", pa.float64()), ("special", pa.float64()), ("residual", pa.float64()),
     ]
 )  # fmt: skip
@@ -265,7 +266,7 @@ def _from_row(row: dict[str, Any]) -> Attribution:
         layers = None if row["by_layer"] is None else np.asarray(row["by_layer"], dtype=np.float32)
         details = BitsDetails(
             **lists, converged=row["converged"], probability=row["kept"], special_bits=row["special_bits"],
-            by_layer=layers,
+            loss=row["loss"], by_layer=layers,
         )  # fmt: skip
     elif row["gates"] is not None:
         details = GateDetails(np.asarray(row["gates"], dtype=np.float32))

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from textiba.attribution import Curve
 from textiba.degradation import area
@@ -14,11 +15,21 @@ def curve_labels(groups: Sequence[dict[str, Curve]]) -> list[str]:
     firsts = [next(iter(group.values())) for group in groups]
     labels = []
     for curve in firsts:
-        alike = [c.settings for c in firsts if c.method == curve.method]
-        varied = [k for k, v in curve.settings.items() if any(other.get(k) != v for other in alike)]
+        varied = _varied(curve.settings, [c.settings for c in firsts if c.method == curve.method])
         names = [k for k in dict.fromkeys(("layer", "beta", *varied)) if k in curve.settings]
         labels.append(" · ".join([curve.checkpoint, curve.method, *(f"{k} {curve.settings[k]}" for k in names)]))
     return labels
+
+
+def _varied(settings: Mapping[str, Any], alike: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The settings in which one method's runs differ."""
+    return [k for k, v in settings.items() if any(other.get(k) != v for other in alike)]
+
+
+def _others(row: LayerRow, rows: Sequence[LayerRow]) -> str:
+    """What a row's method was varied in beside layer and β."""
+    varied = _varied(row.settings, [r.settings for r in rows if r.method == row.method])
+    return " · ".join(f"{k} {row.settings[k]}" for k in varied if k not in ("layer", "beta"))
 
 
 def area_table(groups: Sequence[dict[str, Curve]]) -> dict[str, list[str]]:
@@ -39,10 +50,12 @@ def profile_table(rows: Sequence[LayerRow]) -> dict[str, list[str]]:
         "method": [r.method for r in rows],
         "layer": [str(r.layer) for r in rows],
         "β": ["" if r.beta is None else f"{r.beta:g}" for r in rows],
+        "settings": [_others(r, rows) for r in rows],
         "total": [f"{r.total.mean:.4g} [{r.total.low:.4g}, {r.total.high:.4g}]" for r in rows],
         "per token": [f"{r.per_token.mean:.3g}" for r in rows],
         "usable bits": ["" if r.usable is None else f"{r.usable.mean:.3f}" for r in rows],
         "kept p": ["" if r.kept is None else f"{r.kept.mean:.3f}" for r in rows],
+        "loss": ["" if r.loss is None else f"{r.loss.mean:.3f} [{r.loss.low:.3f}, {r.loss.high:.3f}]" for r in rows],
     }
 
 

@@ -94,6 +94,8 @@ def _model(folder: BenchmarkFolder, checkpoint: str) -> tuple[Encoder, FeatureSt
     for entry in config.methods:
         if (method := entry.build()).needs_statistics:
             require(statistics, encoder, method.name)
+        for what, identity in method.rests_on(encoder).items():
+            folder.manifest.hold("files", f"{checkpoint}: {what}", identity)
     return encoder, statistics
 
 

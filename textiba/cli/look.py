@@ -26,10 +26,14 @@ def explain(
     file: Annotated[Path | None, typer.Option(help="Reviews in a .txt (one a line), .jsonl or .parquet file.")] = None,
     checkpoint: Checkpoint = "fine-tuned",
     method: Annotated[
-        str, typer.Option("--method", "-m", help="per_sample (bits), evidence (nats), two_sided, lrp, lime, …")
+        str,
+        typer.Option("--method", "-m", help="per_sample, readout (bits), evidence (nats), two_sided, lrp, lime, …"),
     ] = "evidence",
     layer: Annotated[int | None, typer.Option(help="Index into hidden_states; 0 is the embedding output.")] = None,
     beta: Annotated[float | None, typer.Option(help="The price of a nat of information (per_sample).")] = None,
+    readout: Annotated[
+        str | None, typer.Option(help="What `textiba readout train` wrote; per_sample starts from it.")
+    ] = None,
     target: Annotated[str, typer.Option(help="predicted, gold, or the number of a class.")] = "predicted",
     statistics: Annotated[Path | None, typer.Option(help="What `textiba estimate` wrote.")] = None,
     seed: int = 0,
@@ -47,7 +51,8 @@ def explain(
     reviews = [Review(t, id=f"text-{n}") for n, t in enumerate(texts or (), 1)] + (read_texts(file) if file else [])
     if not reviews:
         raise InputError("there is nothing to explain; give a text in quotes, or --file")
-    settings = {k: v for k, v in (("layer", layer), ("beta", beta)) if v is not None}
+    trained = "weights" if method == "readout" else "readout"
+    settings = {k: v for k, v in (("layer", layer), ("beta", beta), (trained, readout)) if v is not None}
     chosen = build(method, settings)
     encoder = load(checkpoint)
     known = load_statistics(statistics) if statistics else own_statistics(checkpoint)

@@ -1,4 +1,4 @@
-"""`textiba finetune` and `estimate`: to make checkpoints and what belongs to them."""
+"""`textiba finetune`, `estimate` and `readout train`: to make checkpoints and what belongs to them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,3 +56,26 @@ def estimate(
         statistics = run(encoder, passes(), f"{data} {split}")
     statistics.save(output)
     console.print(f"{statistics.reviews} reviews, {statistics.tokens} tokens, {encoder.n_layers + 1} layers: {output}")
+
+
+readout = typer.Typer(no_args_is_help=True, help="Networks that predict a bottleneck's gates in one pass.")
+app.add_typer(readout, name="readout")
+
+
+@readout.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A YAML file; see experiments/readout/.")],
+    output: Output = Path("runs/readout"),
+    data: Data = None,
+) -> None:
+    """Trains a readout network on IMDB. Stopped at any moment, the same command goes on from the last evaluation."""
+    from textiba.training import ReadoutRecipe, train_readout
+
+    settings = ReadoutRecipe.from_yaml(recipe)
+    with progress_bars() as progress:
+        card = train_readout(
+            settings.model_copy(update={"data": data}) if data else settings, output, reporter(progress)
+        )
+    best = card["best"]
+    console.print(f"Validation loss {best['loss']:.4f} nats after {best['step']} steps; it is in [bold]{output}[/]")
+    console.print(f'Use it: textiba explain --method readout --readout {output} "A text of your own."')

@@ -11,11 +11,13 @@ from textiba.methods.evidence import Evidence
 from textiba.methods.evidence_mean import EvidenceMean
 from textiba.methods.gradients import Gradient, GradientXInput, IntegratedGradients, Saliency, SmoothGrad
 from textiba.methods.guided import GuidedBackprop
+from textiba.methods.joint import Joint
 from textiba.methods.lrp import Lrp
 from textiba.methods.occlusion import Occlusion
 from textiba.methods.per_sample import PerSample
 from textiba.methods.published import Jiang2020, Schulz2020
 from textiba.methods.random import Random
+from textiba.methods.readout import Readout
 from textiba.methods.surrogates import KernelShap, Lime, PartitionShap
 from textiba.methods.two_sided import TwoSided
 
@@ -23,6 +25,8 @@ METHODS: dict[str, type[Method]] = {
     m.name: m
     for m in (
         PerSample,
+        Joint,
+        Readout,
         Evidence,
         EvidenceMean,
         TwoSided,
@@ -46,7 +50,14 @@ METHODS: dict[str, type[Method]] = {
     )
 }
 
-OURS = ("per_sample", "evidence", "evidence_mean", "two_sided")  # what this project brings; the others are to compare
+OURS = (
+    "per_sample",
+    "joint",
+    "readout",
+    "evidence",
+    "evidence_mean",
+    "two_sided",
+)  # what this project brings; the others are to compare
 
 
 def build(name: str, settings: Mapping[str, Any] | None = None) -> Method:

@@ -48,6 +48,10 @@ class Method(Settings, abc.ABC):
         """Whether `attribute` must be given feature statistics."""
         return False
 
+    def rests_on(self, encoder: Encoder) -> dict[str, str]:
+        """What results rest on beside the model and its statistics: names of files, with a hash of each."""
+        return {}
+
     @abc.abstractmethod
     def passes(self, layers: int, tokens: int) -> Passes:
         """What a review costs.

@@ -1,16 +1,70 @@
-"""What the bottlenecks whose gates are optimised for each review share: their noise, and what they report."""
+"""What the bottlenecks whose gates are optimised for each review share: settings, noise, the loop, and their report."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional
 
 from textiba.attribution import BitsDetails
 from textiba.encoder import ForwardPass
 from textiba.information import bits
+from textiba.methods.base import Method
 from textiba.text import EncodedReview
-from textiba.types import State
+from textiba.types import Mask, State, Targets
+
+
+class Optimised(Method):
+    """The settings of a bottleneck whose gates Adam finds for each review.
+
+    Attributes:
+        beta: the price of a nat of information.
+        gate_special: whether [CLS] and [SEP] have gates too; their bits are reported apart, never as scores.
+        steps: of Adam; with 0 the gates stay where they start, and are tried out.
+        learning_rate: of Adam, on the gates' logits.
+        samples: noise draws a step.
+        antithetic: draw noise in pairs ε, −ε, so that it averages to zero; needs an even `samples`.
+        initial_gate: λ before the first step.
+        min_std: floor of σ, for features that hardly vary.
+        tolerance: a review has converged when its loss moved less than this share over the last step.
+    """
+
+    unit: ClassVar[str] = "bits"
+    signed: ClassVar[bool] = False
+
+    beta: float = Field(default=1e-4, ge=0)
+    gate_special: bool = False
+    steps: int = Field(default=10, ge=0)
+    learning_rate: float = Field(default=1.0, gt=0)
+    samples: int = Field(default=2, ge=1)
+    antithetic: bool = True
+    initial_gate: float = Field(default=0.993, gt=0, lt=1)
+    min_std: float = Field(default=0.01, gt=0)
+    tolerance: float = Field(default=0.05, gt=0)
+
+    @model_validator(mode="after")
+    def _pairs(self) -> "Optimised":
+        if self.antithetic and self.samples % 2:
+            raise ValueError("antithetic noise comes in pairs, so samples must be even, or antithetic false")
+        return self
+
+    @property
+    def needs_statistics(self) -> bool:
+        """See `Method.needs_statistics`."""
+        return True
+
+    @property
+    def initial_logit(self) -> float:
+        """`initial_gate` as its logit."""
+        return math.log(self.initial_gate / (1 - self.initial_gate))
+
+    def gated(self, forward: ForwardPass) -> Mask:
+        """The tokens that have a gate."""
+        return forward.batch.attention_mask if self.gate_special else forward.batch.content
 
 
 def standard_normal(
@@ -34,6 +88,54 @@ def standard_normal(
         yield (torch.cat([noise, -noise]) if antithetic else noise).to(like)
 
 
+def cross_entropies(
+    logits: Float[Tensor, "rows labels"], targets: Targets, samples: int
+) -> Float[Tensor, "samples batch"]:
+    """CE of the target for each noise draw, nats; `logits` are of the batch, `samples` times over."""
+    losses = functional.cross_entropy(logits, targets.repeat(samples), reduction="none")
+    return losses.unflatten(0, (samples, -1))
+
+
+Pass = Callable[[], tuple[Float[Tensor, "samples batch"], Float[Tensor, "layers batch tokens"]]]
+Trace = tuple[Float[Tensor, "steps samples batch"], Float[Tensor, "steps batch"]]
+
+
+def optimise(
+    gate_logits: nn.Parameter, run: Pass, beta: Float[Tensor, " batch"], steps: int, learning_rate: float
+) -> tuple[Float[Tensor, "layers batch tokens"], Trace]:
+    """Adam on the gates of all reviews at once, for `CE + β · KL`, the KL being summed over tokens.
+
+    Args:
+        gate_logits: is changed.
+        run: one pass with the gates as they are and fresh noise: cross-entropy, nats, and information at each layer,
+            nats. It is called `steps` + 1 times, and the last time without gradients.
+        beta: the price of a nat, for each review.
+        steps: of Adam.
+        learning_rate: of Adam.
+
+    Returns:
+        The information of the last pass, nats; and cross-entropy and information (sum over tokens, mean over layers),
+        nats, of every pass.
+    """
+    # Adam works element by element, so each review has its own state within the one tensor.
+    adam = torch.optim.Adam([gate_logits], lr=learning_rate)
+    entropies, informations = [], []
+    for _ in range(steps):
+        losses, nats = run()
+        information = nats.mean(dim=0).sum(dim=1)
+        # Reviews do not share gates, so the gradient of the sum is each review's own.
+        loss = (losses.mean(dim=0) + beta * information).sum()
+        (gate_logits.grad,) = torch.autograd.grad(loss, gate_logits)
+        adam.step()
+        entropies.append(losses.detach())
+        informations.append(information.detach())
+    with torch.no_grad():
+        losses, nats = run()
+    entropies.append(losses)
+    informations.append(nats.mean(dim=0).sum(dim=1))
+    return nats, (torch.stack(entropies), torch.stack(informations))
+
+
 def bits_details(
     forward: ForwardPass,
     scores: Float[Tensor, "batch tokens"],
@@ -42,6 +144,7 @@ def bits_details(
     nats: Float[Tensor, "steps batch"],
     beta: Float[Tensor, " batch"],
     tolerance: float,
+    by_layer: Float[Tensor, "layers batch tokens"] | None = None,
 ) -> list[BitsDetails]:
     """How each review's optimisation went, and where it ended.
 
@@ -53,9 +156,12 @@ def bits_details(
         nats: information of all tokens at each step.
         beta: the price of a nat of their sum.
         tolerance: a review has converged when its loss moved less than this share over the last step.
+        by_layer: bits of every token at each of several layers.
     """
     loss = entropies.mean(dim=1) + beta * nats
-    settled = (loss[-1] - loss[-2]).abs() <= tolerance * loss[-2].abs()
+    settled = torch.zeros_like(beta, dtype=torch.bool)  # where no step was taken, nothing has settled
+    if len(loss) > 1:
+        settled = (loss[-1] - loss[-2]).abs() <= tolerance * loss[-2].abs()
     probability = (-entropies[-1]).exp().mean(dim=0)
     special = (scores * forward.batch.special).sum(dim=1)
     return [
@@ -66,6 +172,8 @@ def bits_details(
             converged=bool(settled[i]),
             probability=float(probability[i]),
             special_bits=float(special[i]),
+            loss=float(loss[-1, i]),
+            by_layer=None if by_layer is None else by_layer[:, i, : len(review)].float().cpu().numpy(),
         )
         for i, review in enumerate(forward.batch.reviews)
     ]

@@ -3,26 +3,27 @@
 Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.1, on a transformer's hidden states.
 """
 
-import math
+from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
-from torch.nn import functional
 
 from textiba.attribution import Attribution
 from textiba.bottleneck import Bottleneck
 from textiba.encoder import Encoder, ForwardPass
 from textiba.information import beta_for_sum, bits
-from textiba.methods.base import Method, Passes, require, results
-from textiba.methods.optimised import bits_details, standard_normal
+from textiba.methods.base import Passes, require, results
+from textiba.methods.optimised import Optimised, bits_details, cross_entropies, optimise, standard_normal
+from textiba.readout import readout_for, readout_identity
 from textiba.statistics import FeatureStatistics
-from textiba.types import Mask, NoisyState, State, Targets
+from textiba.types import Mask, State, Targets
 
 
-class PerSample(Method):
+class PerSample(Optimised):
     """Bits per token: minimise `CE(target, f(Z)) + β · KL` over the gates of each review.
 
     Attributes:
@@ -31,48 +32,27 @@ class PerSample(Method):
         beta_on: "sum": β multiplies the KL summed over tokens and features; "mean": its mean over them, as in the
             paper (β_mean = β_sum · k, with k the number of gated elements).
         gates: "token" for one gate a token, "feature" for one for every feature of every token.
-        gate_special: whether [CLS] and [SEP] have gates too; their bits are reported apart, never as scores.
-        steps: of Adam.
-        learning_rate: of Adam, on the gates' logits.
-        samples: noise draws a step.
-        antithetic: draw noise in pairs ε, −ε, so that it averages to zero; needs an even `samples`.
-        initial_gate: λ before the first step.
-        min_std: floor of σ, for features that hardly vary.
-        tolerance: a review has converged when its loss moved less than this share over the last step.
+        readout: a trained readout network, whose gates are where the optimisation starts instead of `initial_gate` (a
+            warm start: fewer steps and a lower learning rate do): "built-in" for the one that comes with the
+            checkpoint, or a folder or a file.
+        gate_special, steps, learning_rate, samples, antithetic, initial_gate, min_std, tolerance: see `Optimised`.
     """
 
     name: ClassVar[str] = "per_sample"
-    unit: ClassVar[str] = "bits"
-    signed: ClassVar[bool] = False
 
     layer: int = Field(default=2, ge=0)
-    beta: float = Field(default=1e-4, ge=0)
     beta_on: Literal["sum", "mean"] = "sum"
     gates: Literal["token", "feature"] = "token"
-    gate_special: bool = False
-    steps: int = Field(default=10, ge=1)
-    learning_rate: float = Field(default=1.0, gt=0)
-    samples: int = Field(default=2, ge=1)
-    antithetic: bool = True
-    initial_gate: float = Field(default=0.993, gt=0, lt=1)
-    min_std: float = Field(default=0.01, gt=0)
-    tolerance: float = Field(default=0.05, gt=0)
-
-    @model_validator(mode="after")
-    def _pairs(self) -> "PerSample":
-        if self.antithetic and self.samples % 2:
-            raise ValueError("antithetic noise comes in pairs, so samples must be even, or antithetic false")
-        return self
-
-    @property
-    def needs_statistics(self) -> bool:
-        """See `Method.needs_statistics`."""
-        return True
+    readout: str | None = None
 
     def passes(self, layers: int, tokens: int) -> Passes:
         """A pass there and back above the layer for each step and noise draw, and a last one forward."""
         above = self.samples * (layers - self.layer) / layers
         return Passes(1 + (self.steps + 1) * above, self.steps * above)
+
+    def rests_on(self, encoder: Encoder) -> dict[str, str]:
+        """See `Method.rests_on`."""
+        return {} if self.readout is None else {f"readout {self.readout}": readout_identity(encoder, self.readout)}
 
     def attribute(
         self,
@@ -84,47 +64,43 @@ class PerSample(Method):
     ) -> list[Attribution]:
         """Optimises the gates of all reviews of the batch at once; see `Method.attribute`."""
         encoder.check_layer(self.layer)
-        state = forward.hidden[self.layer]
+        state, gated = forward.hidden[self.layer], self.gated(forward)
         mean, std = require(statistics, encoder, self.name).at(self.layer, state)
-        gated = forward.batch.attention_mask if self.gate_special else forward.batch.content
-        bottleneck = Bottleneck(
-            mean, std.clamp_min(self.min_std), gated, math.log(self.initial_gate / (1 - self.initial_gate)),
-            self.gates == "feature",
-        )  # fmt: skip
-        # Adam works element by element, so each review has its own state within the one tensor.
-        adam = torch.optim.Adam(bottleneck.parameters(), lr=self.learning_rate)
-        beta = self._beta(gated, state)
+        start = self._start(encoder, forward)
+        bottleneck = Bottleneck(mean, std.clamp_min(self.min_std), gated, start, self.gates == "feature")
         noise = standard_normal(forward.batch.reviews, state, self.samples, self.antithetic, seed)
-        entropies, informations = [], []
-        for step in range(self.steps + 1):
-            last = step == self.steps
-            with torch.set_grad_enabled(not last):
-                noisy, nats = bottleneck(state, next(noise))
-                losses = self._cross_entropy(encoder, forward, noisy, targets)
-            entropies.append(losses.detach())
-            informations.append(nats.detach().sum(dim=1))
-            if not last:
-                # Reviews do not share gates, so the gradient of the sum is each review's own.
-                loss = (losses.mean(dim=0) + beta * nats.sum(dim=1)).sum()
-                (bottleneck.gate_logits.grad,) = torch.autograd.grad(loss, bottleneck.gate_logits)
-                adam.step()
+        run = partial(self._run, encoder, forward, targets, bottleneck, noise)
+        beta = self._beta(gated, state)
+        _, traces = optimise(bottleneck.gate_logits, run, beta, self.steps, self.learning_rate)
         with torch.no_grad():
             scores = bits(bottleneck.information(state))
             gates = bottleneck.gates().mean(dim=-1)
-        traces = torch.stack(entropies), torch.stack(informations)
         details = bits_details(forward, scores, gates, *traces, beta, self.tolerance)
         return results(self, self.layer, encoder, forward, targets, scores, details)
+
+    def _start(self, encoder: Encoder, forward: ForwardPass) -> float | Float[Tensor, "batch tokens"]:
+        """The gates' logits before the first step."""
+        if self.readout is None:
+            return self.initial_logit
+        with torch.no_grad():
+            predicted = readout_for(encoder, self.readout).at(self.layer, forward.hidden)
+        return predicted.masked_fill(~forward.batch.content, self.initial_logit)  # special tokens: it knows none
+
+    def _run(
+        self,
+        encoder: Encoder,
+        forward: ForwardPass,
+        targets: Targets,
+        bottleneck: Bottleneck,
+        noise: Iterator[Float[Tensor, "samples batch tokens features"]],
+    ) -> tuple[Float[Tensor, "samples batch"], Float[Tensor, "layers batch tokens"]]:
+        """One pass with fresh noise: cross-entropy of the target, and the information at this one layer, nats."""
+        noisy, nats = bottleneck(forward.hidden[self.layer], next(noise))
+        logits = encoder.run_from(forward.batch.repeat(self.samples), self.layer, noisy.flatten(0, 1))
+        return cross_entropies(logits, targets, self.samples), nats.unsqueeze(0)
 
     def _beta(self, gated: Mask, state: State) -> Float[Tensor, " batch"]:
         """β on the sum, for each review: only "mean" depends on its length."""
         if self.beta_on == "sum":
             return state.new_full((len(state),), self.beta)
         return state.new_tensor([beta_for_sum(self.beta, int(n) * state.shape[2]) for n in gated.sum(dim=1)])
-
-    def _cross_entropy(
-        self, encoder: Encoder, forward: ForwardPass, noisy: NoisyState, targets: Targets
-    ) -> Float[Tensor, "samples batch"]:
-        """CE of the target for each noise draw, nats."""
-        draws = len(noisy)
-        logits = encoder.run_from(forward.batch.repeat(draws), self.layer, noisy.flatten(0, 1))
-        return functional.cross_entropy(logits, targets.repeat(draws), reduction="none").unflatten(0, (draws, -1))

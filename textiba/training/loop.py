@@ -1,0 +1,272 @@
+"""Training of a readout network: the bottleneck's loss over a whole data set, through accelerate.
+
+Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.2. `textiba readout train` runs it. Killed at any
+moment, the same command goes on from the last evaluation.
+"""
+
+import itertools
+import json
+import math
+import random
+import shutil
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from textiba.checkpoints import CARD, file_hash, load, load_statistics, own_statistics
+from textiba.data import Review, imdb
+from textiba.encoder import Encoder, ForwardPass
+from textiba.errors import InputError, TruncationWarning, missing_extra
+from textiba.information import NATS_PER_BIT, kl_nats, mix, normalize
+from textiba.methods.base import require
+from textiba.methods.optimised import standard_normal
+from textiba.readout import READOUT, ReadoutNetwork, fresh_readout
+from textiba.run import Progress, reviews_hash
+from textiba.statistics import FeatureStatistics
+from textiba.store import Manifest
+from textiba.text import EncodedReview
+from textiba.training.card import as_markdown
+from textiba.training.recipe import ReadoutRecipe
+
+_WINDOW = 32  # batches whose reviews are sorted by length together
+_STATE = "training-"
+
+
+def train_readout(recipe: ReadoutRecipe, output: str | Path, progress: Progress = lambda *_: None) -> dict[str, Any]:
+    """Trains a network and keeps the one with the lowest validation loss: weights and card, in the folder `output`.
+
+    Args:
+        recipe: the settings.
+        output: a folder; `Readout(weights=output)` reads it. One that holds an unfinished training of the same
+            recipe is gone on with.
+        progress: called after every step.
+
+    Returns:
+        The card.
+
+    Raises:
+        InputError: the folder holds another recipe's training, or there are too few reviews.
+        LayerError: the model has no such layer.
+        MissingExtraError: accelerate is not installed.
+    """
+    try:
+        from accelerate import Accelerator
+    except ImportError as error:
+        raise missing_extra("accelerate", "finetune") from error
+    output = Path(output)
+    manifest = Manifest(output, recipe.model_dump(), "readout train")
+    encoder = load(recipe.checkpoint, recipe.max_length)
+    own = load_statistics(recipe.statistics) if recipe.statistics else own_statistics(recipe.checkpoint)
+    statistics = require(own, encoder, "a readout")
+    reviews = imdb(recipe.data, "train", None, recipe.seed)
+    held_out, rest = reviews[: recipe.validation], reviews[recipe.validation :][: recipe.limit]
+    if not rest:
+        raise InputError(f"{recipe.data}: {len(reviews)} training reviews, of which {recipe.validation} are held out")
+    manifest.hold("checkpoints", recipe.checkpoint, encoder.fingerprint)
+    manifest.hold("statistics", recipe.checkpoint, statistics.identity)
+    manifest.hold("reviews", "train", reviews_hash([*held_out, *rest]))
+    if (output / CARD).is_file():
+        return json.loads((output / CARD).read_text("utf-8"))
+    accelerator = Accelerator(mixed_precision="bf16" if recipe.bfloat16 else "no")
+    encoder.model.to(accelerator.device)
+    if recipe.bfloat16:
+        # PyTorch's fused attention has a slow backward pass in bfloat16 on a CPU: half the step's time.
+        encoder.model.set_attn_implementation("eager")
+    return _Training(recipe, output, encoder, statistics, accelerator).run(held_out, rest, progress)
+
+
+class _Training:
+    """The loop, and what it remembers from one evaluation to the next."""
+
+    def __init__(
+        self, recipe: ReadoutRecipe, output: Path, encoder: Encoder, statistics: FeatureStatistics, accelerator: Any
+    ):
+        self.recipe, self.output, self.encoder, self.accelerator = recipe, output, encoder, accelerator
+        with torch.random.fork_rng():
+            torch.manual_seed(recipe.seed)
+            network = fresh_readout(recipe.architecture(encoder), statistics, recipe.min_std)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        self.network, self.optimizer = accelerator.prepare(network, optimizer)
+        self.memory: dict[str, Any] = {"step": 0, "best": None, "stale": 0, "seconds": 0.0, "history": []}
+
+    @property
+    def plain(self) -> ReadoutNetwork:
+        """The network without what accelerate wraps around it."""
+        return self.accelerator.unwrap_model(self.network)
+
+    def run(self, held_out: Sequence[Review], reviews: Sequence[Review], progress: Progress) -> dict[str, Any]:
+        """Trains to the end, or until the validation loss no longer falls."""
+        recipe, memory = self.recipe, self.memory
+        self._resume()
+        watched = self._encode(held_out)
+        started, before = time.monotonic(), memory["seconds"]
+        for batch in itertools.islice(self._batches(reviews, memory["step"]), recipe.steps - memory["step"]):
+            self._step(batch)
+            memory["step"] += 1
+            progress("training", memory["step"], recipe.steps)
+            if memory["step"] % recipe.evaluate_every == 0 or memory["step"] == recipe.steps:
+                stop = self._look(watched)
+                memory["seconds"] = round(before + time.monotonic() - started, 1)
+                self._remember()
+                if stop:
+                    break
+        return self._finish(len(reviews), len(held_out))
+
+    def _batches(self, reviews: Sequence[Review], start: int) -> Iterator[list[EncodedReview]]:
+        """Batches without end from number `start` on, each of reviews alike in length; the same ones for one seed."""
+        size = self.recipe.batch_size
+        for epoch in itertools.count():
+            order = list(reviews)
+            random.Random(f"{self.recipe.seed}:{epoch}").shuffle(order)  # noqa: S311 - an order, not a secret
+            for begin in range(0, len(order), size * _WINDOW):
+                window = order[begin : begin + size * _WINDOW]
+                if start >= (count := math.ceil(len(window) / size)):
+                    start -= count
+                    continue
+                draw = random.Random(f"{self.recipe.seed}:{epoch}:{begin}")  # noqa: S311
+                cut = sorted((self._cut(review, draw) for review in self._encode(window)), key=len)
+                batches = [cut[i : i + size] for i in range(0, len(cut), size)]
+                draw.shuffle(batches)
+                yield from batches[start:]
+                start = 0
+
+    def _encode(self, reviews: Sequence[Review]) -> list[EncodedReview]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TruncationWarning)  # the recipe says where they are cut
+            return self.encoder.encode(reviews)
+
+    def _cut(self, review: EncodedReview, draw: random.Random) -> EncodedReview:
+        """The review without its last tokens; special ones stay."""
+        shortest = self.recipe.shortest
+        if shortest is None or len(review) <= shortest:
+            return review
+        lost = len(review) - draw.randint(shortest, len(review))
+        return review.drop(review.content[-lost:] if lost else ())
+
+    def _step(self, batch: Sequence[EncodedReview]) -> None:
+        recipe, step = self.recipe, self.memory["step"]
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe.rate_at(step)
+        layers = self.plain.architecture.layers
+        places = [layers.index(layer) for layer in recipe.layers_at(step, layers)]
+        entropy, nats = self._losses(self._mine(batch), places, recipe.samples, recipe.seed + step)
+        loss = (entropy + recipe.beta_at(step) * nats).mean()
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def _losses(
+        self, reviews: Sequence[EncodedReview], places: Sequence[int], samples: int, seed: int
+    ) -> tuple[Float[Tensor, "places batch"], Float[Tensor, "places batch"]]:
+        """CE of the predicted class, and KL summed over tokens and features, nats, of some of the bottlenecks."""
+        encoder = self.encoder
+        with self.accelerator.autocast():
+            forward = encoder.forward(encoder.collate(reviews))
+            hidden = tuple(state.float() for state in forward.hidden)
+            forward = ForwardPass(forward.batch, hidden, forward.logits.float())
+            logits = self.network(hidden)
+            pairs = [self._restricted(forward, logits[place], place, samples, seed) for place in places]
+        entropies, nats = zip(*pairs, strict=True)
+        return torch.stack(entropies), torch.stack(nats)
+
+    def _restricted(
+        self, forward: ForwardPass, logits: Float[Tensor, "batch tokens"], place: int, samples: int, seed: int
+    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+        """CE and KL with the bottleneck in one layer."""
+        network, batch = self.plain, forward.batch
+        layer = network.architecture.layers[place]
+        state, mean, std = forward.hidden[layer], network.mean[layer], network.std[layer]
+        gate_logits, gated = logits.unsqueeze(-1), batch.content.unsqueeze(-1)
+        nats = kl_nats(normalize(state, mean, std), gate_logits).sum(dim=-1).masked_fill(~batch.content, 0).sum(dim=1)
+        noise = next(standard_normal(batch.reviews, state, samples, False, seed))
+        noisy = torch.where(gated, mix(state, torch.sigmoid(gate_logits), mean + std * noise), state)
+        outputs = self.encoder.run_from(batch.repeat(samples), layer, noisy.flatten(0, 1)).float()
+        targets = self.encoder.predict(forward).repeat(samples)
+        entropy = functional.cross_entropy(outputs, targets, reduction="none")
+        return entropy.unflatten(0, (samples, -1)).mean(dim=0), nats
+
+    def _mine(self, reviews: Sequence[EncodedReview]) -> Sequence[EncodedReview]:
+        """This process's share; every process has one, so that none waits for another."""
+        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
+        return reviews[rank::processes] or reviews[:1]
+
+    @torch.no_grad()
+    def _look(self, watched: Sequence[EncodedReview]) -> bool:
+        """Evaluates, keeps the weights if they are the best yet, and says whether to stop."""
+        layers, memory = self.plain.architecture.layers, self.memory
+        sums = torch.zeros(2, len(layers), device=self.accelerator.device)
+        count = torch.zeros((), device=self.accelerator.device)
+        mine = watched[self.accelerator.process_index :: self.accelerator.num_processes]
+        for batch in self.encoder.batches(mine):
+            entropy, nats = self._losses(batch.reviews, range(len(layers)), 2, self.recipe.seed)
+            sums += torch.stack([entropy.sum(dim=1), nats.sum(dim=1)])
+            count += len(batch.reviews)
+        entropy, nats = self.accelerator.reduce(sums) / self.accelerator.reduce(count)
+        loss = float((entropy + self.recipe.beta * nats).mean())
+        memory["history"].append(
+            {
+                "step": memory["step"],
+                "loss": round(loss, 5),
+                "cross_entropy": [round(x, 5) for x in entropy.tolist()],
+                "bits": [round(x / NATS_PER_BIT, 2) for x in nats.tolist()],
+            }
+        )
+        if memory["best"] is None or loss < memory["best"]["loss"]:
+            memory["best"], memory["stale"] = memory["history"][-1], 0
+            if self.accelerator.is_main_process:
+                temporary = self.output / f"{READOUT}.tmp"
+                self.plain.save(temporary)
+                temporary.rename(self.output / READOUT)
+        elif memory["step"] >= self.recipe.beta_rise * self.recipe.steps:
+            memory["stale"] += 1
+        return memory["stale"] >= self.recipe.patience
+
+    def _states(self) -> list[Path]:
+        """Saved states, the latest last."""
+        return sorted(self.output.glob(f"{_STATE}[0-9]*[0-9]"))
+
+    def _remember(self) -> None:
+        """Saves what is needed to go on, whole or not at all."""
+        older = self._states()
+        final = self.output / f"{_STATE}{self.memory['step']:08d}"
+        temporary = final.with_suffix(".tmp")
+        self.accelerator.save_state(str(temporary))
+        if self.accelerator.is_main_process:
+            (temporary / "memory.json").write_text(json.dumps(self.memory) + "\n", encoding="utf-8")
+            temporary.rename(final)
+            for folder in older:
+                shutil.rmtree(folder)
+        self.accelerator.wait_for_everyone()
+
+    def _resume(self) -> None:
+        if states := self._states():
+            self.accelerator.load_state(str(states[-1]))
+            self.memory.update(json.loads((states[-1] / "memory.json").read_text("utf-8")))
+
+    def _finish(self, trained: int, watched: int) -> dict[str, Any]:
+        """Writes the card, and removes what was kept to go on."""
+        recipe = self.recipe.model_dump(mode="json")
+        card = {
+            "weights": READOUT,
+            "sha256": file_hash(self.output / READOUT),
+            "recipe": recipe,
+            "layers": list(self.plain.architecture.layers),
+            "train_reviews": trained,
+            "validation_reviews": watched,
+            **{key: self.memory[key] for key in ("step", "best", "seconds", "history")},
+        }
+        if self.accelerator.is_main_process:
+            (self.output / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+            (self.output / "README.md").write_text(as_markdown(card, self.output.name), encoding="utf-8")
+            for folder in self._states():
+                shutil.rmtree(folder)
+        self.accelerator.wait_for_everyone()
+        return card
