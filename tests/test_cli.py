@@ -22,7 +22,10 @@ def run(*arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return code, out, err
 
 
-@pytest.mark.parametrize("command", ["", "demo", "explain", "sweep", "degrade", "benchmark", "finetune", "estimate"])
+COMMANDS = ("", "demo", "explain", "sweep", "degrade", "benchmark", "corpus", "finetune", "estimate", "readout")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_teaches(command: str):
     result = CliRunner().invoke(cli.app, [*([command] if command else []), "--help"])
     assert result.exit_code == 0

@@ -6,18 +6,27 @@ import pytest
 
 from textiba.benchmark import BenchmarkConfig
 from textiba.config import DataChoice, MethodChoice, SweepConfig
+from textiba.corpus import CorpusConfig
 from textiba.errors import InputError, LayerError, SettingError
 from textiba.finetune import Recipe
+from textiba.training import ReadoutRecipe
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 RECIPES = sorted((EXPERIMENTS / "checkpoints").glob("*.yaml"))
 BENCHMARKS = sorted((EXPERIMENTS / "benchmark").rglob("*.yaml"))
-SWEEPS = sorted(p for p in EXPERIMENTS.rglob("*.yaml") if p not in (*RECIPES, *BENCHMARKS))
+CORPORA = sorted((EXPERIMENTS / "corpus").glob("*.yaml"))
+READOUTS = sorted((EXPERIMENTS / "readout" / "recipes").glob("*.yaml"))
+SWEEPS = sorted(p for p in EXPERIMENTS.rglob("*.yaml") if p not in (*RECIPES, *BENCHMARKS, *CORPORA, *READOUTS))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
 def test_every_recipe_in_the_repository_loads(path: Path):
     assert Recipe.from_yaml(path).kind in ("adapter", "probe", "fresh")
+
+
+@pytest.mark.parametrize("path", READOUTS, ids=lambda p: p.stem)
+def test_every_readout_in_the_repository_loads(path: Path):
+    assert ReadoutRecipe.from_yaml(path).checkpoint == "fine-tuned"
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
@@ -30,9 +39,15 @@ def test_every_benchmark_in_the_repository_loads(path: Path):
     assert BenchmarkConfig.from_yaml(path).methods
 
 
+@pytest.mark.parametrize("path", CORPORA, ids=lambda p: p.stem)
+def test_every_corpus_view_in_the_repository_loads(path: Path):
+    assert CorpusConfig.from_yaml(path).methods
+
+
 def test_there_are_configs_to_test():
     assert RECIPES
     assert BENCHMARKS
+    assert CORPORA
     assert SWEEPS
 
 

@@ -26,7 +26,7 @@ REVIEWS = toys.texts(4, seed=21)
 def test_it_begins_as_open_gates_everywhere():
     architecture = NETWORK.architecture.model_copy(update={"initial_gate": 0.993})
     network = fresh_readout(architecture, toys.statistics(ENCODER), min_std=0.01)
-    logits = network(toys.forward(ENCODER, REVIEWS).hidden)
+    logits = network.bounded(network(toys.forward(ENCODER, REVIEWS).hidden))
     assert logits.shape[0] == 3
     torch.testing.assert_close(torch.sigmoid(logits), torch.full_like(logits, 0.993))
 
@@ -34,7 +34,7 @@ def test_it_begins_as_open_gates_everywhere():
 def test_it_is_three_linear_layers_on_each_token():
     made, statistics = toys.forward(ENCODER, REVIEWS), toys.statistics(ENCODER)
     weights = {name: tensor.double().numpy() for name, tensor in NETWORK.state_dict().items()}
-    found = NETWORK(made.hidden)
+    found = NETWORK.bounded(NETWORK(made.hidden))
     for row in range(len(REVIEWS)):
         for token in (0, 1, 4):
             parts = []

@@ -8,7 +8,7 @@ import toys
 from textiba.attribution import content_scores
 from textiba.errors import SettingError
 from textiba.methods import TwoSided
-from textiba.methods.two_sided import START
+from textiba.methods.two_sided import START, top_gates
 
 ENCODER = toys.encoder()
 REVIEWS = toys.texts(3, seed=60, shortest=6)
@@ -26,10 +26,10 @@ def test_without_a_step_it_is_the_sum_of_the_start_on_one_scale():
 def test_gates_open_for_the_top_share():
     scores = torch.tensor([[9.0, 3.0, 1.0, 2.0, 0.0, 9.0, 9.0]])
     content = torch.tensor([[False, True, True, True, True, False, False]])
-    gate = TwoSided(temperature=0.5)._gate(scores, content, 0.5)[0, :, 0]
+    gate = top_gates(scores, content, 0.5, temperature=0.5)[0, :, 0]
     expected = torch.sigmoid((scores[0] - 2.0) / 0.5)  # the second highest of the four that count
     assert torch.allclose(gate, expected)
-    assert TwoSided()._gate(scores, content, 0.01)[0, 1, 0] == 0.5, "one token at least"
+    assert top_gates(scores, content, 0.01, temperature=1.0)[0, 1, 0] == 0.5, "one token at least"
 
 
 def test_a_step_is_adam_s_on_the_objective_written_out():

@@ -1,5 +1,6 @@
 """What a run is: the YAML files under experiments/, validated. An unknown key is an error."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -116,8 +117,17 @@ class SweepConfig(Settings):
 
     def expand(self, encoder: Encoder) -> list[Method]:
         """Every method at every layer and β; a layer the model lacks is an error before anything runs."""
-        methods = [m for choice in self.methods for m in choice.expand(encoder.n_layers)]
-        for layer in (getattr(m, "layer", None) for m in methods):
-            if layer is not None:
-                encoder.check_layer(layer)
-        return methods
+        return expand(self.methods, encoder)
+
+
+def expand(choices: Iterable[MethodChoice], encoder: Encoder) -> list[Method]:
+    """Every method at every layer and β.
+
+    Raises:
+        LayerError: the model lacks one of the layers.
+    """
+    methods = [m for choice in choices for m in choice.expand(encoder.n_layers)]
+    for layer in (getattr(m, "layer", None) for m in methods):
+        if layer is not None:
+            encoder.check_layer(layer)
+    return methods

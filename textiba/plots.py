@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LINES = (("#b45309", "o"), ("#475569", "s"), ("#0f766e", "^"), ("#7c3aed", "D"), ("#be185d", "v"))
 ORDERS = {"morf": ("most relevant first", "#b2182b", "-"), "lerf": ("least relevant first", "#2166ac", "-"),
           "random": ("random", "#6b7280", "--")}  # fmt: skip
+LEGEND = {"frameon": False, "prop": {"family": FONT, "size": 8}, "labelcolor": INK, "handlelength": 1.6}
 _COLUMN, _WIDE = 330.0, 560.0  # points
 _DRAWS = 500  # of the bootstrap, for bands
 
@@ -97,7 +98,7 @@ def plot_betas(attributions: Sequence[Attribution], scale: Scale | None = None, 
     for axes in panels:
         axes.set_xscale("log" if all(a.settings["beta"] > 0 for a in attributions) else "symlog")
     if len(blocks) > 1:
-        panels[0].legend(**_LEGEND)
+        panels[0].legend(**LEGEND)
     return figure
 
 
@@ -153,7 +154,7 @@ def plot_curves(curves: Mapping[str, Mapping[str, Curve]], columns: int = 3) -> 
     for axes in grid[len(curves) :]:
         axes.set_visible(False)
     handles = {str(h.get_label()): h for axes in grid for h in axes.get_legend_handles_labels()[0]}
-    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=len(ORDERS), **_LEGEND)
+    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=len(ORDERS), **LEGEND)
     return figure
 
 
@@ -170,9 +171,6 @@ def save(figure: "Figure", path: str | Path) -> Path:
 def bands(curve: Curve) -> list[Interval]:
     """Mean probability of the target at each step, with its bootstrap interval over reviews."""
     return [bootstrap(column, draws=_DRAWS) for column in curve.probability.T]
-
-
-_LEGEND = {"frameon": False, "prop": {"family": FONT, "size": 8}, "labelcolor": INK, "handlelength": 1.6}
 
 
 def _maps(
@@ -254,7 +252,7 @@ def _profile_panel(axes: "Axes", pairs: Sequence[tuple[LayerRow, Interval | None
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.axhline(0, color=MUTED, lw=0.8)
     axes.legend(title=f"{pairs[0][0].reviews} reviews, 95 % bands", title_fontproperties={"family": FONT, "size": 7.5},
-                **_LEGEND)  # fmt: skip
+                **LEGEND)  # fmt: skip
 
 
 def _curve_panel(axes: "Axes", label: str, group: dict[str, Curve]) -> None:

@@ -90,14 +90,17 @@ class ReadoutNetwork(nn.Module):
         nn.init.constant_(last.bias, architecture.limit * math.atanh(logit / architecture.limit))
 
     def forward(self, hidden: Sequence[State]) -> Float[Tensor, "layers batch tokens"]:
-        """The gates' logits of every bottleneck, between −limit and limit.
+        """What the gates of every bottleneck follow from by `bounded`, and in whose order they are.
 
         Args:
             hidden: hidden states 0 … L of a plain pass.
         """
         read = [normalize(hidden[i], self.mean[i], self.std[i]) for i in self.architecture.reads]
-        raw = self.layers(torch.cat(read, dim=-1)).float()
-        return (self.architecture.limit * torch.tanh(raw / self.architecture.limit)).permute(2, 0, 1)
+        return self.layers(torch.cat(read, dim=-1)).float().permute(2, 0, 1)
+
+    def bounded(self, raw: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """The gates' logits, between −limit and limit."""
+        return self.architecture.limit * torch.tanh(raw / self.architecture.limit)
 
     def at(self, layer: int, hidden: Sequence[State]) -> Float[Tensor, "batch tokens"]:
         """The gates' logits of one bottleneck.
@@ -108,7 +111,7 @@ class ReadoutNetwork(nn.Module):
         known = self.architecture.layers
         if layer not in known:
             raise InputError(f"this readout knows the gates of layers {list(known)}; got {layer}. Train one for it")
-        return self(hidden)[known.index(layer)]
+        return self.bounded(self(hidden)[known.index(layer)])
 
     def save(self, path: str | Path) -> None:
         """Writes a safetensors file with the architecture in its header."""

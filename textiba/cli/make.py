@@ -64,7 +64,7 @@ app.add_typer(readout, name="readout")
 
 @readout.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file; see experiments/readout/.")],
+    recipe: Annotated[Path, typer.Argument(help="A YAML file; see experiments/readout/recipes/.")],
     output: Output = Path("runs/readout"),
     data: Data = None,
 ) -> None:

@@ -92,7 +92,8 @@ class Joint(Optimised):
         for layer in self.layers:
             mean, std = statistics.at(layer, forward.hidden[layer])
             spreads.append((mean, std.clamp_min(self.min_std)))
-        first = Bottleneck(*spreads[0], self.gated(forward), self.initial_logit)
+        mean, std = spreads[0]
+        first = Bottleneck(mean, std, self.gated(forward), self.initial_logit)
         return dict(zip(self.layers, [first, *(first.at(*spread) for spread in spreads[1:])], strict=True))
 
     def _run(

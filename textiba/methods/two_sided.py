@@ -19,11 +19,12 @@ from torch import Tensor
 
 from textiba.attribution import Attribution
 from textiba.encoder import Encoder, ForwardPass
+from textiba.information import mix
 from textiba.methods.base import Method, Passes, require, results
 from textiba.methods.evidence import Evidence
 from textiba.methods.lrp import Lrp
 from textiba.statistics import FeatureStatistics
-from textiba.types import Mask, State, Targets
+from textiba.types import Mask, Targets
 
 # What the scores start from: the evidence that deletion bears out, the one that masking does, and relevance.
 START: tuple[Method, ...] = (
@@ -98,9 +99,9 @@ class TwoSided(Method):
         for step in range(self.steps):
             gain = scores.new_zeros(())
             for number, share in enumerate(self.shares):
-                gate = self._gate(scores, content, share)
+                gate = top_gates(scores, content, share, self.temperature)
                 stopped = closed[(step + number) % len(closed)]
-                gain = gain + self._difference(encoder, forward, targets, gate, stopped)
+                gain = gain + two_sided_gain(encoder, forward, self.layer, targets, gate, stopped).sum()
             (gradient,) = torch.autograd.grad(gain, scores)
             scores.grad = -gradient
             adam.step()
@@ -122,28 +123,50 @@ class TwoSided(Method):
         spread = ((total - mean).masked_fill(~content, 0).square().sum(dim=1, keepdim=True) / count).sqrt()
         return total / spread.clamp_min(SMALLEST)
 
-    def _gate(
-        self, scores: Float[Tensor, "batch tokens"], content: Mask, share: float
-    ) -> Float[Tensor, "batch tokens 1"]:
-        """λ of every token; the last of the top `share` has ½."""
-        with torch.no_grad():
-            falling = scores.masked_fill(~content, -torch.inf).sort(dim=1, descending=True).values
-            last = (share * content.sum(dim=1, keepdim=True)).round().long().clamp_min(1) - 1
-            threshold = falling.gather(1, last)
-        return torch.sigmoid((scores - threshold) / self.temperature).unsqueeze(-1)
 
-    def _difference(
-        self,
-        encoder: Encoder,
-        forward: ForwardPass,
-        targets: Targets,
-        gate: Float[Tensor, "batch tokens 1"],
-        stopped: State,
-    ) -> Float[Tensor, ""]:
-        """p(target) with the gates minus p(target) with their complement, summed over the reviews."""
-        batch, state = forward.batch, forward.hidden[self.layer]
-        mixed = torch.cat([gate * state + (1 - gate) * stopped, (1 - gate) * state + gate * stopped])
-        states = torch.where(batch.repeat(2).content.unsqueeze(-1), mixed, state.repeat(2, 1, 1))
-        logits = encoder.run_from(batch.repeat(2), self.layer, states)
-        kept, left = logits.softmax(dim=1).gather(1, targets.repeat(2)[:, None])[:, 0].chunk(2)
-        return (kept - left).sum()
+def top_gates(
+    scores: Float[Tensor, "batch tokens"], content: Mask, share: float | Float[Tensor, "batch 1"], temperature: float
+) -> Float[Tensor, "batch tokens 1"]:
+    """λ of every token, open for the top share; the last of these has ½. Differentiable in `scores`.
+
+    Args:
+        scores: whose order is taken.
+        content: the tokens that carry a score.
+        share: of them; one for all reviews, or one for each.
+        temperature: τ.
+    """
+    with torch.no_grad():
+        falling = scores.masked_fill(~content, -torch.inf).sort(dim=1, descending=True).values
+        last = (share * content.sum(dim=1, keepdim=True)).round().long().clamp_min(1) - 1
+        threshold = falling.gather(1, last)
+    return torch.sigmoid((scores - threshold) / temperature).unsqueeze(-1)
+
+
+def two_sided_gain(
+    encoder: Encoder,
+    forward: ForwardPass,
+    layer: int,
+    targets: Targets,
+    gate: Float[Tensor, "batch tokens 1"],
+    closed: Float[Tensor, "... features"],
+) -> Float[Tensor, " batch"]:
+    """p(target) with the gates at a layer minus p(target) with their complement.
+
+    Args:
+        encoder: the model.
+        forward: its plain pass.
+        layer: index into hidden_states.
+        targets: of each review.
+        gate: λ; special tokens pass whatever it is.
+        closed: what closed gates show.
+    """
+    batch, state = forward.batch, forward.hidden[layer]
+    mixed = torch.cat([mix(state, gate, closed), mix(state, 1 - gate, closed)])
+    states = torch.where(batch.repeat(2).content.unsqueeze(-1), mixed, state.repeat(2, 1, 1))
+    logits = encoder.run_from(batch.repeat(2), layer, states)
+    kept, left = (
+        logits.softmax(dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
+        .gather(1, targets.repeat(2)[:, None])[:, 0]
+        .chunk(2)
+    )
+    return kept - left

@@ -16,23 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
-from torch.nn import functional
 
 from textiba.checkpoints import CARD, file_hash, load, load_statistics, own_statistics
 from textiba.data import Review, imdb
 from textiba.encoder import Encoder, ForwardPass
 from textiba.errors import InputError, TruncationWarning, missing_extra
-from textiba.information import NATS_PER_BIT, kl_nats, mix, normalize
+from textiba.information import NATS_PER_BIT
 from textiba.methods.base import require
-from textiba.methods.optimised import standard_normal
-from textiba.readout import READOUT, ReadoutNetwork, fresh_readout
+from textiba.readout import READOUT, ReadoutNetwork, fresh_readout, load_readout
 from textiba.run import Progress, reviews_hash
 from textiba.statistics import FeatureStatistics
 from textiba.store import Manifest
 from textiba.text import EncodedReview
 from textiba.training.card import as_markdown
+from textiba.training.objective import Losses, losses
 from textiba.training.recipe import ReadoutRecipe
 
 _WINDOW = 32  # batches whose reviews are sorted by length together
@@ -92,6 +89,8 @@ class _Training:
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
             network = fresh_readout(recipe.architecture(encoder), statistics, recipe.min_std)
+        if recipe.start is not None:
+            network.load_state_dict(_same_shape(load_readout(recipe.start), network).state_dict())
         optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
         self.network, self.optimizer = accelerator.prepare(network, optimizer)
         self.memory: dict[str, Any] = {"step": 0, "best": None, "stale": 0, "seconds": 0.0, "history": []}
@@ -156,42 +155,20 @@ class _Training:
             group["lr"] = recipe.rate_at(step)
         layers = self.plain.architecture.layers
         places = [layers.index(layer) for layer in recipe.layers_at(step, layers)]
-        entropy, nats = self._losses(self._mine(batch), places, recipe.samples, recipe.seed + step)
-        loss = (entropy + recipe.beta_at(step) * nats).mean()
+        found = self._losses(self._mine(batch), places, recipe.samples, recipe.seed + step)
+        loss = (found.entropy + recipe.beta_at(step) * found.nats - recipe.order * found.gain).mean()
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def _losses(
-        self, reviews: Sequence[EncodedReview], places: Sequence[int], samples: int, seed: int
-    ) -> tuple[Float[Tensor, "places batch"], Float[Tensor, "places batch"]]:
-        """CE of the predicted class, and KL summed over tokens and features, nats, of some of the bottlenecks."""
-        encoder = self.encoder
+    def _losses(self, reviews: Sequence[EncodedReview], places: Sequence[int], samples: int, seed: int) -> Losses:
         with self.accelerator.autocast():
-            forward = encoder.forward(encoder.collate(reviews))
+            forward = self.encoder.forward(self.encoder.collate(reviews))
             hidden = tuple(state.float() for state in forward.hidden)
             forward = ForwardPass(forward.batch, hidden, forward.logits.float())
-            logits = self.network(hidden)
-            pairs = [self._restricted(forward, logits[place], place, samples, seed) for place in places]
-        entropies, nats = zip(*pairs, strict=True)
-        return torch.stack(entropies), torch.stack(nats)
-
-    def _restricted(
-        self, forward: ForwardPass, logits: Float[Tensor, "batch tokens"], place: int, samples: int, seed: int
-    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
-        """CE and KL with the bottleneck in one layer."""
-        network, batch = self.plain, forward.batch
-        layer = network.architecture.layers[place]
-        state, mean, std = forward.hidden[layer], network.mean[layer], network.std[layer]
-        gate_logits, gated = logits.unsqueeze(-1), batch.content.unsqueeze(-1)
-        nats = kl_nats(normalize(state, mean, std), gate_logits).sum(dim=-1).masked_fill(~batch.content, 0).sum(dim=1)
-        noise = next(standard_normal(batch.reviews, state, samples, False, seed))
-        noisy = torch.where(gated, mix(state, torch.sigmoid(gate_logits), mean + std * noise), state)
-        outputs = self.encoder.run_from(batch.repeat(samples), layer, noisy.flatten(0, 1)).float()
-        targets = self.encoder.predict(forward).repeat(samples)
-        entropy = functional.cross_entropy(outputs, targets, reduction="none")
-        return entropy.unflatten(0, (samples, -1)).mean(dim=0), nats
+            raw = self.network(hidden)
+            return losses(self.encoder, self.plain, forward, raw, places, samples, seed, self.recipe.order > 0)
 
     def _mine(self, reviews: Sequence[EncodedReview]) -> Sequence[EncodedReview]:
         """This process's share; every process has one, so that none waits for another."""
@@ -202,24 +179,27 @@ class _Training:
     def _look(self, watched: Sequence[EncodedReview]) -> bool:
         """Evaluates, keeps the weights if they are the best yet, and says whether to stop."""
         layers, memory = self.plain.architecture.layers, self.memory
-        sums = torch.zeros(2, len(layers), device=self.accelerator.device)
+        sums = torch.zeros(3, len(layers), device=self.accelerator.device)
         count = torch.zeros((), device=self.accelerator.device)
         mine = watched[self.accelerator.process_index :: self.accelerator.num_processes]
         for batch in self.encoder.batches(mine):
-            entropy, nats = self._losses(batch.reviews, range(len(layers)), 2, self.recipe.seed)
-            sums += torch.stack([entropy.sum(dim=1), nats.sum(dim=1)])
+            found = self._losses(batch.reviews, range(len(layers)), 2, self.recipe.seed)
+            sums += torch.stack([found.entropy, found.nats, found.gain]).sum(dim=2)
             count += len(batch.reviews)
-        entropy, nats = self.accelerator.reduce(sums) / self.accelerator.reduce(count)
+        entropy, nats, gain = self.accelerator.reduce(sums) / self.accelerator.reduce(count)
         loss = float((entropy + self.recipe.beta * nats).mean())
+        aim = loss - self.recipe.order * float(gain.mean())
         memory["history"].append(
             {
                 "step": memory["step"],
+                "aim": round(aim, 5),
                 "loss": round(loss, 5),
                 "cross_entropy": [round(x, 5) for x in entropy.tolist()],
                 "bits": [round(x / NATS_PER_BIT, 2) for x in nats.tolist()],
+                "gain": [round(x, 5) for x in gain.tolist()],
             }
         )
-        if memory["best"] is None or loss < memory["best"]["loss"]:
+        if memory["best"] is None or memory["history"][-1]["aim"] < memory["best"]["aim"]:
             memory["best"], memory["stale"] = memory["history"][-1], 0
             if self.accelerator.is_main_process:
                 temporary = self.output / f"{READOUT}.tmp"
@@ -239,6 +219,7 @@ class _Training:
         final = self.output / f"{_STATE}{self.memory['step']:08d}"
         temporary = final.with_suffix(".tmp")
         self.accelerator.save_state(str(temporary))
+        self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             (temporary / "memory.json").write_text(json.dumps(self.memory) + "\n", encoding="utf-8")
             temporary.rename(final)
@@ -270,3 +251,11 @@ class _Training:
                 shutil.rmtree(folder)
         self.accelerator.wait_for_everyone()
         return card
+
+
+def _same_shape(trained: ReadoutNetwork, network: ReadoutNetwork) -> ReadoutNetwork:
+    """The trained one, if the other can go on from it."""
+    given, wanted = (n.architecture.model_copy(update={"beta": 0.0}) for n in (trained, network))
+    if given != wanted:
+        raise InputError(f"start: the network is {given}, the recipe's is {wanted}; start from one that is alike")
+    return trained

@@ -31,7 +31,12 @@ class ReadoutRecipe(Settings):
         logit_limit: bound of the gates' logits.
         initial_gate: λ before the first step.
         min_std: floor of σ, for features that hardly vary.
+        start: a trained network of the same shape to go on from: its folder or file; None begins with open gates.
         beta: the price of a nat of the KL, summed over tokens and features.
+        order: weight of the second objective, which puts all tokens in order; 0 is the paper's loss alone. That loss
+            closes most gates, and then tells nothing of their order. The second opens the gates of the top share q of
+            the tokens and of no others, q drawn anew for each review, and widens p(target | the top q) − p(target |
+            the others), as `TwoSided` does.
         beta_decades: β starts so many powers of ten lower, so that gates part before they close.
         beta_rise: the share of the steps over which it rises.
         samples: noise draws a step.
@@ -59,7 +64,9 @@ class ReadoutRecipe(Settings):
     logit_limit: float = Field(default=6.0, gt=0)
     initial_gate: float = Field(default=0.993, gt=0, lt=1)
     min_std: float = Field(default=0.01, gt=0)
+    start: str | None = None
     beta: float = Field(default=1e-4, ge=0)
+    order: float = Field(default=0.0, ge=0)
     beta_decades: float = Field(default=3.0, ge=0)
     beta_rise: float = Field(default=0.15, ge=0, le=1)
     samples: int = Field(default=1, ge=1)

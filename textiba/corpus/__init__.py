@@ -1,0 +1,8 @@
+"""The corpus view: over thousands of reviews, which words and which parts of speech carry the bits, at which layer."""
+
+from textiba.corpus.config import CorpusConfig
+from textiba.corpus.run import CorpusSummary, corpus_view
+from textiba.corpus.tally import KindRow, Source, Tally
+from textiba.corpus.view import CorpusView
+
+__all__ = ["CorpusConfig", "CorpusSummary", "CorpusView", "KindRow", "Source", "Tally", "corpus_view"]

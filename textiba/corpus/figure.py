@@ -1,0 +1,188 @@
+"""Figures of a corpus view: words with their intervals, and words and parts of speech over the layers."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from textiba.corpus.tables import by_layer, class_name, layer_name, leading
+from textiba.corpus.tally import KindRow, Source
+from textiba.errors import InputError
+from textiba.plots import LEGEND, LINES, panel
+from textiba.scale import Range
+from textiba.typeset import FONT, INK, MUTED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_CLASSES = tuple(LINES[i] for i in (0, 2, 3, 4, 1))  # a colour and a marker for each class
+_LINE = 0.19  # inches a row takes
+_THOUSAND = 1000  # from here on decimals only fill a cell
+_FOLD = 3.0  # log2 of how many times its share of words a part of speech has, at which its colour saturates
+
+
+def plot_words(rows: Sequence[KindRow], top: int = 25, title: str = "") -> "Figure":
+    """The words that carry most in the reviews predicted as each class: a panel a class, 95 % intervals over reviews.
+
+    A filled marker is the mean in the panel's class, a hollow one the same word's mean in the reviews predicted as
+    another class. The order is that of the intervals' lower ends.
+
+    Args:
+        rows: of one source.
+        top: words in a panel, at most.
+        title: above all.
+
+    Raises:
+        InputError: no word occurs often enough in the reviews of a class.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    classes = sorted({r.predicted for r in rows if r.predicted is not None})
+    if not classes:
+        raise InputError("no word occurs often enough in the reviews of one class; lower min_count, or take more")
+    chosen = {c: [r for r in rows if r.predicted == c][:top] for c in classes}
+    height = 1.5 + _LINE * max(len(found) for found in chosen.values())
+    figure = Figure(figsize=(4.3 * len(classes), height), facecolor="white", layout="constrained")
+    panels = figure.subplots(1, len(classes), squeeze=False, sharex=True)[0]
+    for axes, (c, found) in zip(panels, chosen.items(), strict=True):
+        source = found[0].source
+        panel(axes, f"Predicted {class_name(source, c)}", f"{source.unit} per occurrence", "")
+        axes.grid(visible=False, axis="y")
+        axes.grid(axis="x", color="#e5e7eb", lw=0.7)
+        axes.axvline(found[0].average, color=MUTED, lw=0.9, ls="--", zorder=1)
+        same = {row.kind: y for y, row in enumerate(found)}
+        for row in rows:
+            if row.predicted not in (c, None) and row.kind in same:
+                axes.plot(row.mean.mean, same[row.kind], **_marker(row.predicted, filled=False))
+        for y, row in enumerate(found):
+            axes.plot([row.mean.low, row.mean.high], [y, y], color=_marker(c)["color"], lw=1.4, alpha=0.55)
+            axes.plot(row.mean.mean, y, **_marker(c))
+        axes.set_yticks(range(len(found)), [_plain(row.kind) for row in found])
+        axes.set_ylim(len(found) - 0.5, -0.5)
+        right = {"size": 7, "color": MUTED, "family": FONT, "transform": axes.get_yaxis_transform()}
+        for y, text in ((-0.9, "reviews"), *((y, f"{row.reviews:,}") for y, row in enumerate(found))):
+            axes.text(1.02, y, text, va="center", **right)
+    handles = [Line2D([], [], **_marker(c), label=f"predicted {class_name(rows[0].source, c)}") for c in classes]
+    style = {**_marker(classes[0], filled=False), "color": MUTED}
+    hollow = Line2D([], [], **style, label="the same word, predicted otherwise")
+    dashed = Line2D([], [], color=MUTED, lw=0.9, ls="--", label="average word")
+    figure.legend(handles=[*handles, hollow, dashed], loc="outside lower center", ncols=len(classes) + 2, **LEGEND)
+    _title(figure, title)
+    return figure
+
+
+def plot_words_by_layer(rows: Sequence[KindRow], top: int = 25, title: str = "") -> "Figure":
+    """A map of words × layers: what an occurrence carries, on one colour scale.
+
+    Args:
+        rows: of one method at several layers.
+        top: words, at most: those that lead on the average of the layers.
+        title: above it.
+    """
+    from matplotlib.figure import Figure
+
+    layers = by_layer(rows)
+    words = leading(layers, top)
+    unit = next(iter(layers)).unit
+    size = (1.9 + 0.62 * len(layers), 1.1 + _LINE * len(words))
+    figure = Figure(figsize=size, facecolor="white", layout="constrained")
+    axes = figure.subplots()
+    panel(axes, f"{unit.capitalize()} per occurrence", "", "")
+    _means(axes, layers, words)
+    axes.set_yticks(range(len(words)), [_plain(word) for word in words])
+    _title(figure, title)
+    return figure
+
+
+def plot_parts(rows: Sequence[KindRow], title: str = "") -> "Figure":
+    """Maps of parts of speech × layers: the share of all that is scored, and the mean of a word.
+
+    The share of words stands beside the former, and the colour compares the two: red is more than the part of speech
+    has of the words, blue less.
+
+    Args:
+        rows: of one method at one or several layers.
+        title: above all.
+    """
+    from matplotlib.figure import Figure
+
+    layers = by_layer(rows)
+    unit, first = next(iter(layers)).unit, next(iter(layers.values()))
+    parts = sorted(first, key=lambda part: -first[part].share_of_words)
+    size = (0.66 * (2 * len(layers) + 1) + 1.9, 1.5 + 0.24 * len(parts))
+    figure = Figure(figsize=size, facecolor="white", layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(len(layers) + 1, len(layers)))
+    panel(left, f"Share of all {unit}, %", "red: more than its share of\nthe words, blue: less", "")
+    texts = [[f"{100 * v:.1f}" for v in (first[p].share_of_words, *(x[p].share.mean for x in layers.values()))]
+             for p in parts]  # fmt: skip
+    folds = [[0.0, *(_log_fold(found[p]) for found in layers.values())] for p in parts]
+    _grid(left, texts, folds, ["words", *(layer_name(s) for s in layers)], Range("fold", _FOLD, signed=True))
+    left.set_yticks(range(len(parts)), parts)
+    left.axvline(0.5, color="white", lw=6)
+    panel(right, f"{unit.capitalize()} per word", "", "")
+    _means(right, layers, parts)
+    _title(figure, title)
+    return figure
+
+
+def _means(axes: "Axes", layers: dict[Source, dict[str, KindRow]], kinds: Sequence[str]) -> None:
+    """What an occurrence carries, kinds × layers."""
+    values = [[found[kind].mean.mean for found in layers.values()] for kind in kinds]
+    flat = [value for row in values for value in row]
+    written = iter(_numbers(flat))
+    texts = [[next(written) for _ in row] for row in values]
+    limit = max(map(abs, flat), default=0.0) or 1.0
+    span = Range(next(iter(layers)).unit, limit, signed=min(flat, default=0.0) < 0)
+    _grid(axes, texts, values, [layer_name(source) for source in layers], span)
+
+
+def _log_fold(row: KindRow) -> float:
+    """log2 of how many times its share of words a kind has of all that is scored; far below where it has nothing."""
+    return math.log2(max(row.share.mean, 1e-9) / row.share_of_words)
+
+
+def _grid(
+    axes: "Axes",
+    texts: Sequence[Sequence[str]],
+    values: Sequence[Sequence[float]],
+    columns: Sequence[str],
+    span: Range,
+) -> None:
+    """Cells with what they say on the colour of their value."""
+    from matplotlib.colors import to_rgb
+
+    axes.imshow([[to_rgb(span.color(value)) for value in row] for row in values], aspect="auto")
+    for y, row in enumerate(values):
+        for x, value in enumerate(row):
+            axes.text(x, y, texts[y][x], size=7.5, color=span.ink(value), family=FONT, ha="center",
+                      va="center_baseline")  # fmt: skip
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks([])
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.grid(visible=False)
+
+
+def _marker(predicted: int, filled: bool = True) -> dict[str, Any]:
+    color, marker = _CLASSES[predicted % len(_CLASSES)]
+    return {"color": color, "marker": marker, "ls": "", "ms": 4.5 if filled else 3.8, "mew": 1,
+            "mfc": color if filled else "white"}  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib does not take for a formula."""
+    return text.replace("$", r"\$")
+
+
+def _numbers(values: Sequence[float]) -> list[str]:
+    """Numbers with the same decimals, so many that the largest has two digits or more."""
+    largest = max(map(abs, values), default=0.0) or 1.0
+    decimals = 0 if largest >= _THOUSAND else max(1, 1 - math.floor(math.log10(largest)))
+    return [f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−") for value in values]
+
+
+def _title(figure: "Figure", title: str) -> None:
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", family=FONT, size=10, weight="bold", color=INK)

@@ -1,0 +1,132 @@
+"""A corpus view into a folder: tables, figures, and what they were made with."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from textiba.attribution import Attribution
+from textiba.checkpoints import load, load_statistics, own_statistics
+from textiba.config import expand
+from textiba.corpus.config import CorpusConfig
+from textiba.corpus.figure import plot_parts, plot_words, plot_words_by_layer
+from textiba.corpus.tables import by_layer, by_method, class_name, columns, layer_name
+from textiba.corpus.tagging import load_tagger
+from textiba.corpus.tally import KindRow
+from textiba.corpus.view import CorpusView, tagged
+from textiba.errors import InputError
+from textiba.plots import save
+from textiba.run import Progress, reviews_hash
+from textiba.store import versions
+from textiba.summary import write_csv
+from textiba.sweep import stream
+
+
+@dataclass(frozen=True, eq=False)
+class CorpusSummary:
+    """What a corpus view found, and where it is.
+
+    Attributes:
+        words: rows of words in enough reviews.
+        parts: rows of parts of speech; empty without a tagger.
+        files: what was written.
+    """
+
+    words: list[KindRow]
+    parts: list[KindRow]
+    files: list[Path]
+
+
+def corpus_view(config: CorpusConfig, output: str | Path, progress: Progress = lambda *_: None) -> CorpusSummary:
+    """Sums up methods over reviews by word and by part of speech, and writes tables and figures into a folder.
+
+    Reviews are streamed: what is held grows with the vocabulary, not with their number.
+
+    Args:
+        config: what to run.
+        output: the folder; made when missing. What a view before has left there is written over.
+        progress: called after every result.
+
+    Raises:
+        MissingExtraError: the tagger is not installed; before anything is computed.
+        InputError: no word occurs in `min_count` reviews.
+        TextibaError: any error of `textiba.stream`.
+    """
+    began = time.monotonic()
+    tagger = None if config.tagger is None else load_tagger(config.tagger)
+    encoder = load(config.checkpoint, config.max_length)
+    statistics = load_statistics(config.statistics) if config.statistics else own_statistics(config.checkpoint)
+    methods, reviews = expand(config.methods, encoder), config.data.load()
+
+    results = stream(encoder, methods, reviews, statistics, config.target, config.seed)
+    view = CorpusView(config.lower)
+    for attribution, words, tags in tagged(_counted(results, len(reviews) * len(methods), progress), tagger):
+        view.add(attribution, words, tags)
+    found, parts = view.words(config.min_count), view.parts(config.min_count)
+    if not found:
+        raise InputError(
+            f"no word occurs in {config.min_count} of these {len(reviews)} reviews; lower min_count or take more"
+        )
+
+    folder = Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / "words.csv", *([folder / "pos.csv"] if parts else []), folder / "result.json"]
+    write_csv(columns(found, "word"), files[0])
+    if parts:
+        write_csv(columns(parts, "part of speech"), files[1])
+    files += _figures(found, parts, config.top, folder)
+    rests_on = {what: identity for method in methods for what, identity in method.rests_on(encoder).items()}
+    result: dict[str, Any] = {
+        "settings": config.model_dump(mode="json"),
+        "versions": versions() | {"spacy": version("spacy")},
+        "tagger": None if tagger is None else {"name": tagger.name, "version": tagger.version},
+        "checkpoint": encoder.fingerprint,
+        "statistics": None if statistics is None else statistics.identity,
+        "files": rests_on,
+        "reviews": {"count": len(reviews), "hash": reviews_hash(reviews), **_predicted(found)},
+        "seconds": round(time.monotonic() - began, 2),
+    }
+    (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return CorpusSummary(found, parts, files)
+
+
+def _counted(
+    results: Iterator[tuple[int, Attribution]], total: int, progress: Progress
+) -> Iterator[tuple[int, Attribution]]:
+    for n, (place, attribution) in enumerate(results, 1):
+        yield place, attribution
+        progress(attribution.checkpoint, n, total)
+
+
+def _predicted(rows: list[KindRow]) -> dict[str, int]:
+    """How many reviews were predicted as each class."""
+    return {f"predicted {class_name(r.source, r.predicted)}": r.of_reviews for r in rows if r.predicted is not None}
+
+
+def _figures(words: list[KindRow], parts: list[KindRow], top: int, folder: Path) -> list[Path]:
+    """Of each method: the words at each layer, the words over the layers, and the parts of speech over the layers."""
+    files = []
+    for name, rows in by_method(words).items():
+        for source in (layers := by_layer(rows)):
+            own = [row for row in rows if row.source == source]
+            figure = plot_words(own, top, f"{_title(name, rows)} · {layer_name(source)}")
+            files.append(save(figure, folder / f"{_plain(name)}-words-{_plain(layer_name(source))}.png"))
+        if len(layers) > 1:
+            figure = plot_words_by_layer(rows, top, _title(name, rows))
+            files.append(save(figure, folder / f"{_plain(name)}-words.png"))
+    for name, rows in by_method(parts).items():
+        files.append(save(plot_parts(rows, _title(name, rows)), folder / f"{_plain(name)}-pos.png"))
+    return files
+
+
+def _title(name: str, rows: list[KindRow]) -> str:
+    return f"{rows[0].source.checkpoint} · {name} · {max(row.of_reviews for row in rows):,} reviews"
+
+
+def _plain(name: str) -> str:
+    """A name that any file system takes."""
+    return re.sub(r"[^\w.=-]+", "-", name)

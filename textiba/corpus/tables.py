@@ -1,0 +1,115 @@
+"""The tables of a corpus view: every row for the CSV files, and a choice of them by layer for the terminal."""
+
+import json
+from collections.abc import Sequence
+
+from textiba.corpus.tally import KindRow, Source
+from textiba.profile import Interval
+
+Columns = dict[str, list[str]]
+
+
+def columns(rows: Sequence[KindRow], what: str) -> Columns:
+    """One line a row, for a CSV file; means in the source's unit an occurrence, shares from 0 to 1.
+
+    Args:
+        rows: of words, or of parts of speech.
+        what: the name of the column that has the word or the part of speech.
+    """
+    names = method_names(rows)
+    return {
+        "checkpoint": [r.source.checkpoint for r in rows],
+        "method": [names[r.source] for r in rows],
+        "layer": ["" if r.source.layer is None else str(r.source.layer) for r in rows],
+        "predicted": ["all" if r.predicted is None else class_name(r.source, r.predicted) for r in rows],
+        what: [r.kind for r in rows],
+        "reviews": [str(r.reviews) for r in rows],
+        "of reviews": [str(r.of_reviews) for r in rows],
+        "occurrences": [str(r.occurrences) for r in rows],
+        "unit": [r.source.unit for r in rows],
+        **{name: [f"{getattr(r.mean, name):.6g}" for r in rows] for name in ("mean", "low", "high")},
+        "average": [f"{r.average:.6g}" for r in rows],
+        "share": [f"{r.share.mean:.6g}" for r in rows],
+        **{f"share {name}": [f"{getattr(r.share, name):.6g}" for r in rows] for name in ("low", "high")},
+        "share of words": [f"{r.share_of_words:.6g}" for r in rows],
+    }
+
+
+def by_method(rows: Sequence[KindRow]) -> dict[str, list[KindRow]]:
+    """The rows of each method by its name, all layers together."""
+    names = method_names(rows)
+    out: dict[str, list[KindRow]] = {}
+    for row in rows:
+        out.setdefault(names[row.source], []).append(row)
+    return out
+
+
+def by_layer(rows: Sequence[KindRow], predicted: int | None = None) -> dict[Source, dict[str, KindRow]]:
+    """Of the rows of one class: for each layer in rising order, its rows by kind."""
+    out: dict[Source, dict[str, KindRow]] = {}
+    for row in rows:
+        if row.predicted == predicted:
+            out.setdefault(row.source, {})[row.kind] = row
+    return dict(sorted(out.items(), key=lambda item: -1 if item[0].layer is None else item[0].layer))
+
+
+def leading(layers: dict[Source, dict[str, KindRow]], top: int) -> list[str]:
+    """The kinds with the highest lower end of the mean, averaged over the layers: at most `top`, the highest first."""
+    low: dict[str, float] = {}
+    for found in layers.values():
+        for kind, row in found.items():
+            low[kind] = low.get(kind, 0.0) + row.mean.low / len(layers)
+    return sorted(low, key=lambda kind: (-low[kind], kind))[:top]
+
+
+def word_table(rows: Sequence[KindRow], predicted: int | None, top: int) -> Columns:
+    """The words that carry most in the reviews of a class, and how much an occurrence carries at each layer, ± 95 %."""
+    layers = by_layer(rows, predicted)
+    words = leading(layers, top)
+    first = next(iter(layers.values()), {})
+    return {
+        "word": words,
+        "reviews": [str(first[w].reviews) for w in words],
+        **{layer_name(source): [_number(found[w].mean) for w in words] for source, found in layers.items()},
+    }
+
+
+def part_table(rows: Sequence[KindRow]) -> Columns:
+    """Parts of speech, the most frequent first: percent of all words, and of what is scored at each layer, ± 95 %."""
+    layers = by_layer(rows)
+    first = next(iter(layers.values()), {})
+    parts = sorted(first, key=lambda part: -first[part].share_of_words)
+    return {
+        "part of speech": parts,
+        "words": [f"{100 * first[part].share_of_words:.1f}" for part in parts],
+        **{layer_name(source): [_percent(found[part].share) for part in parts] for source, found in layers.items()},
+    }
+
+
+def method_names(rows: Sequence[KindRow]) -> dict[Source, str]:
+    """A name for each source's method: with the settings in which several of the same method differ."""
+    settings = {row.source: json.loads(row.source.settings) for row in rows}
+    names = {}
+    for source, own in settings.items():
+        alike = [other for key, other in settings.items() if key.method == source.method]
+        varied = [name for name in own if any(other[name] != own[name] for other in alike)]
+        names[source] = " · ".join([source.method, *(f"{name} {own[name]}" for name in varied)])
+    return names
+
+
+def layer_name(source: Source) -> str:
+    """What a table or a figure calls the layer."""
+    return source.unit if source.layer is None else f"layer {source.layer}"
+
+
+def class_name(source: Source, predicted: int) -> str:
+    """The name of a class, or "class 7" where it has none."""
+    return source.labels[predicted] if predicted < len(source.labels) else f"class {predicted}"
+
+
+def _number(value: Interval) -> str:
+    return f"{value.mean:.3g} ± {value.high - value.mean:.2g}"
+
+
+def _percent(value: Interval) -> str:
+    return f"{100 * value.mean:.1f} ± {100 * (value.high - value.mean):.1f}"
