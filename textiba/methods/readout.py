@@ -39,7 +39,7 @@ class Readout(Method):
 
     def passes(self, layers: int, tokens: int) -> Passes:
         """The plain pass; the network itself costs a few hundredths of it."""
-        return Passes(1, 0)
+        return Passes(1.0, 0.0)
 
     def rests_on(self, encoder: Encoder) -> dict[str, str]:
         """See `Method.rests_on`."""
