@@ -31,9 +31,9 @@ def whole_model(encoder: Encoder) -> Encoder:
     """The same model, run from its first layer at every step, as a hook would: what the split run saves."""
 
     class Whole(Encoder):
-        def run_from(self, batch, layer, state):
+        def run_from(self, batch, layer, state, through=None):
             self.run_to(batch, layer)
-            return super().run_from(batch, layer, state)
+            return super().run_from(batch, layer, state, through)
 
     return Whole(encoder.model, encoder.tokenizer, encoder.name, encoder.max_length, encoder.fingerprint)
 
