@@ -278,7 +278,7 @@ def test_the_tables_have_every_row_and_lead_over_the_layers():
     shown = word_table(rows, 0, top=2)
     assert list(shown) == ["word", "reviews", "layer 1", "layer 2"]
     assert shown["word"] == leading(by_layer(rows, 0), 2) == ["bad", "plot"]
-    assert shown["layer 2"] == ["10 ± 0", "6 ± 0"]
+    assert shown["layer 2"] == ["10.0 ±0.0", "6.00 ±0.00"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The tables of a corpus view: every row for the CSV files, and a choice of them by layer for the terminal."""
 
 import json
+import math
 from collections.abc import Sequence
 
 from textiba.corpus.tally import KindRow, Source
@@ -108,8 +109,11 @@ def class_name(source: Source, predicted: int) -> str:
 
 
 def _number(value: Interval) -> str:
-    return f"{value.mean:.3g} ± {value.high - value.mean:.2g}"
+    """A mean with three digits, and its interval with as many decimals."""
+    half = value.high - value.mean
+    decimals = max(0, 2 - math.floor(math.log10(max(abs(value.mean), half, 1e-6))))
+    return f"{value.mean:.{decimals}f} ±{half:.{decimals}f}"
 
 
 def _percent(value: Interval) -> str:
-    return f"{100 * value.mean:.1f} ± {100 * (value.high - value.mean):.1f}"
+    return f"{100 * value.mean:.1f} ±{100 * (value.high - value.mean):.1f}"
