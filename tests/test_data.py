@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from textiba.data import Review, bundled, imdb, movie_rationales, read_texts
-from textiba.errors import CorruptFileError, HubUnavailableError, InputError
+import textiba.data
+from textiba.config import DataChoice
+from textiba.data import Review, bundled, imdb, imdb_rows, movie_rationales, read_texts
+from textiba.errors import CorruptFileError, HubUnavailableError, InputError, SettingError
 
 KINDS = {"plain", "mixed", "negation", "irony", "plot", "names"}
 
@@ -104,6 +106,34 @@ class TestImdb:
         assert {r.label for r in whole[:12]} == {0, 1}, "sorted by label in the file, and shuffled here"
         assert imdb(file, seed=1) != whole
         assert sorted(r.text for r in imdb(file, seed=1)) == sorted(r.text for r in whole)
+
+    def test_reviews_are_read_when_they_are_asked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        texts = [f"review {i % 40}" for i in range(50)]
+        file = str(parquet(tmp_path / "test.parquet", text=texts, label=[i % 2 for i in range(50)]))
+        whole, rows = imdb(file, seed=3), imdb_rows(file, seed=3)
+        assert len(rows) == 40
+        assert list(rows) == whole
+        assert list(rows[5:][2:9]) == whole[7:14]
+        assert rows[-1] == whole[-1]
+        # As when texts were the keys of a dict: the first gives the place in the order, the last the rest.
+        assert {r.text: r.id for r in rows}["review 3"] == "test-43"
+        read: list[str] = []
+        monkeypatch.setattr(textiba.data, "_clean", lambda text: read.append(text) or text)
+        assert rows[7] == whole[7]
+        assert len(read) == 1
+
+    def test_streamed_they_come_in_the_order_of_the_file(self, tmp_path: Path):
+        for part in range(2):
+            texts = [f"part {part} review {i}<br>" for i in range(3)]
+            parquet(tmp_path / f"test-0000{part}.parquet", text=texts, label=[part] * 3)
+        choice = DataChoice(source=str(tmp_path), skip=1, limit=4, streaming=True)
+        for _ in range(2):  # anew each time
+            assert [r.text for r in choice.open()] == [
+                "part 0 review 1", "part 0 review 2", "part 1 review 0", "part 1 review 1",
+            ]  # fmt: skip
+        assert not hasattr(choice.open(), "__len__")
+        with pytest.raises(SettingError, match="streaming is for IMDB"):
+            DataChoice(streaming=True)
 
     def test_a_folder_with_neither_layout_is_told_what_was_expected(self, tmp_path: Path):
         (tmp_path / "notes.md").write_text("")

@@ -48,14 +48,14 @@ PUBLIC = [
 
 # From the ground up, as in the design; a module may import from its own tier and from those before it.
 TIERS = (
-    ("errors", "types", "information", "settings"),
+    ("errors", "types", "information", "processes", "settings"),
     ("data", "text", "splice", "encoder", "attribution", "statistics", "bottleneck", "checkpoints", "readout"),
     ("methods",),
     (
         "benchmark", "config", "corpus", "degradation", "finetune", "highlight", "metrics", "plots", "profile",
         "report", "run", "scale", "store", "summary", "sweep", "training", "typeset",
     ),
-    ("cli", "demo"),
+    ("__main__", "cli", "demo"),
 )  # fmt: skip
 LEVEL = {name: level for level, tier in enumerate(TIERS) for name in tier}
 

@@ -14,7 +14,17 @@ from textiba.attribution import content_scores
 from textiba.encoder import Encoder
 from textiba.errors import SettingError, UnsupportedModelError
 from textiba.methods import Lrp
-from textiba.methods.lrp import SHARES, handed_back, identity_rule, layer_norm_rule, relevance, scale_rule
+from textiba.methods.lrp import (
+    SHARES,
+    handed_back,
+    identity_rule,
+    layer_norm_rule,
+    relevance,
+    relevance_by_layer,
+    run_with_rules,
+    scale_rule,
+    with_rules,
+)
 
 REVIEWS = toys.texts(3, seed=61)
 
@@ -162,6 +172,21 @@ def test_relevance_of_the_margin_is_that_of_its_logits():
     each = [relevance(encoder, forward, torch.full((len(REVIEWS),), k), SHARES["uniform"]) for k in range(3)]
     margin = relevance(encoder, forward, torch.ones(len(REVIEWS), dtype=torch.long), SHARES["uniform"], "margin")
     assert torch.allclose(margin, each[1] - (each[0] + each[2]) / 2)
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_one_pass_gives_the_relevance_at_every_layer(kind: str):
+    encoder = toys.encoder(kind)
+    forward = toys.forward(encoder, REVIEWS)
+    targets = torch.ones(len(REVIEWS), dtype=torch.long)
+    found = relevance_by_layer(encoder, forward, targets, SHARES["uniform"])
+    assert found.shape == (encoder.n_layers + 1, *forward.batch.input_ids.shape)
+    rules = with_rules(encoder, SHARES["uniform"])
+    for layer, state in enumerate(forward.hidden):  # each layer's by a run of its own, from there
+        start = state.detach().requires_grad_(True)
+        logits = run_with_rules(rules, forward.batch, layer, start)
+        expected = (start * gradient(logits, start, torch.eye(encoder.n_labels)[1].expand_as(logits))).sum(dim=2)
+        torch.testing.assert_close(found[layer], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_what_uniform_attention_does_not_conserve_is_lost_at_softmax_alone():

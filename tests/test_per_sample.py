@@ -234,3 +234,32 @@ def test_statistics_are_needed_and_must_be_the_model_s():
         PerSample().attribute(ENCODER, forward, targets)
     with pytest.raises(StatisticsMismatchError, match="estimate them anew"):
         PerSample().attribute(ENCODER, forward, targets, toys.statistics(toys.encoder(seed=1)))
+
+
+@pytest.mark.parametrize("gates", ["token", "feature"])
+def test_a_path_is_shared_and_ends_where_it_ends_alone(gates: Any, monkeypatch: pytest.MonkeyPatch):
+    betas = (1e-4, 1e-3, 1e-2)
+    methods = textiba.grid(PerSample(layer=1, steps=2, gates=gates), betas=betas, path=True)
+    assert [(m.beta, m.path) for m in methods if isinstance(m, PerSample)] == [
+        (1e-4, ()), (1e-3, (1e-4,)), (1e-2, (1e-4, 1e-3)),
+    ]  # fmt: skip
+    statistics, calls = toys.statistics(ENCODER), []
+    run = textiba.methods.per_sample.optimise
+    monkeypatch.setattr(textiba.methods.per_sample, "optimise", lambda *args: calls.append(args[3]) or run(*args))
+    together = list(textiba.stream(ENCODER, methods, REVIEWS, statistics, budget=10_000))
+    assert calls == [2, 2, 2]
+    alone = dict(textiba.stream(ENCODER, methods[-1:], REVIEWS, statistics, budget=10_000))
+    assert calls == [2, 2, 2] * 2
+    for i, a in together[-len(REVIEWS) :]:
+        np.testing.assert_array_equal(a.scores, alone[i].scores)
+        assert a.settings == alone[i].settings
+        assert len(details(a).information) == 3  # of the last β alone
+
+
+def test_each_step_of_a_path_starts_where_the_last_has_ended():
+    statistics = toys.statistics(ENCODER)
+    first, second = (
+        textiba.explain(ENCODER, PerSample(layer=1, steps=3, path=path), REVIEWS, statistics) for path in ((), (1e-4,))
+    )
+    for a, b in zip(first, second, strict=True):
+        assert details(b).information[0] == pytest.approx(details(a).information[-1], rel=1e-4)

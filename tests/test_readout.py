@@ -53,7 +53,7 @@ def test_scores_are_the_bits_of_a_bottleneck_with_its_gates():
     for layer in (0, 2):
         logits = NETWORK.at(layer, made.hidden)
         mean, std = toys.statistics(ENCODER).at(layer, made.hidden[layer])
-        bottleneck = Bottleneck(mean, std.clamp_min(0.01), made.batch.content, logits)
+        bottleneck = Bottleneck(mean, std.clamp_min(0.01), made.batch.content, logits.unsqueeze(-1))
         expected = bits(bottleneck.information(made.hidden[layer])).detach()
         for i, a in enumerate(toys.attribute(ENCODER, Readout(layer=layer, weights=FILE), REVIEWS)):
             content = list(a.review.content)

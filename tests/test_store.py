@@ -2,20 +2,23 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from folders import table
 
 import textiba.run
-import textiba.store
+import textiba.store.folder
 from textiba import Joint, PerSample, Random, build, explain, load, load_statistics
 from textiba.attribution import BitsDetails
 from textiba.config import DataChoice, MethodChoice, SweepConfig
 from textiba.degradation import Degradation
-from textiba.errors import CorruptFileError, InputError
+from textiba.errors import CorruptFileError, InputError, RepairWarning
 from textiba.run import degrade_run, grouped, sweep
 from textiba.store import RunFolder
+from textiba.sweep import stream_batches
 
 CONFIG = SweepConfig(
     data=DataChoice(limit=6),
@@ -54,8 +57,7 @@ def test_the_bits_of_each_layer_come_back(tmp_path: Path):
     encoder, reviews = load("fine-tuned", 32), CONFIG.data.load()[:2]
     joint = explain(encoder, Joint(layers=(3, 4, 5), steps=1), reviews, load_statistics("fine-tuned"))
     folder = RunFolder(tmp_path / "joint", {})
-    for i, a in enumerate([*joint, *explain(encoder, Random(), reviews)]):
-        folder.append(i, a)
+    folder.append(enumerate([*joint, *explain(encoder, Random(), reviews)]))
     folder.flush()
     found = [a for _, a in folder.read()]
     assert [a.layer for a in found] == [None] * 4
@@ -78,33 +80,31 @@ def test_the_manifest_says_how_the_run_was_made(folder: RunFolder):
     assert manifest["seconds"]["fine-tuned"] > 0
 
 
-def test_a_killed_run_resumes_to_the_same_table(tmp_path: Path, folder: RunFolder, monkeypatch: pytest.MonkeyPatch):
-    calls = []
-
+def test_a_stopped_run_resumes_to_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def stop(what: str, done: int, total: int) -> None:
-        calls.append(done)
-        if done == 9:
+        if done == 8:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(textiba.run, "stream", _small_batches(textiba.run.stream))
+    monkeypatch.setattr(textiba.run, "stream_batches", partial(stream_batches, budget=64))
+    whole = sweep(CONFIG, tmp_path / "a")
     with pytest.raises(KeyboardInterrupt):
         sweep(CONFIG, tmp_path / "b", stop)
-    assert len(list(RunFolder(tmp_path / "b").read())) == 9
-    resumed: list[int] = []
-    again = sweep(CONFIG, tmp_path / "b", lambda _, done, __: resumed.append(done))
-    assert resumed[0] == 8  # the ninth result's review was not complete
-    _same(_table(again), _table(folder))
+    assert len(list(RunFolder(tmp_path / "b").read())) == 8
+    counts: list[int] = []
+    again = sweep(CONFIG, tmp_path / "b", lambda _, done, __: counts.append(done))
+    assert counts == [8, 16, 24]
+    assert table(again) == table(whole)
 
 
 def test_a_finished_run_computes_nothing(folder: RunFolder, monkeypatch: pytest.MonkeyPatch):
-    before = _table(folder)
+    before = table(folder)
     steps: list[tuple[int, int]] = []
-    _same(_table(sweep(CONFIG, folder.path, lambda _, done, total: steps.append((done, total)))), before)
+    assert table(sweep(CONFIG, folder.path, lambda _, done, total: steps.append((done, total)))) == before
     assert steps == [(24, 24)]
 
 
 def test_another_run_in_the_folder_is_refused(folder: RunFolder):
-    with pytest.raises(InputError, match="holds a run with other settings"):
+    with pytest.raises(InputError, match="other settings: seed is 0, now 7"):
         sweep(CONFIG.model_copy(update={"seed": 7}), folder.path)
 
 
@@ -122,18 +122,19 @@ def test_other_reviews_or_another_model_are_refused(tmp_path: Path, monkeypatch:
         sweep(config, tmp_path / "run")
 
 
-def test_a_damaged_shard_can_be_removed_and_the_run_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(textiba.store, "_SHARD", 2)
+def test_a_damaged_shard_is_set_aside_and_its_reviews_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(textiba.store.folder, "_SHARD", 2)
+    monkeypatch.setattr(textiba.run, "stream_batches", partial(stream_batches, budget=64))
     config = SweepConfig(data=DataChoice(limit=6), max_length=32, methods=(MethodChoice(name="random"),))
     folder = sweep(config, tmp_path / "run")
-    before = _table(folder)
-    damaged = tmp_path / "run" / "attributions" / "part-00001.parquet"
-    damaged.write_bytes(b"PAR1")
-    with pytest.raises(CorruptFileError, match="remove it and run again"):
-        sweep(config, tmp_path / "run")
-    damaged.unlink()
-    _same(_table(sweep(config, tmp_path / "run")), before)
+    before, damaged = table(folder), folder.shards()[1]
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    with pytest.raises(CorruptFileError, match="textiba runs repair"):
+        list(folder.read())
+    with pytest.warns(RepairWarning, match="set aside|computed again"):
+        assert table(sweep(config, tmp_path / "run")) == before
     assert len(before) == 6
+    assert damaged.with_name(damaged.name + ".damaged").is_file()
 
 
 def test_a_run_keeps_the_names_of_the_classes(folder: RunFolder):
@@ -146,7 +147,7 @@ def test_no_run_and_a_damaged_one(tmp_path: Path, folder: RunFolder):
     (tmp_path / "c" / "attributions").mkdir(parents=True)
     (tmp_path / "c" / "manifest.json").write_text((folder.path / "manifest.json").read_text())
     (tmp_path / "c" / "attributions" / "part-00000.parquet").write_bytes(b"PAR1 and then nothing")
-    with pytest.raises(CorruptFileError, match="remove it and run again"):
+    with pytest.raises(CorruptFileError, match="textiba runs repair"):
         list(RunFolder(tmp_path / "c").read())
 
 
@@ -162,16 +163,3 @@ def test_curves_are_saved_and_read_again(folder: RunFolder):
             np.testing.assert_allclose(left.pop(name), right.pop(name))
         assert left == right
     assert [set(group) for group in grouped(found)] == [{"morf", "lerf", "random"}] * 4
-
-
-def _small_batches(stream):
-    return lambda *args: stream(*args, budget=64)
-
-
-def _table(folder: RunFolder) -> dict[tuple, float]:
-    return {(i, a.method, a.layer, a.target): a.total for i, a in folder.read()}
-
-
-def _same(found: dict[tuple, float], expected: dict[tuple, float]) -> None:
-    assert found.keys() == expected.keys()
-    np.testing.assert_allclose(list(found.values()), [expected[key] for key in found], rtol=1e-4)

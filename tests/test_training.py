@@ -11,14 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import toys
+from scipy import stats
 
 from textiba import explain
 from textiba.attribution import content_scores
 from textiba.checkpoints import CARD, load
 from textiba.errors import InputError, LayerError, SettingError
 from textiba.methods import PerSample, Readout
-from textiba.readout import READOUT, load_readout
+from textiba.methods.lrp import SHARES, relevance_by_layer
+from textiba.readout import READOUT, fresh_readout, load_readout
 from textiba.training import ReadoutRecipe, train_readout
+from textiba.training.objective import agreement
 
 World = tuple[Path, Path, Path]
 
@@ -162,13 +165,30 @@ def test_it_goes_on_from_another_network_and_puts_the_tokens_in_order(
     start = {"start": str(trained[0]), "beta_decades": 0.0}
     plain = train_readout(recipe(world, steps=10, learning_rate=1e-9, **start), tmp_path / "plain")
     assert plain["best"]["loss"] == pytest.approx(trained[1]["best"]["loss"], rel=1e-3)
-    assert plain["best"]["gain"] == [0.0, 0.0]
+    assert plain["best"]["order"] == [0.0, 0.0]
     ordered = train_readout(recipe(world, order=2.0, **start), tmp_path / "ordered")
     first, *_, last = ordered["history"]
-    assert sum(last["gain"]) > sum(first["gain"]) > 0
-    assert last["aim"] == pytest.approx(last["loss"] - 2 * sum(last["gain"]) / 2, abs=1e-4)
+    assert sum(last["order"]) > sum(first["order"])
+    assert last["aim"] == pytest.approx(last["loss"] - 2 * sum(last["order"]) / 2, abs=1e-4)
 
 
 def test_a_start_of_another_shape_is_refused(world: World, trained: tuple[Path, dict[str, Any]], tmp_path: Path):
     with pytest.raises(InputError, match="start from one that is alike"):
         train_readout(recipe(world, start=str(trained[0]), widths=(4, 4)), tmp_path / "other")
+
+
+def test_the_order_is_a_correlation_with_ranked_relevance(planted: toys.Trained):
+    encoder, statistics = planted
+    network = fresh_readout(ReadoutRecipe(layers=(1, 2), widths=(16, 8)).architecture(encoder), statistics, 0.01)
+    reviews = encoder.encode([review for review, _ in toys.planted_cases(5, seed=3)])
+    forward = encoder.forward(encoder.collate(reviews))
+    raw = torch.randn(2, *forward.batch.input_ids.shape, generator=torch.Generator().manual_seed(1))
+    found = agreement(encoder, network, forward, raw)
+    taught = relevance_by_layer(encoder, forward, encoder.predict(forward), SHARES["uniform"], "margin")
+    for place, layer in enumerate((1, 2)):
+        for i, review in enumerate(reviews):
+            content = list(review.content)
+            ranks = stats.rankdata(taught[layer, i, content].numpy())
+            quantiles = stats.norm.ppf((ranks - 0.5) / len(content))
+            expected = np.corrcoef(raw[place, i, content].numpy(), quantiles)[0, 1]
+            assert float(found[place, i]) == pytest.approx(expected, abs=1e-5)

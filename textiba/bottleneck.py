@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from textiba.information import kl_nats, mix, normalize
+from textiba.information import kl_nats, kl_nats_of_shared, mix, normalize
 from textiba.types import Mask, NoisyState
 
 
@@ -19,7 +19,7 @@ class Bottleneck(nn.Module):
         mean: μ_R of the layer [features].
         std: σ_R of the layer [features], positive.
         gated: the tokens that have a gate [batch, tokens].
-        initial_logit: where the gates start, one number or one for each token; λ = sigmoid(logit).
+        initial_logit: where the gates start, one number, or one for each token or each gate; λ = sigmoid(logit).
         per_feature: a gate for every feature of every token, rather than one for every token.
 
     Attributes:
@@ -31,7 +31,7 @@ class Bottleneck(nn.Module):
         mean: Float[Tensor, " features"],
         std: Float[Tensor, " features"],
         gated: Mask,
-        initial_logit: float | Float[Tensor, "batch tokens"] = 5.0,
+        initial_logit: float | Float[Tensor, "batch tokens #features"] = 5.0,
         per_feature: bool = False,
     ):
         super().__init__()
@@ -39,13 +39,14 @@ class Bottleneck(nn.Module):
         self.std = std
         self.gated = gated.unsqueeze(-1)
         gates = len(mean) if per_feature else 1
-        start = torch.as_tensor(initial_logit, dtype=mean.dtype, device=mean.device).expand(gated.shape)
-        self.gate_logits = nn.Parameter(start.unsqueeze(-1).repeat(1, 1, gates))
+        start = torch.as_tensor(initial_logit, dtype=mean.dtype, device=mean.device)
+        self.gate_logits = nn.Parameter(start.expand(*gated.shape, gates).clone())
+        self._known: tuple[Tensor, Tensor] | None = None
 
     def at(self, mean: Float[Tensor, " features"], std: Float[Tensor, " features"]) -> "Bottleneck":
         """The same gates, shared, at another layer with such statistics."""
         other = copy.copy(self)  # shallow: the parameter is one and the same
-        other.mean, other.std = mean, std
+        other.mean, other.std, other._known = mean, std, None
         return other
 
     def forward(
@@ -60,13 +61,22 @@ class Bottleneck(nn.Module):
         Returns:
             Z, and KL in nats, 0 outside `gated`.
         """
-        noisy = mix(state, torch.sigmoid(self.gate_logits), self.mean + self.std * noise)
-        return torch.where(self.gated, noisy, state), self.information(state)
+        # Outside `gated` λ is 1, and the mix is exact there.
+        return mix(state, self.gates(), torch.addcmul(self.mean, self.std, noise)), self.information(state)
 
     def information(self, state: Float[Tensor, "*draws batch tokens features"]) -> Float[Tensor, "*draws batch tokens"]:
         """The KL of each token, nats, summed over features; 0 outside `gated`."""
-        kl = kl_nats(normalize(state, self.mean, self.std), self.gate_logits).sum(dim=-1)
+        if self.gate_logits.shape[-1] == 1:
+            kl = kl_nats_of_shared(self._energy(state), self.gate_logits.squeeze(-1), len(self.mean))
+        else:
+            kl = kl_nats(normalize(state, self.mean, self.std), self.gate_logits).sum(dim=-1)
         return torch.where(self.gated.squeeze(-1), kl, kl.new_zeros(()))
+
+    def _energy(self, state: Float[Tensor, "*draws batch tokens features"]) -> Float[Tensor, "*draws batch tokens"]:
+        """Σ R̃² over the features; the same state, step after step, is not looked at again."""
+        if self._known is None or self._known[0] is not state:
+            self._known = (state, normalize(state, self.mean, self.std).square().sum(dim=-1))
+        return self._known[1]
 
     def gates(self) -> Float[Tensor, "batch tokens gates"]:
         """λ, with 1 outside `gated`."""

@@ -1,12 +1,13 @@
 """What a run is: the YAML files under experiments/, validated. An unknown key is an error."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from textiba.data import Review, bundled, imdb, movie_rationales, read_texts
+from textiba.data import Review, bundled, imdb_rows, imdb_stream, movie_rationales, read_texts
 from textiba.encoder import Encoder
 from textiba.errors import InputError
 from textiba.methods import Method, build
@@ -25,6 +26,8 @@ class DataChoice(Settings):
         limit: take so many after that; None takes all.
         seed: of the order of IMDB and Parquet files; the others keep theirs.
         ids: keep only the reviews with these ids.
+        streaming: take IMDB, or a data set of its layout, in the order of its file, as it comes from the hub or from
+            Parquet: for sources that are too large to download or to shuffle. The hub's IMDB is sorted by label.
     """
 
     source: str = "bundled"
@@ -34,9 +37,20 @@ class DataChoice(Settings):
     limit: int | None = Field(default=None, ge=1)
     seed: int = 0
     ids: tuple[str, ...] = ()
+    streaming: bool = False
 
-    def load(self) -> list[Review]:
-        """Reads the reviews.
+    @model_validator(mode="after")
+    def _streamed_imdb(self) -> "DataChoice":
+        if self.streaming and (self.rationales or self.ids or self.source == "bundled"):
+            raise ValueError("streaming is for IMDB or a data set of its layout, and picks no ids")
+        return self
+
+    def open(self) -> Iterable[Review]:
+        """The reviews, which are read when they are asked for; of unknown number when they are streamed."""
+        return _Streamed(self) if self.streaming else self.load()
+
+    def load(self) -> Sequence[Review]:
+        """The reviews; IMDB's are read when they are asked for.
 
         Raises:
             InputError: nothing is left of them, or an id is not there.
@@ -52,14 +66,26 @@ class DataChoice(Settings):
             raise InputError(f"no review of {self.source} is left after skipping {self.skip}")
         return reviews
 
-    def _all(self) -> list[Review]:
+    def _all(self) -> Sequence[Review]:
         if self.rationales:
             return movie_rationales(self.source, self.split)
         if self.source == "bundled":
             return bundled()
         if Path(self.source).suffix in (".jsonl", ".txt"):
             return read_texts(self.source)
-        return imdb(self.source, self.split, None, self.seed)
+        return imdb_rows(self.source, self.split, self.seed)
+
+
+class _Streamed:
+    """Reviews that come from their source anew whenever they are iterated over."""
+
+    def __init__(self, choice: DataChoice):
+        self._choice = choice
+
+    def __iter__(self) -> Iterator[Review]:
+        choice = self._choice
+        end = None if choice.limit is None else choice.skip + choice.limit
+        return islice(imdb_stream(choice.source, choice.split), choice.skip, end)
 
 
 class MethodChoice(Settings):
@@ -70,12 +96,14 @@ class MethodChoice(Settings):
         settings: of the method; what is not named keeps its default.
         layers: "all" for every layer below the last, or a list; empty keeps the method's own.
         betas: values of β; empty keeps the method's own.
+        path: each β goes on from the gates of the one before it, with `steps` steps of its own; they rise.
     """
 
     name: str
     settings: dict[str, Any] = Field(default_factory=dict)
     layers: Literal["all"] | tuple[int, ...] = ()
     betas: tuple[float, ...] = ()
+    path: bool = False
 
     @model_validator(mode="after")
     def _method_exists(self) -> "MethodChoice":
@@ -83,6 +111,8 @@ class MethodChoice(Settings):
         for axis, values in (("layer", self.layers), ("beta", self.betas)):
             if values and axis not in type(method).model_fields:
                 raise ValueError(f"{self.name} has no {axis} to sweep; remove it")
+        if self.path and ("path" not in type(method).model_fields or not self.betas):
+            raise ValueError("a path leads through betas, of per_sample")
         return self
 
     def expand(self, n_layers: int) -> list[Method]:
@@ -91,7 +121,7 @@ class MethodChoice(Settings):
         At the last layer's output only the first token is read by most heads, so "all" stops below it.
         """
         layers = range(n_layers) if self.layers == "all" else self.layers
-        return grid(build(self.name, self.settings), layers, self.betas)
+        return grid(build(self.name, self.settings), layers, self.betas, self.path)
 
 
 class SweepConfig(Settings):

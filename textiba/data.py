@@ -1,11 +1,16 @@
 """Reviews to explain: IMDB, movie rationales, and the ones bundled with the project."""
 
+import hashlib
 import json
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from jaxtyping import Int
 
 from textiba.errors import CorruptFileError, HubUnavailableError, InputError
 
@@ -63,10 +68,60 @@ def imdb(source: str = IMDB, split: str = "test", limit: int | None = None, seed
         InputError: the folder has neither layout, or a column is missing.
         HubUnavailableError: the hub cannot be reached.
     """
-    reviews = {r.text: r for r in _imdb_rows(source, split)}
-    rows = list(reviews.values())
-    random.Random(seed).shuffle(rows)  # noqa: S311 - an order, not a secret
-    return rows[:limit]
+    return list(imdb_rows(source, split, seed)[:limit])
+
+
+def imdb_rows(source: str = IMDB, split: str = "test", seed: int = 0) -> "Rows":
+    """What `imdb` gives, read from the disk when it is asked for. Arguments and errors as there."""
+    rows = _imdb_rows(source, split)
+    order = rows.distinct().tolist()
+    random.Random(seed).shuffle(order)  # noqa: S311 - an order, not a secret
+    return rows.take(np.asarray(order))
+
+
+def imdb_stream(source: str = IMDB, split: str = "test") -> Iterator[Review]:
+    """IMDB reviews in the order of the file, which is that of their labels, and repeated ones too.
+
+    Nothing is downloaded before it is needed, and nothing is held. Arguments and errors as of `imdb`.
+    """
+    table = _table(source, split, ("text", "label"), streaming=True)
+    return (_imdb_review(row, split, n) for n, row in enumerate(table))
+
+
+class Rows(Sequence[Review]):
+    """Reviews that are read from the disk when they are asked for; a slice of it is another.
+
+    Args:
+        read: gives the review of a number.
+        order: the numbers [reviews].
+    """
+
+    def __init__(self, read: Callable[[int], Review], order: Int[np.ndarray, " reviews"]):
+        self._read = read
+        self._order = order
+
+    @overload
+    def __getitem__(self, place: int) -> Review: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Rows": ...
+    def __getitem__(self, place: int | slice) -> "Review | Rows":
+        if isinstance(place, slice):
+            return Rows(self._read, self._order[place])
+        return self._read(int(self._order[place]))
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def take(self, places: Int[np.ndarray, " some"]) -> "Rows":
+        """The reviews at these places."""
+        return Rows(self._read, self._order[places])
+
+    def distinct(self) -> Int[np.ndarray, " some"]:
+        """A place for each text, in the order in which they first come; of repeated ones the last place."""
+        hashes = np.fromiter((_hash(review.text) for review in self), np.uint64, len(self))
+        _, first = np.unique(hashes, return_index=True)
+        _, last = np.unique(hashes[::-1], return_index=True)
+        return (len(self) - 1 - last)[np.argsort(first)]
 
 
 def movie_rationales(source: str = "eraser-benchmark/movie_rationales", split: str = "validation") -> list[Review]:
@@ -91,7 +146,7 @@ def read_texts(path: str | Path) -> list[Review]:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if path.suffix == ".parquet":
-        return _imdb_rows(str(path), "")
+        return list(_imdb_rows(str(path), ""))
     lines = [(n, line) for n, line in enumerate(_read(path).splitlines(), 1) if line.strip()]
     if path.suffix == ".jsonl":
         return [_from_json(line, f"{path}:{n}") for n, line in lines]
@@ -100,16 +155,29 @@ def read_texts(path: str | Path) -> list[Review]:
     raise InputError(f"{path}: reviews come as .jsonl, .parquet or .txt; got '{path.suffix}'")
 
 
-def _imdb_rows(source: str, split: str) -> list[Review]:
+def _imdb_rows(source: str, split: str) -> Rows:
     folder = Path(source) / split
     if (folder / "pos").is_dir() and (folder / "neg").is_dir():
         files = [(f, y) for y, name in ((0, "neg"), (1, "pos")) for f in sorted((folder / name).glob("*.txt"))]
-        return [Review(_clean(_read(f)), y, id=f"{split}-{f.parent.name}-{f.stem}") for f, y in files]
-    rows = _table(source, split, ("text", "label"))
-    return [Review(_clean(row["text"]), row["label"], id=f"{split}-{n}") for n, row in enumerate(rows)]
+
+        def read(number: int) -> Review:
+            file, label = files[number]
+            return Review(_clean(_read(file)), label, id=f"{split}-{file.parent.name}-{file.stem}")
+
+        return Rows(read, np.arange(len(files)))
+    table = _table(source, split, ("text", "label"))
+    return Rows(lambda number: _imdb_review(table[number], split, number), np.arange(len(table)))
 
 
-def _table(source: str, split: str, columns: tuple[str, ...]) -> Iterable[dict]:
+def _imdb_review(row: dict, split: str, number: int) -> Review:
+    return Review(_clean(row["text"]), row["label"], id=f"{split}-{number}")
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def _table(source: str, split: str, columns: tuple[str, ...], streaming: bool = False) -> Any:
     """The rows of a Parquet file, of a folder's Parquet files for `split`, or of a hub data set."""
     import datasets
     from datasets.exceptions import DatasetGenerationError
@@ -124,9 +192,11 @@ def _table(source: str, split: str, columns: tuple[str, ...]) -> Iterable[dict]:
                     f"{source}: expected '{split}*.parquet' or '{split}/pos/*.txt' and '{split}/neg/*.txt'; "
                     f"found {sorted(p.name for p in path.iterdir())[:8]}"
                 )
-            table = datasets.load_dataset("parquet", data_files=[str(f) for f in files], split="train")
+            names = [str(f) for f in files]
+            table = datasets.load_dataset("parquet", data_files=names, split="train", streaming=streaming)
         else:
-            table = datasets.load_dataset(source, split=split)
+            table = datasets.load_dataset(source, split=split, streaming=streaming)
+        known = table.column_names or list(next(iter(table), ()))
     except (ConnectionError, OSError) as error:
         if path.exists():
             raise InputError(f"{source}: cannot be read: {error}") from error
@@ -136,10 +206,10 @@ def _table(source: str, split: str, columns: tuple[str, ...]) -> Iterable[dict]:
         ) from error
     except (DatasetGenerationError, ArrowInvalid) as error:
         raise CorruptFileError(f"{source}: not readable as Parquet; download it again") from error
-    missing = [c for c in columns if c not in table.column_names]
+    missing = [c for c in columns if c not in known]
     if missing:
-        raise InputError(f"{source}: column {missing} is missing; it has {table.column_names}")
-    return map(dict, table)
+        raise InputError(f"{source}: column {missing} is missing; it has {known}")
+    return table
 
 
 def _read(path: Path) -> str:

@@ -6,8 +6,8 @@ its layers and its head: only the list of layers is exchanged, in a shallow copy
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -40,11 +40,13 @@ class ForwardPass:
         batch: the reviews.
         hidden: hidden states 0 … L.
         logits: of the whole model.
+        memory: what one method leaves there for the next one on the same batch; gone with it.
     """
 
     batch: Batch
     hidden: tuple[State, ...]
     logits: Logits
+    memory: dict[Hashable, Any] = field(default_factory=dict)
 
 
 class Encoder:
@@ -105,6 +107,11 @@ class Encoder:
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self._model.parameters()).device
+
+    def to(self, device: torch.device | str) -> "Encoder":
+        """The view with its weights on a device; the given model stays where it is."""
+        self._model.to(device)
+        return self
 
     @cached_property
     def fingerprint(self) -> str:

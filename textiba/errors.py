@@ -68,6 +68,14 @@ class CorruptFileError(TextibaError):
     """A file is damaged: its hash, format or shapes differ from what was saved."""
 
 
+class StorageError(TextibaError):
+    """A result cannot be written: the disk is full, or read-only."""
+
+
+class BusyFolderError(InputError):
+    """Another process writes to the folder."""
+
+
 class StatisticsMismatchError(TextibaError):
     """Feature statistics were estimated on another model."""
 
@@ -90,6 +98,10 @@ class TruncationWarning(TextibaWarning):
 
 class FewReviewsWarning(TextibaWarning):
     """Statistics were estimated on fewer reviews than is advisable."""
+
+
+class RepairWarning(TextibaWarning):
+    """A damaged part of a run was set aside, and is computed again."""
 
 
 class FreshHeadWarning(TextibaWarning):

@@ -26,8 +26,8 @@ def mix(
     gate: Float[Tensor, "... #features"],
     noise: Float[Tensor, "... features"],
 ) -> Float[Tensor, "... features"]:
-    """`Z = λR + (1 − λ)ε`: a gate of 1 lets everything through, a gate of 0 nothing."""
-    return gate * state + (1 - gate) * noise
+    """`Z = λR + (1 − λ)ε`: a gate of 1 lets everything through, a gate of 0 nothing. At either end it is exact."""
+    return torch.lerp(noise, state, gate)
 
 
 def kl_nats(
@@ -48,6 +48,22 @@ def kl_nats(
     """
     gate = torch.sigmoid(gate_logit)
     return 0.5 * gate.square() * (normalized.square() + 1) - gate + functional.softplus(gate_logit)
+
+
+def kl_nats_of_shared(
+    energy: Float[Tensor, "..."], gate_logit: Float[Tensor, "..."], features: int
+) -> Float[Tensor, "..."]:
+    """The sum of `kl_nats` over the features of a token, where they share one gate.
+
+    The gate comes out of the sum: ½ λ²(Σ R̃² + d) − d λ + d softplus(a), so no feature is looked at again.
+
+    Args:
+        energy: Σ R̃² over the features.
+        gate_logit: a, with λ = sigmoid(a).
+        features: d.
+    """
+    gate = torch.sigmoid(gate_logit)
+    return 0.5 * gate.square() * (energy + features) + features * (functional.softplus(gate_logit) - gate)
 
 
 def bits(nats: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

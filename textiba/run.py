@@ -2,8 +2,11 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from textiba.attribution import Attribution, Curve
@@ -12,52 +15,111 @@ from textiba.config import SweepConfig
 from textiba.data import Review
 from textiba.degradation import Degradation, degrade
 from textiba.encoder import Encoder
-from textiba.store import Key, RunFolder, settings_key
-from textiba.sweep import stream
+from textiba.errors import RepairWarning
+from textiba.processes import Processes, best_device, current
+from textiba.store import Key, Numbers, RunFolder, claimed, settings_key
+from textiba.store.check import set_aside_damaged
+from textiba.sweep import WINDOW, stream_batches
 
 Progress = Callable[[str, int, int], None]  # what is being done, done so far, in all
 
 
-def sweep(config: SweepConfig, output: str | Path, progress: Progress = lambda *_: None) -> RunFolder:
+def sweep(
+    config: SweepConfig, output: str | Path, progress: Progress = lambda *_: None, processes: Processes | None = None
+) -> RunFolder:
     """Runs a sweep into a folder; what is already there is kept and not computed again.
+
+    Launched as several processes (`accelerate launch`, `torchrun`), they share the reviews out by work, and each writes
+    shards of its own. Started on four and stopped, it may go on on one, and ends with the same numbers.
 
     Args:
         config: what to run.
         output: the run's folder.
-        progress: called after every result.
+        progress: called after every result of this process, and with what was there before.
+        processes: None finds out how this process was launched.
 
     Raises:
         InputError: the folder holds another run, or one on another model or other reviews.
+        BusyFolderError: another run writes to the folder.
+        StorageError: the disk is full. What was computed stays.
         TextibaError: any error of `textiba.stream`. What was computed stays.
+
+    Warns:
+        RepairWarning: a shard was damaged; it was set aside, and its reviews are computed again.
     """
-    folder = RunFolder(output, config.model_dump())
-    reviews = config.data.load()
-    folder.manifest.hold("reviews", "data", reviews_hash(reviews))
-    for name in config.checkpoints:
-        encoder = load(name, config.max_length)
-        folder.manifest.hold("checkpoints", name, encoder.fingerprint)
-        statistics = load_statistics(config.statistics[name]) if name in config.statistics else own_statistics(name)
-        methods = config.expand(encoder)
-        for what, identity in {k: v for m in methods for k, v in m.rests_on(encoder).items()}.items():
-            folder.manifest.hold("files", f"{name}: {what}", identity)
+    processes = processes or current()
+    with claimed(Path(output), processes):
+        folder = RunFolder(output, config.model_dump(), processes)
+        if processes.main:
+            _put_in_order(folder)
+            processes.wait()  # the others come in
+        reviews = config.data.open()
+        folder.manifest.hold("reviews", "data", reviews_hash(_known(reviews)))
         groups = folder.groups()
-        found = [groups.get((name, m.name, settings_key(m.model_dump())), set()) for m in methods]
-        done = set.intersection(*found)
-        places = [i for i in range(len(reviews)) if i not in done]
-        count, total, started = len(done) * len(methods), len(reviews) * len(methods), time.monotonic()
-        progress(name, count, total)
-        pending = stream(encoder, methods, (reviews[i] for i in places), statistics, config.target, config.seed)
-        try:
-            for place, attribution in pending:
-                folder.append(places[place], attribution)
-                count += 1
-                progress(name, count, total)
-        finally:
-            folder.flush()
-            seconds = folder.manifest.values["seconds"]
-            seconds[name] = round(seconds.get(name, 0) + time.monotonic() - started, 2)
-            folder.manifest.save()
+        processes.wait()  # all have seen the same results before anyone adds to them
+        for name in config.checkpoints:
+            _sweep_one(_Job(config, folder, processes), name, reviews, groups, progress)
+        processes.wait()
     return folder
+
+
+@dataclass(frozen=True)
+class _Job:
+    config: SweepConfig
+    folder: RunFolder
+    processes: Processes
+
+
+def _sweep_one(job: _Job, name: str, reviews: Iterable[Review], groups: dict[Key, Numbers], progress: Progress) -> None:
+    """All methods on one checkpoint."""
+    config, folder = job.config, job.folder
+    encoder = load(name, config.max_length).to(best_device(job.processes))
+    folder.manifest.hold("checkpoints", name, encoder.fingerprint)
+    statistics = load_statistics(config.statistics[name]) if name in config.statistics else own_statistics(name)
+    methods = config.expand(encoder)
+    for what, identity in {k: v for m in methods for k, v in m.rests_on(encoder).items()}.items():
+        folder.manifest.hold("files", f"{name}: {what}", identity)
+    done = _InAll([groups.get((name, m.name, settings_key(m.model_dump(mode="json"))), Numbers()) for m in methods])
+    total = len(reviews) * len(methods) if isinstance(reviews, Sized) else 0
+    count, started = len(done) * len(methods), time.monotonic()
+    progress(name, count, total)
+    try:
+        for results in stream_batches(
+            encoder, methods, reviews, statistics, config.target, config.seed, done=done, processes=job.processes
+        ):
+            folder.append(results)
+            count += len(results)
+            progress(name, count, total)
+    finally:
+        folder.flush()
+        seconds = folder.manifest.values["seconds"]
+        seconds[name] = round(seconds.get(name, 0) + time.monotonic() - started, 2)
+        folder.manifest.save()
+
+
+class _InAll:
+    """The numbers that are in every one of several sets."""
+
+    def __init__(self, sets: Sequence[Numbers]):
+        self._sets = sets
+
+    def __contains__(self, number: int) -> bool:
+        return all(number in numbers for numbers in self._sets)
+
+    def __len__(self) -> int:
+        return min(len(numbers) for numbers in self._sets)  # results come for all methods together
+
+
+def _put_in_order(folder: RunFolder) -> None:
+    for aside in set_aside_damaged(folder.shards()):
+        warnings.warn(
+            f"a shard was damaged; it is {aside} now, and its reviews are computed again", RepairWarning, stacklevel=3
+        )
+
+
+def _known(reviews: Iterable[Review]) -> Iterable[Review]:
+    """What tells one source from another: all of it, or of one without an end in sight its beginning."""
+    return reviews if isinstance(reviews, Sized) else islice(reviews, WINDOW)
 
 
 def degrade_run(
@@ -95,7 +157,12 @@ def grouped(curves: list[Curve]) -> list[dict[str, Curve]]:
 
 def reviews_hash(reviews: Iterable[Review]) -> str:
     """Tells one list of reviews from another, by texts, labels and rationales."""
-    return hashlib.sha256(repr([(r.text, r.label, r.rationale) for r in reviews]).encode()).hexdigest()[:16]
+    digest, comma = hashlib.sha256(b"["), ""
+    for r in reviews:
+        digest.update(f"{comma}{(r.text, r.label, r.rationale)!r}".encode())
+        comma = ", "
+    digest.update(b"]")
+    return digest.hexdigest()[:16]
 
 
 def _counted(folder: RunFolder, key: Key, total: int, report: Callable[[int, int], None]) -> Iterator[Attribution]:

@@ -8,6 +8,7 @@ from typing import Any
 from textiba.attribution import Curve
 from textiba.degradation import area
 from textiba.profile import LayerRow, bootstrap
+from textiba.store import Health
 
 
 def curve_labels(groups: Sequence[dict[str, Curve]]) -> list[str]:
@@ -57,6 +58,25 @@ def profile_table(rows: Sequence[LayerRow]) -> dict[str, list[str]]:
         "kept p": ["" if r.kept is None else f"{r.kept.mean:.3f}" for r in rows],
         "loss": ["" if r.loss is None else f"{r.loss.mean:.3f} [{r.loss.low:.3f}, {r.loss.high:.3f}]" for r in rows],
     }
+
+
+def health_table(found: Sequence[Health]) -> dict[str, list[str]]:
+    """Runs, and whether they are whole."""
+    states = [_state(health) for health in found]
+    return {
+        "run": [str(health.path) for health in found],
+        "made by": [f"textiba {health.command}".strip() for health in found],
+        "rows": [str(health.rows) for health in found],
+        "tables": [str(health.files) for health in found],
+        "MB": [f"{health.size / 1e6:.1f}" for health in found],
+        "state": states,
+    }
+
+
+def _state(health: Health) -> str:
+    counts = {"damaged": health.damaged, "of another run": health.foreign, "unfinished": health.leftovers}
+    troubles = [f"{len(files)} {what}" for what, files in counts.items() if files]
+    return ", ".join([*(["being written to"] if health.busy else []), *troubles]) or "whole"
 
 
 def write_csv(columns: Mapping[str, Sequence[str]], path: Path) -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from textiba.benchmark.config import BenchmarkConfig
 from textiba.errors import SettingError
+from textiba.processes import ALONE, Processes
 from textiba.store import Manifest, read_rows, write_table
 
 Row = dict[str, Any]
@@ -37,6 +38,7 @@ class BenchmarkFolder:
     Args:
         path: the folder; made when missing.
         config: what is run, or None to read a folder that must be there.
+        processes: those that share the run; the first writes the manifest.
 
     Raises:
         InputError: the folder holds rows made with other shared settings, or none where some must be.
@@ -44,9 +46,10 @@ class BenchmarkFolder:
         SettingError: two checkpoints cannot be told apart by their folders' names.
     """
 
-    def __init__(self, path: str | Path, config: BenchmarkConfig | None = None):
+    def __init__(self, path: str | Path, config: BenchmarkConfig | None = None, processes: Processes = ALONE):
         self.path = Path(path)
-        self.manifest = Manifest(self.path, None if config is None else config.shared, "benchmark CONFIG")
+        shared = None if config is None else config.shared
+        self.manifest = Manifest(self.path, shared, "benchmark CONFIG", processes.main)
         if config is not None:
             self.manifest.values["config"] = config.model_dump(mode="json")
             self.manifest.save()

@@ -15,8 +15,11 @@ from textiba.data import Review
 from textiba.encoder import Encoder
 from textiba.errors import InputError, TruncationWarning
 from textiba.methods.base import require
+from textiba.processes import Processes, Shares, best_device, current
 from textiba.run import Progress, reviews_hash
 from textiba.statistics import FeatureStatistics
+
+_USUAL = 128  # tokens of a review, where its cost is guessed
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +39,12 @@ class _Bench:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A file that is to be written, how many reviews it covers, and what makes its rows."""
+    """A file that is to be written, how many reviews it covers, about how many passes that takes, and what does it."""
 
     place: Place
     chunk: int
     reviews: int
+    passes: float
     make: Callable[[], list[Row]]
 
 
@@ -49,6 +53,7 @@ def benchmark(
     output: str | Path,
     progress: Progress = lambda *_: None,
     only: Collection[str] = (),
+    processes: Processes | None = None,
 ) -> BenchmarkFolder:
     """Runs every method on every data set and checkpoint. Killed, it resumes, and ends with the same rows.
 
@@ -58,7 +63,9 @@ def benchmark(
         config: what to run.
         output: the benchmark's folder.
         progress: called after every chunk of a method.
-        only: the labels to run now; when empty all, and the subsets. Two processes may share a folder this way.
+        only: the labels to run now; when empty all, and the subsets.
+        processes: they share the chunks out by the passes that each costs; None finds out how this process was
+            launched.
 
     Raises:
         InputError: the folder's rows were made with other settings, reviews or models, or a label had another method;
@@ -68,7 +75,12 @@ def benchmark(
     titles = [entry.title for entry in config.methods]
     if unknown := [label for label in only if label not in titles]:
         raise InputError(f"no method is labelled {unknown[0]!r}; there are {titles}")
-    folder = BenchmarkFolder(output, config)
+    processes = processes or current()
+    if not processes.main:
+        processes.wait()  # until the folder is there
+    folder = BenchmarkFolder(output, config, processes)
+    if processes.main:
+        processes.wait()
     for entry in config.methods:
         folder.manifest.hold("methods", entry.title, entry.identity)
     # Everything is loaded and checked before anything runs.
@@ -78,13 +90,13 @@ def benchmark(
         folder.manifest.hold("reviews", data, reviews_hash(reviews))
     for data, reviews in sets.items():
         for encoder, statistics in models.values():
-            _run(_Bench(config, folder, data, reviews, encoder, statistics), only, progress)
+            _run(_Bench(config, folder, data, reviews, encoder, statistics), only, processes, progress)
     return folder
 
 
 def _model(folder: BenchmarkFolder, checkpoint: str) -> tuple[Encoder, FeatureStatistics | None]:
     config = folder.config
-    encoder = load(checkpoint, config.max_length)
+    encoder = load(checkpoint, config.max_length).to(best_device())
     folder.manifest.hold("checkpoints", checkpoint, encoder.fingerprint)
     named = config.statistics.get(checkpoint)
     statistics = load_statistics(named) if named else own_statistics(checkpoint)
@@ -99,17 +111,22 @@ def _model(folder: BenchmarkFolder, checkpoint: str) -> tuple[Encoder, FeatureSt
     return encoder, statistics
 
 
-def _run(bench: _Bench, only: Collection[str], progress: Progress) -> None:
+def _run(bench: _Bench, only: Collection[str], processes: Processes, progress: Progress) -> None:
     jobs = [*_method_jobs(bench, only), *_sanity_jobs(bench, only)]
-    done, total = 0, sum(job.reviews for job in jobs)
-    for job in jobs:
-        if not bench.folder.has(job.place, job.chunk):
-            with warnings.catch_warnings():
-                # How many were cut is in the rows and under the table; once a chunk it would bury everything else.
-                warnings.simplefilter("ignore", TruncationWarning)
-                bench.folder.write(job.place, job.chunk, job.make())
+    left = [job for job in jobs if not bench.folder.has(job.place, job.chunk)]
+    processes.wait()  # all have seen the same jobs before anyone does one
+    mine = [left[place] for place in Shares(processes).mine([job.passes for job in left])]
+    done = sum(job.reviews for job in jobs) - sum(job.reviews for job in left) if processes.count == 1 else 0
+    total = done + sum(job.reviews for job in mine)
+    progress(f"{bench.data} {bench.encoder.name}", done, total)
+    for job in mine:
+        with warnings.catch_warnings():
+            # How many were cut is in the rows and under the table; once a chunk it would bury everything else.
+            warnings.simplefilter("ignore", TruncationWarning)
+            bench.folder.write(job.place, job.chunk, job.make())
         done += job.reviews
         progress(f"{bench.data} {bench.encoder.name}", done, total)
+    processes.wait()
 
 
 def _method_jobs(bench: _Bench, only: Collection[str]) -> Iterator[_Job]:
@@ -120,18 +137,29 @@ def _method_jobs(bench: _Bench, only: Collection[str]) -> Iterator[_Job]:
             taken = bench.reviews[: entry.limit][start : start + bench.config.chunk]
             if taken and (not only or entry.title in only):
                 make = partial(_scored, bench, entry, taken, start, warm)
-                yield _Job(bench.place(entry.title), chunk, len(taken), make)
+                yield _Job(bench.place(entry.title), chunk, len(taken), len(taken) * _passes(bench, entry), make)
         if bench.config.subsets and not only:
             taken = bench.reviews[: bench.config.subsets.limit][start : start + bench.config.chunk]
             if taken:
-                yield _Job(bench.place(SUBSETS), chunk, len(taken), partial(_removed, bench, taken, start))
+                passes = len(taken) * bench.config.subsets.count
+                yield _Job(bench.place(SUBSETS), chunk, len(taken), passes, partial(_removed, bench, taken, start))
 
 
 def _sanity_jobs(bench: _Bench, only: Collection[str]) -> Iterator[_Job]:
     for entry in bench.config.methods:
         if entry.title in bench.config.sanity.methods and (not only or entry.title in only):
             taken = bench.reviews[: entry.limit][: bench.config.sanity.reviews]
-            yield _Job(bench.place(SANITY + entry.title), 0, len(taken), partial(_compared, bench, entry, taken))
+            passes = len(taken) * _passes(bench, entry) * bench.encoder.n_layers
+            yield _Job(
+                bench.place(SANITY + entry.title), 0, len(taken), passes, partial(_compared, bench, entry, taken)
+            )
+
+
+def _passes(bench: _Bench, entry: Entry) -> float:
+    """Of one review of usual length: the method's, and those of its degradation curves."""
+    passes = entry.build().passes(bench.encoder.n_layers, _USUAL)
+    variants = sum(2 * len(bench.config.degradation(removal).steps) for removal in bench.config.removals)
+    return passes.forward + passes.backward + variants
 
 
 def _scored(bench: _Bench, entry: Entry, reviews: Sequence[Review], start: int, warm: set[str]) -> list[Row]:

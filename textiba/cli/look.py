@@ -46,6 +46,7 @@ def explain(
     from textiba.data import Review, read_texts
     from textiba.highlight import highlight_html, print_highlight
     from textiba.methods import build
+    from textiba.processes import best_device
     from textiba.scale import Scale
 
     reviews = [Review(t, id=f"text-{n}") for n, t in enumerate(texts or (), 1)] + (read_texts(file) if file else [])
@@ -54,7 +55,7 @@ def explain(
     trained = "weights" if method == "readout" else "readout"
     settings = {k: v for k, v in (("layer", layer), ("beta", beta), (trained, readout)) if v is not None}
     chosen = build(method, settings)
-    encoder = load(checkpoint)
+    encoder = load(checkpoint).to(best_device())
     known = load_statistics(statistics) if statistics else own_statistics(checkpoint)
     found = run(encoder, chosen, reviews, known, int(target) if target.lstrip("-").isdigit() else target, seed)
     scale = Scale.of(found)

@@ -38,10 +38,11 @@ def estimate(
     """Estimates mean and standard deviation of every feature at every layer, in one stream over real reviews."""
     from textiba.checkpoints import load
     from textiba.config import DataChoice
+    from textiba.processes import best_device
     from textiba.statistics import estimate as run
 
     output.parent.mkdir(parents=True, exist_ok=True)
-    encoder = load(checkpoint, max_length)
+    encoder = load(checkpoint, max_length).to(best_device())
     encoded = encoder.encode(DataChoice(source=data, split=split, limit=limit).load())
     with progress_bars() as progress:
         advance, done = reporter(progress), 0

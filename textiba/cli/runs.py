@@ -1,4 +1,4 @@
-"""`textiba sweep`, `degrade` and `benchmark`: whole runs into folders."""
+"""`textiba sweep`, `degrade` and `benchmark`: whole runs into folders; `runs`: what is in such folders."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +16,7 @@ def sweep(
 ) -> None:
     """Runs methods × layers × β × checkpoints over reviews. Stopped at any moment, the same command resumes."""
     from textiba.config import SweepConfig
+    from textiba.processes import current
     from textiba.profile import layer_profile
     from textiba.run import sweep as run
     from textiba.summary import profile_table, write_csv
@@ -23,8 +24,11 @@ def sweep(
     settings = SweepConfig.from_yaml(config)
     if data:
         settings = settings.model_copy(update={"data": settings.data.model_copy(update={"source": data})})
-    with progress_bars() as progress:
-        folder = run(settings, output, reporter(progress))
+    processes = current()
+    with progress_bars(processes) as progress:
+        folder = run(settings, output, reporter(progress), processes)
+    if not processes.main:
+        return
     rows = layer_profile(a for _, a in folder.read())
     columns = profile_table(rows)
     console.print(table(f"{rows[0].reviews} reviews", columns))
@@ -77,10 +81,14 @@ def benchmark(
     from textiba.benchmark.tables import by_table, lead_metrics, lead_table, write_tables
     from textiba.methods import OURS
     from textiba.plots import save
+    from textiba.processes import current
 
     settings = BenchmarkConfig.from_yaml(config).with_sources(data or ())
-    with progress_bars() as progress:
-        folder = run(settings, output, reporter(progress), method or ())
+    processes = current()
+    with progress_bars(processes) as progress:
+        folder = run(settings, output, reporter(progress), method or (), processes)
+    if not processes.main:
+        return
     every = leaderboard(folder)
     paths = write_tables(folder, every)
     for title, scores in by_table(every).items():
@@ -89,3 +97,53 @@ def benchmark(
             ours = [m.title for m in settings.methods if m.name in OURS]
             paths.append(save(plot_leaderboard(scores, title, ours), output / f"{plain_name(title)}.png"))
     console.print(f"The tables and figures are [bold]{'[/], [bold]'.join(map(str, paths))}[/]")
+
+
+folders = typer.Typer(no_args_is_help=True, help="What is in the folders of runs.")
+app.add_typer(folders, name="runs")
+Run = Annotated[Path, typer.Argument(help="The folder of a run.")]
+
+
+@folders.command("list")
+def list_runs(folder: Annotated[Path, typer.Argument(help="A folder of runs, or one run.")] = Path("runs")) -> None:
+    """Lists runs, and says which are whole."""
+    from textiba.store.check import check, runs
+    from textiba.summary import health_table
+
+    console.print(table(f"Runs in {folder}", health_table([check(path) for path in runs(folder)])))
+
+
+@folders.command("check")
+def check_run(run: Run) -> None:
+    """Reads every file of a run, and names what is damaged. The exit code is 1 where something is."""
+    from textiba.store.check import check
+    from textiba.summary import health_table
+
+    found = check(run)
+    console.print(table(str(run), health_table([found])))
+    for file in (*found.damaged, *found.foreign):
+        console.print(f"{'damaged' if file in found.damaged else 'of another run'}: [bold]{file}[/]")
+    if not found.sound:
+        console.print(f"Next: textiba runs repair {run}")
+        raise typer.Exit(1)
+
+
+@folders.command("repair")
+def repair_run(run: Run) -> None:
+    """Sets aside what is damaged or of another run, and removes what was never finished."""
+    from textiba.store.check import repair
+
+    found = repair(run)
+    for file in (*found.damaged, *found.foreign):
+        console.print(f"set aside: [bold]{file}[/]")
+    for file in found.leftovers:
+        console.print(f"removed: {file}")
+    console.print(f"{run} is in order; the command that made it computes what is missing")
+
+
+@folders.command("export")
+def export_run(run: Run, output: Output = Path("attributions.jsonl")) -> None:
+    """Writes every attribution of a sweep as a line of JSON."""
+    from textiba.store import RunFolder
+
+    console.print(f"{RunFolder(run).export(output)} attributions are in [bold]{output}[/]")

@@ -9,6 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from textiba.processes import ALONE, Processes
+
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
 )
@@ -30,11 +32,11 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:.1f}/s" if speed else "", style="cyan")
 
 
-def progress_bars() -> Progress:
-    """Bars with a rate and the time that is left, on stderr."""
+def progress_bars(processes: Processes = ALONE) -> Progress:
+    """Bars with a rate and the time that is left, on stderr; of several processes the first shows its own."""
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn(),
-        console=errors,
+        console=errors, disable=not processes.main,
     )  # fmt: skip
 
 
@@ -44,8 +46,8 @@ def reporter(progress: Progress) -> Any:
 
     def advance(what: str, done: int, total: int) -> None:
         if what not in tasks:
-            tasks[what] = progress.add_task(what, total=total)
-        progress.update(tasks[what], completed=done, total=total)
+            tasks[what] = progress.add_task(what, total=total or None)  # None: nobody knows
+        progress.update(tasks[what], completed=done, total=total or None)
 
     return advance
 

@@ -20,6 +20,7 @@ from textiba.corpus.tally import KindRow
 from textiba.corpus.view import CorpusView, tagged
 from textiba.errors import InputError
 from textiba.plots import save
+from textiba.processes import best_device
 from textiba.run import Progress, reviews_hash
 from textiba.store import versions
 from textiba.summary import write_csv
@@ -58,7 +59,7 @@ def corpus_view(config: CorpusConfig, output: str | Path, progress: Progress = l
     """
     began = time.monotonic()
     tagger = None if config.tagger is None else load_tagger(config.tagger)
-    encoder = load(config.checkpoint, config.max_length)
+    encoder = load(config.checkpoint, config.max_length).to(best_device())
     statistics = load_statistics(config.statistics) if config.statistics else own_statistics(config.checkpoint)
     methods, reviews = expand(config.methods, encoder), config.data.load()
 

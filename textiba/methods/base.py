@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from textiba.attribution import Attribution, Details
@@ -123,8 +124,15 @@ def results(
     details: Sequence[Details | None],
 ) -> list[Attribution]:
     """Cuts a batch of padded scores [batch, tokens] into one frozen result a review."""
-    probabilities = forward.logits.softmax(dim=1)
-    settings: dict[str, Any] = method.model_dump()
+    probabilities = forward.logits.softmax(dim=1).gather(1, targets[:, None])[:, 0]
+    settings: dict[str, Any] = method.model_dump(mode="json")  # as it is read again
+    # One copy from the device for all reviews.
+    columns = (
+        targets.tolist(),
+        probabilities.tolist(),
+        encoder.predict(forward).tolist(),
+        scores.detach().cpu().numpy(),
+    )
     return [
         Attribution(
             review=review,
@@ -132,22 +140,24 @@ def results(
             method=method.name,
             settings=settings,
             layer=layer,
-            target=int(targets[i]),
-            probability=float(probabilities[i, targets[i]]),
-            predicted=int(forward.logits[i].argmax()),
-            scores=_only_content(review, scores[i]),
+            target=target,
+            probability=probability,
+            predicted=predicted,
+            scores=_only_content(review, row),
             unit=method.unit,
             signed=method.signed,
-            details=details[i],
+            details=detail,
             labels=encoder.labels,
         )
-        for i, review in enumerate(forward.batch.reviews)
+        for review, target, probability, predicted, row, detail in zip(
+            forward.batch.reviews, *columns, details, strict=True
+        )
     ]
 
 
-def _only_content(review: EncodedReview, row: Tensor) -> np.ndarray:
+def _only_content(review: EncodedReview, row: Float[np.ndarray, " padded"]) -> Float[np.ndarray, " tokens"]:
     scores = np.full(len(review), np.nan, dtype=np.float32)
     content = list(review.content)
-    scores[content] = row[content].detach().cpu().numpy()
+    scores[content] = row[content]
     scores.setflags(write=False)
     return scores

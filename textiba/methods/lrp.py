@@ -5,7 +5,7 @@ Sources: Achtibat et al., *AttnLRP*, ICML 2024 (arXiv 2402.05602); Ali et al., *
 2202.07304), for normalisation, and for attention held constant (CP-LRP).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -81,10 +81,26 @@ def relevance(
     encoder: Encoder, forward: ForwardPass, targets: Targets, shares: dict[str, float], output: Output = "logit"
 ) -> Float[Tensor, "batch tokens"]:
     """Of every token of the embedding output, special ones included: input × changed gradient, sum over features."""
-    state = forward.hidden[0].detach().requires_grad_(True)
-    logits = run_with_rules(with_rules(encoder, shares), forward.batch, 0, state)
-    (gradient,) = torch.autograd.grad(handed_back(logits, targets, output).sum(), state)
-    return (gradient * state.detach()).sum(dim=2)
+    return relevance_by_layer(encoder, forward, targets, shares, output)[0]
+
+
+def relevance_by_layer(
+    encoder: Encoder, forward: ForwardPass, targets: Targets, shares: dict[str, float], output: Output = "logit"
+) -> Float[Tensor, "layers batch tokens"]:
+    """What `relevance` is at each of the hidden states 0 … L, from one pass there and back."""
+    states = [forward.hidden[0].detach().requires_grad_(True)]
+
+    def keep(arriving: State) -> State:
+        states.append(arriving)
+        return arriving
+
+    logits = run_with_rules(
+        with_rules(encoder, shares), forward.batch, 0, states[0], dict.fromkeys(range(1, encoder.n_layers + 1), keep)
+    )
+    gradients = torch.autograd.grad(handed_back(logits, targets, output).sum(), states)
+    return torch.stack(
+        [(gradient * state.detach()).sum(dim=2) for gradient, state in zip(gradients, states, strict=True)]
+    )
 
 
 def with_rules(encoder: Encoder, shares: dict[str, float]) -> Encoder:
@@ -99,10 +115,16 @@ def with_rules(encoder: Encoder, shares: dict[str, float]) -> Encoder:
     return changed
 
 
-def run_with_rules(changed: Encoder, batch: Batch, layer: int, state: State) -> Logits:
+def run_with_rules(
+    changed: Encoder,
+    batch: Batch,
+    layer: int,
+    state: State,
+    through: Mapping[int, Callable[[State], State]] | None = None,
+) -> Logits:
     """`Encoder.run_from`, the rules included that modules cannot carry."""
     with _TanhRule():
-        return changed.run_from(batch, layer, state)
+        return changed.run_from(batch, layer, state, through)
 
 
 def handed_back(logits: Logits, targets: Targets, output: Output) -> Float[Tensor, " batch"]:

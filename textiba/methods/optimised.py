@@ -85,7 +85,7 @@ def standard_normal(
         noise = torch.zeros(drawn, *like.shape)
         for i, (review, generator) in enumerate(zip(reviews, generators, strict=True)):
             noise[:, i, : len(review)] = torch.randn(drawn, len(review), like.shape[2], generator=generator)
-        yield (torch.cat([noise, -noise]) if antithetic else noise).to(like)
+        yield (torch.cat([noise, -noise]) if antithetic else noise).to(like, non_blocking=True)
 
 
 def cross_entropies(
@@ -164,16 +164,20 @@ def bits_details(
         settled = (loss[-1] - loss[-2]).abs() <= tolerance * loss[-2].abs()
     probability = (-entropies[-1]).exp().mean(dim=0)
     special = (scores * forward.batch.special).sum(dim=1)
+    # One copy from the device for all reviews.
+    columns = zip(settled.tolist(), probability.tolist(), special.tolist(), loss[-1].tolist(), strict=True)
+    open_, entropy, information = (x.cpu().numpy() for x in (gates, entropies.mean(dim=1), bits(nats)))
+    layers = None if by_layer is None else by_layer.float().cpu().numpy()
     return [
         BitsDetails(
-            gates=gates[i, : len(review)].cpu().numpy(),
-            cross_entropy=entropies[:, :, i].mean(dim=1).cpu().numpy(),
-            information=bits(nats[:, i]).cpu().numpy(),
-            converged=bool(settled[i]),
-            probability=float(probability[i]),
-            special_bits=float(special[i]),
-            loss=float(loss[-1, i]),
-            by_layer=None if by_layer is None else by_layer[:, i, : len(review)].float().cpu().numpy(),
+            gates=open_[i, : len(review)],
+            cross_entropy=entropy[:, i],
+            information=information[:, i],
+            converged=converged,
+            probability=kept,
+            special_bits=apart,
+            loss=last,
+            by_layer=None if layers is None else layers[:, i, : len(review)],
         )
-        for i, review in enumerate(forward.batch.reviews)
+        for i, (review, (converged, kept, apart, last)) in enumerate(zip(forward.batch.reviews, columns, strict=True))
     ]

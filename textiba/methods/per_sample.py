@@ -4,8 +4,9 @@ Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.1, on a tran
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -17,10 +18,29 @@ from textiba.bottleneck import Bottleneck
 from textiba.encoder import Encoder, ForwardPass
 from textiba.information import beta_for_sum, bits
 from textiba.methods.base import Passes, require, results
-from textiba.methods.optimised import Optimised, bits_details, cross_entropies, optimise, standard_normal
+from textiba.methods.optimised import Optimised, Trace, bits_details, cross_entropies, optimise, standard_normal
 from textiba.readout import readout_for, readout_identity
 from textiba.statistics import FeatureStatistics
 from textiba.types import Mask, State, Targets
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Where an optimisation has ended.
+
+    Attributes:
+        scores: bits of every token.
+        gates: λ, mean over the features.
+        traces: cross-entropy and information of every pass.
+        beta: the price of a nat of the sum, for each review.
+        logits: of the gates.
+    """
+
+    scores: Float[Tensor, "batch tokens"]
+    gates: Float[Tensor, "batch tokens"]
+    traces: Trace
+    beta: Float[Tensor, " batch"]
+    logits: Float[Tensor, "batch tokens gates"]
 
 
 class PerSample(Optimised):
@@ -35,6 +55,9 @@ class PerSample(Optimised):
         readout: a trained readout network, whose gates are where the optimisation starts instead of `initial_gate` (a
             warm start: fewer steps and a lower learning rate do): "built-in" for the one that comes with the
             checkpoint, or a folder or a file.
+        path: values of β that the gates go through before `beta`, each from where the last has left them, with `steps`
+            steps at each. Rising, it is what the gates do of their own when they close from open: fewer steps at each
+            do. Methods that go one way further each share it: a sweep of n values costs n times `steps`.
         gate_special, steps, learning_rate, samples, antithetic, initial_gate, min_std, tolerance: see `Optimised`.
     """
 
@@ -44,10 +67,11 @@ class PerSample(Optimised):
     beta_on: Literal["sum", "mean"] = "sum"
     gates: Literal["token", "feature"] = "token"
     readout: str | None = None
+    path: tuple[Annotated[float, Field(ge=0)], ...] = ()
 
     def passes(self, layers: int, tokens: int) -> Passes:
-        """A pass there and back above the layer for each step and noise draw, and a last one forward."""
-        above = self.samples * (layers - self.layer) / layers
+        """A pass there and back above the layer for each step and noise draw, and a last one forward, at every β."""
+        above = (1 + len(self.path)) * self.samples * (layers - self.layer) / layers
         return Passes(1 + (self.steps + 1) * above, self.steps * above)
 
     def rests_on(self, encoder: Encoder) -> dict[str, str]:
@@ -64,27 +88,57 @@ class PerSample(Optimised):
     ) -> list[Attribution]:
         """Optimises the gates of all reviews of the batch at once; see `Method.attribute`."""
         encoder.check_layer(self.layer)
+        found = self._found(encoder, forward, targets, require(statistics, encoder, self.name), seed)
+        details = bits_details(forward, found.scores, found.gates, *found.traces, found.beta, self.tolerance)
+        return results(self, self.layer, encoder, forward, targets, found.scores, details)
+
+    def _found(
+        self, encoder: Encoder, forward: ForwardPass, targets: Targets, statistics: FeatureStatistics, seed: int
+    ) -> "_Found":
+        """Where the optimisation ends; it is kept for a method whose path leads through here."""
+        key = (self, statistics.identity, seed, tuple(targets.tolist()))
+        if key not in forward.memory:
+            start = self._start(encoder, forward, targets, statistics, seed)
+            forward.memory[key] = self._optimised(encoder, forward, targets, statistics, seed, start)
+        return forward.memory[key]
+
+    def _optimised(
+        self,
+        encoder: Encoder,
+        forward: ForwardPass,
+        targets: Targets,
+        statistics: FeatureStatistics,
+        seed: int,
+        start: float | Float[Tensor, "batch tokens #features"],
+    ) -> "_Found":
         state, gated = forward.hidden[self.layer], self.gated(forward)
-        mean, std = require(statistics, encoder, self.name).at(self.layer, state)
-        start = self._start(encoder, forward)
+        mean, std = statistics.at(self.layer, state)
         bottleneck = Bottleneck(mean, std.clamp_min(self.min_std), gated, start, self.gates == "feature")
         noise = standard_normal(forward.batch.reviews, state, self.samples, self.antithetic, seed)
         run = partial(self._run, encoder, forward, targets, bottleneck, noise)
         beta = self._beta(gated, state)
         _, traces = optimise(bottleneck.gate_logits, run, beta, self.steps, self.learning_rate)
         with torch.no_grad():
-            scores = bits(bottleneck.information(state))
-            gates = bottleneck.gates().mean(dim=-1)
-        details = bits_details(forward, scores, gates, *traces, beta, self.tolerance)
-        return results(self, self.layer, encoder, forward, targets, scores, details)
+            scores, gates = bits(bottleneck.information(state)), bottleneck.gates().mean(dim=-1)
+        return _Found(scores, gates, traces, beta, bottleneck.gate_logits.detach())
 
-    def _start(self, encoder: Encoder, forward: ForwardPass) -> float | Float[Tensor, "batch tokens"]:
+    def _start(
+        self, encoder: Encoder, forward: ForwardPass, targets: Targets, statistics: FeatureStatistics, seed: int
+    ) -> float | Float[Tensor, "batch tokens #features"]:
         """The gates' logits before the first step."""
+        if self.path:
+            *path, before = self.path
+            return (
+                self.model_copy(update={"path": tuple(path), "beta": before})
+                ._found(encoder, forward, targets, statistics, seed)
+                .logits
+            )
         if self.readout is None:
             return self.initial_logit
         with torch.no_grad():
             predicted = readout_for(encoder, self.readout).at(self.layer, forward.hidden)
-        return predicted.masked_fill(~forward.batch.content, self.initial_logit)  # special tokens: it knows none
+        # Special tokens: it knows none.
+        return predicted.masked_fill(~forward.batch.content, self.initial_logit).unsqueeze(-1)
 
     def _run(
         self,

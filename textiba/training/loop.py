@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from textiba.checkpoints import CARD, file_hash, load, load_statistics, own_statistics
 from textiba.data import Review, imdb
@@ -23,13 +25,14 @@ from textiba.encoder import Encoder, ForwardPass
 from textiba.errors import InputError, TruncationWarning, missing_extra
 from textiba.information import NATS_PER_BIT
 from textiba.methods.base import require
+from textiba.processes import current
 from textiba.readout import READOUT, ReadoutNetwork, fresh_readout, load_readout
 from textiba.run import Progress, reviews_hash
 from textiba.statistics import FeatureStatistics
-from textiba.store import Manifest
+from textiba.store import Manifest, claimed, write_text, write_whole
 from textiba.text import EncodedReview
 from textiba.training.card import as_markdown
-from textiba.training.objective import Losses, losses
+from textiba.training.objective import agreement, restricted
 from textiba.training.recipe import ReadoutRecipe
 
 _WINDOW = 32  # batches whose reviews are sorted by length together
@@ -57,26 +60,31 @@ def train_readout(recipe: ReadoutRecipe, output: str | Path, progress: Progress 
         from accelerate import Accelerator
     except ImportError as error:
         raise missing_extra("accelerate", "finetune") from error
-    output = Path(output)
-    manifest = Manifest(output, recipe.model_dump(), "readout train")
-    encoder = load(recipe.checkpoint, recipe.max_length)
-    own = load_statistics(recipe.statistics) if recipe.statistics else own_statistics(recipe.checkpoint)
-    statistics = require(own, encoder, "a readout")
-    reviews = imdb(recipe.data, "train", None, recipe.seed)
-    held_out, rest = reviews[: recipe.validation], reviews[recipe.validation :][: recipe.limit]
-    if not rest:
-        raise InputError(f"{recipe.data}: {len(reviews)} training reviews, of which {recipe.validation} are held out")
-    manifest.hold("checkpoints", recipe.checkpoint, encoder.fingerprint)
-    manifest.hold("statistics", recipe.checkpoint, statistics.identity)
-    manifest.hold("reviews", "train", reviews_hash([*held_out, *rest]))
-    if (output / CARD).is_file():
-        return json.loads((output / CARD).read_text("utf-8"))
-    accelerator = Accelerator(mixed_precision="bf16" if recipe.bfloat16 else "no")
-    encoder.model.to(accelerator.device)
-    if recipe.bfloat16:
-        # PyTorch's fused attention has a slow backward pass in bfloat16 on a CPU: half the step's time.
-        encoder.model.set_attn_implementation("eager")
-    return _Training(recipe, output, encoder, statistics, accelerator).run(held_out, rest, progress)
+    processes, output = current(), Path(output)
+    with claimed(output, processes):
+        manifest = Manifest(output, recipe.model_dump(), "readout train", processes.main)
+        if processes.main:
+            processes.wait()  # the others come in
+        encoder = load(recipe.checkpoint, recipe.max_length)
+        own = load_statistics(recipe.statistics) if recipe.statistics else own_statistics(recipe.checkpoint)
+        statistics = require(own, encoder, "a readout")
+        reviews = imdb(recipe.data, "train", None, recipe.seed)
+        held_out, rest = reviews[: recipe.validation], reviews[recipe.validation :][: recipe.limit]
+        if not rest:
+            raise InputError(
+                f"{recipe.data}: {len(reviews)} training reviews, of which {recipe.validation} are held out"
+            )
+        manifest.hold("checkpoints", recipe.checkpoint, encoder.fingerprint)
+        manifest.hold("statistics", recipe.checkpoint, statistics.identity)
+        manifest.hold("reviews", "train", reviews_hash([*held_out, *rest]))
+        if (output / CARD).is_file():
+            return json.loads((output / CARD).read_text("utf-8"))
+        accelerator = Accelerator(mixed_precision="bf16" if recipe.bfloat16 else "no")
+        encoder.to(accelerator.device)
+        if recipe.bfloat16:
+            # PyTorch's fused attention has a slow backward pass in bfloat16 on a CPU: half the step's time.
+            encoder.model.set_attn_implementation("eager")
+        return _Training(recipe, output, encoder, statistics, accelerator).run(held_out, rest, progress)
 
 
 class _Training:
@@ -155,20 +163,29 @@ class _Training:
             group["lr"] = recipe.rate_at(step)
         layers = self.plain.architecture.layers
         places = [layers.index(layer) for layer in recipe.layers_at(step, layers)]
-        found = self._losses(self._mine(batch), places, recipe.samples, recipe.seed + step)
-        loss = (found.entropy + recipe.beta_at(step) * found.nats - recipe.order * found.gain).mean()
+        entropy, nats, ordered = self._losses(self._mine(batch), places, recipe.samples, recipe.seed + step)
+        loss = (entropy + recipe.beta_at(step) * nats).mean() - recipe.order * ordered.mean()
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def _losses(self, reviews: Sequence[EncodedReview], places: Sequence[int], samples: int, seed: int) -> Losses:
+    def _losses(
+        self, reviews: Sequence[EncodedReview], places: Sequence[int], samples: int, seed: int
+    ) -> tuple[Float[Tensor, "places batch"], Float[Tensor, "places batch"], Float[Tensor, "layers batch"]]:
+        """Cross-entropy and KL of some of the bottlenecks, one in place at a time; and the order at every layer."""
         with self.accelerator.autocast():
             forward = self.encoder.forward(self.encoder.collate(reviews))
             hidden = tuple(state.float() for state in forward.hidden)
             forward = ForwardPass(forward.batch, hidden, forward.logits.float())
             raw = self.network(hidden)
-            return losses(self.encoder, self.plain, forward, raw, places, samples, seed, self.recipe.order > 0)
+            found = [restricted(self.encoder, self.plain, forward, raw[p], p, samples, seed) for p in places]
+            ordered = torch.zeros_like(raw[..., 0])
+            if self.recipe.order:
+                with torch.enable_grad():
+                    ordered = agreement(self.encoder, self.plain, forward, raw)
+        entropy, nats = (torch.stack(part) for part in zip(*found, strict=True))
+        return entropy, nats, ordered
 
     def _mine(self, reviews: Sequence[EncodedReview]) -> Sequence[EncodedReview]:
         """This process's share; every process has one, so that none waits for another."""
@@ -183,12 +200,11 @@ class _Training:
         count = torch.zeros((), device=self.accelerator.device)
         mine = watched[self.accelerator.process_index :: self.accelerator.num_processes]
         for batch in self.encoder.batches(mine):
-            found = self._losses(batch.reviews, range(len(layers)), 2, self.recipe.seed)
-            sums += torch.stack([found.entropy, found.nats, found.gain]).sum(dim=2)
+            sums += torch.stack(self._losses(batch.reviews, range(len(layers)), 2, self.recipe.seed)).sum(dim=2)
             count += len(batch.reviews)
-        entropy, nats, gain = self.accelerator.reduce(sums) / self.accelerator.reduce(count)
+        entropy, nats, ordered = self.accelerator.reduce(sums) / self.accelerator.reduce(count)
         loss = float((entropy + self.recipe.beta * nats).mean())
-        aim = loss - self.recipe.order * float(gain.mean())
+        aim = loss - self.recipe.order * float(ordered.mean())
         memory["history"].append(
             {
                 "step": memory["step"],
@@ -196,15 +212,13 @@ class _Training:
                 "loss": round(loss, 5),
                 "cross_entropy": [round(x, 5) for x in entropy.tolist()],
                 "bits": [round(x / NATS_PER_BIT, 2) for x in nats.tolist()],
-                "gain": [round(x, 5) for x in gain.tolist()],
+                "order": [round(x, 5) for x in ordered.tolist()],
             }
         )
         if memory["best"] is None or memory["history"][-1]["aim"] < memory["best"]["aim"]:
             memory["best"], memory["stale"] = memory["history"][-1], 0
             if self.accelerator.is_main_process:
-                temporary = self.output / f"{READOUT}.tmp"
-                self.plain.save(temporary)
-                temporary.rename(self.output / READOUT)
+                write_whole(self.output / READOUT, self.plain.save)
         elif memory["step"] >= self.recipe.beta_rise * self.recipe.steps:
             memory["stale"] += 1
         return memory["stale"] >= self.recipe.patience
@@ -245,8 +259,8 @@ class _Training:
             **{key: self.memory[key] for key in ("step", "best", "seconds", "history")},
         }
         if self.accelerator.is_main_process:
-            (self.output / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-            (self.output / "README.md").write_text(as_markdown(card, self.output.name), encoding="utf-8")
+            write_text(self.output / "README.md", as_markdown(card, self.output.name))
+            write_text(self.output / CARD, json.dumps(card, indent=1) + "\n")
             for folder in self._states():
                 shutil.rmtree(folder)
         self.accelerator.wait_for_everyone()

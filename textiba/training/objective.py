@@ -1,7 +1,4 @@
-"""What a readout network is trained for."""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+"""What a readout network is trained for: the paper's loss, and the order of the tokens."""
 
 import torch
 from jaxtyping import Float
@@ -10,60 +7,15 @@ from torch.nn import functional
 
 from textiba.encoder import Encoder, ForwardPass
 from textiba.information import kl_nats, mix, normalize
+from textiba.methods.lrp import SHARES, relevance_by_layer
 from textiba.methods.optimised import standard_normal
-from textiba.methods.two_sided import top_gates, two_sided_gain
 from textiba.readout import ReadoutNetwork
+from textiba.types import Mask
 
-_SHARES = (0.04, 0.8)  # of the tokens, between which q is drawn, by its logarithm
-
-
-@dataclass(frozen=True, eq=False)
-class Losses:
-    """Of some of the bottlenecks, on a batch.
-
-    Attributes:
-        entropy: cross-entropy of the predicted class, nats, mean over the noise draws.
-        nats: KL summed over tokens and features.
-        gain: p(target) with the gates of the top share alone minus p(target) with those of the others; 0 where order is
-            not asked for.
-    """
-
-    entropy: Float[Tensor, "places batch"]
-    nats: Float[Tensor, "places batch"]
-    gain: Float[Tensor, "places batch"]
+_SMALLEST = 1e-6
 
 
-def losses(
-    encoder: Encoder,
-    network: ReadoutNetwork,
-    forward: ForwardPass,
-    raw: Float[Tensor, "layers batch tokens"],
-    places: Sequence[int],
-    samples: int,
-    seed: int,
-    order: bool,
-) -> Losses:
-    """The paper's loss, and how well the gates' order tells what the prediction rests on.
-
-    Args:
-        encoder: the model.
-        network: whose gates they are.
-        forward: the plain pass.
-        raw: what the network gave for it.
-        places: which of its bottlenecks; one is in place at a time.
-        samples: noise draws.
-        seed: of the noise, and of the shares.
-        order: whether the gain is asked for.
-    """
-    restricted = [_restricted(encoder, network, forward, raw[place], place, samples, seed) for place in places]
-    entropies, nats = (torch.stack(part) for part in zip(*restricted, strict=True))
-    if not order:
-        return Losses(entropies, nats, torch.zeros_like(nats))
-    gains = [_gain(encoder, network, forward, raw[place], place, seed) for place in places]
-    return Losses(entropies, nats, torch.stack(gains))
-
-
-def _restricted(
+def restricted(
     encoder: Encoder,
     network: ReadoutNetwork,
     forward: ForwardPass,
@@ -72,7 +24,22 @@ def _restricted(
     samples: int,
     seed: int,
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
-    """CE and KL with the bottleneck in one layer (Schulz et al., ICLR 2020, section 3.2)."""
+    """Cross-entropy of the predicted class, and KL, with the bottleneck in one layer.
+
+    Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.2.
+
+    Args:
+        encoder: the model.
+        network: whose gates they are.
+        forward: the plain pass.
+        raw: what the network gave for that layer.
+        place: which of its bottlenecks.
+        samples: noise draws.
+        seed: of the noise.
+
+    Returns:
+        For each review, nats: the cross-entropy, mean over the draws, and the KL, sum over tokens and features.
+    """
     batch, layer = forward.batch, network.architecture.layers[place]
     state, mean, std = forward.hidden[layer], network.mean[layer], network.std[layer]
     gate_logits, gated = network.bounded(raw).unsqueeze(-1), batch.content.unsqueeze(-1)
@@ -84,17 +51,35 @@ def _restricted(
     return entropy.unflatten(0, (samples, -1)).mean(dim=0), nats
 
 
-def _gain(
-    encoder: Encoder,
-    network: ReadoutNetwork,
-    forward: ForwardPass,
-    raw: Float[Tensor, "batch tokens"],
-    place: int,
-    seed: int,
-) -> Float[Tensor, " batch"]:
-    """The gain of a share that is drawn for each review; closed gates show the mean."""
-    layer = network.architecture.layers[place]
-    draws = torch.rand(len(raw), 1, generator=torch.Generator().manual_seed(seed)).to(raw)
-    share = _SHARES[0] * (_SHARES[1] / _SHARES[0]) ** draws
-    gate = top_gates(raw, forward.batch.content, share, temperature=1.0)
-    return two_sided_gain(encoder, forward, layer, encoder.predict(forward), gate, network.mean[layer])
+def agreement(
+    encoder: Encoder, network: ReadoutNetwork, forward: ForwardPass, raw: Float[Tensor, "layers batch tokens"]
+) -> Float[Tensor, "layers batch"]:
+    """How well the gates are in the order of the tokens' relevance, at each of the network's layers: −1 … 1.
+
+    The correlation of `raw` with the normal quantiles of the ranks of AttnLRP's relevance of the predicted class, at
+    the hidden states where the bottlenecks sit. One pass there and back serves all layers.
+    """
+    batch = forward.batch
+    taught = relevance_by_layer(encoder, forward, encoder.predict(forward), SHARES["uniform"], "margin")
+    taught = taught[list(network.architecture.layers)].float()
+    pairs = zip(raw, taught, strict=True)
+    return torch.stack(
+        [
+            (_unit(given, batch.content) * _unit(_quantiles(t, batch.content), batch.content)).sum(1)
+            for given, t in pairs
+        ]
+    )
+
+
+def _quantiles(scores: Float[Tensor, "batch tokens"], content: Mask) -> Float[Tensor, "batch tokens"]:
+    """Normal quantiles of the ranks among the content tokens."""
+    others = (~content).sum(dim=1, keepdim=True)  # they come first in the order
+    ranks = scores.masked_fill(~content, -torch.inf).argsort(dim=1).argsort(dim=1) - others
+    share = (ranks + 0.5) / content.sum(dim=1, keepdim=True)
+    return torch.special.ndtri(share.masked_fill(~content, 0.5))
+
+
+def _unit(scores: Float[Tensor, "batch tokens"], content: Mask) -> Float[Tensor, "batch tokens"]:
+    """Less their mean over the content tokens, and of length 1; 0 elsewhere."""
+    mean = (scores * content).sum(dim=1, keepdim=True) / content.sum(dim=1, keepdim=True)
+    return functional.normalize((scores - mean) * content, dim=1, eps=_SMALLEST)

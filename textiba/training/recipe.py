@@ -34,9 +34,8 @@ class ReadoutRecipe(Settings):
         start: a trained network of the same shape to go on from: its folder or file; None begins with open gates.
         beta: the price of a nat of the KL, summed over tokens and features.
         order: weight of the second objective, which puts all tokens in order; 0 is the paper's loss alone. That loss
-            closes most gates, and then tells nothing of their order. The second opens the gates of the top share q of
-            the tokens and of no others, q drawn anew for each review, and widens p(target | the top q) − p(target |
-            the others), as `TwoSided` does.
+            closes most gates, and then tells nothing of their order. The second is the correlation of what the gates
+            follow from with the ranks of the tokens' relevance (AttnLRP) at the same layer, mean over all layers.
         beta_decades: β starts so many powers of ten lower, so that gates part before they close.
         beta_rise: the share of the steps over which it rises.
         samples: noise draws a step.

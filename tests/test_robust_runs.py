@@ -1,0 +1,196 @@
+"""Runs against what happens to them: kills, full disks, torn files, two writers, several processes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+from folders import table
+from typer.testing import CliRunner
+
+from textiba.cli.shared import app
+from textiba.config import DataChoice, MethodChoice, SweepConfig
+from textiba.errors import BusyFolderError, CorruptFileError, InputError
+from textiba.run import sweep
+from textiba.store import RunFolder, check, claimed, repair
+
+CONFIG = SweepConfig(
+    data=DataChoice(limit=60),
+    max_length=48,
+    methods=(MethodChoice(name="evidence", settings={"nodes": 1}, layers=(3, 5)), MethodChoice(name="random")),
+)
+SMALL = SweepConfig(data=DataChoice(limit=6), max_length=32, methods=(MethodChoice(name="random"),))
+pytestmark = pytest.mark.filterwarnings("ignore::textiba.errors.TruncationWarning")
+# One thread in every process: how many there are decides in which order a sum is taken.
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    _launch(folder).communicate()
+    return RunFolder(folder)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return sweep(SMALL, tmp_path / "run")
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_killed_and_started_again_it_has_every_review_once_and_the_same_numbers(
+    processes: int, tmp_path: Path, undisturbed: RunFolder
+):
+    for _ in range(2):
+        started = _launch(tmp_path, processes)
+        _wait_for_a_shard(tmp_path, started)
+        first = psutil.Process(started.pid)
+        for process in (*first.children(recursive=True), first):  # with all that it has started
+            process.kill()
+        started.communicate()
+    last = _launch(tmp_path)  # one goes on with what two began
+    _, errors = last.communicate()
+    assert last.returncode == 0, errors
+    folder = RunFolder(tmp_path)
+    rows = [(row[0], row[1].method, str(row[1].settings)) for row in folder.read()]
+    assert len(rows) == check(tmp_path).rows == 60 * 3
+    assert table(folder) == table(undisturbed)
+
+
+def test_two_processes_share_the_reviews(tmp_path: Path, undisturbed: RunFolder):
+    launched = _launch(tmp_path, 2)
+    _, errors = launched.communicate()
+    assert launched.returncode == 0, errors
+    folder = RunFolder(tmp_path)
+    assert {shard.name.split("-")[1] for shard in folder.shards()} == {"0000", "0001"}
+    assert check(tmp_path).rows == 60 * 3
+    assert table(folder) == table(undisturbed)
+
+
+def test_on_a_full_disk_what_was_saved_stays(tmp_path: Path, undisturbed: RunFolder):
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
+    full = subprocess.run(  # noqa: S603
+        _command(tmp_path, limited), env=ENVIRONMENT, capture_output=True, check=False
+    )
+    assert full.returncode == 1
+    assert b"could not be written" in full.stderr
+    assert b"make room on the disk" in full.stderr
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert check(tmp_path).sound
+    _launch(tmp_path).communicate()
+    assert table(RunFolder(tmp_path)) == table(undisturbed)
+
+
+def test_two_runs_cannot_write_to_one_folder(run: RunFolder):
+    with claimed(run.path):
+        assert check(run.path).busy
+        with pytest.raises(BusyFolderError, match="being written to by another process"):
+            sweep(SMALL, run.path)
+        with pytest.raises(BusyFolderError):
+            repair(run.path)
+    assert not check(run.path).busy
+    assert len(table(sweep(SMALL, run.path))) == 6
+
+
+def test_check_and_repair(run: RunFolder, tmp_path: Path):
+    other = sweep(SMALL.model_copy(update={"seed": 1}), tmp_path / "other")
+    foreign = run.path / "attributions" / "part-0007-000000.parquet"
+    foreign.write_bytes(other.shards()[0].read_bytes())
+    torn = run.path / "curves-delete.parquet"
+    torn.write_bytes(b"PAR1 and no more")
+    left = run.path / "attributions" / "part-0000-000009.parquet.123.tmp"
+    left.write_bytes(b"half")
+    before = check(run.path)
+    assert not before.sound
+    assert (before.foreign, before.damaged, before.leftovers) == ((foreign,), (torn,), (left,))
+    result = CliRunner().invoke(app, ["runs", "check", str(run.path)])
+    assert result.exit_code == 1
+    assert "textiba runs repair" in result.stdout
+    assert CliRunner().invoke(app, ["runs", "repair", str(run.path)]).exit_code == 0
+    after = check(run.path)
+    assert after.sound
+    assert after.leftovers == ()
+    assert after.rows == 6
+    assert foreign.with_name(foreign.name + ".damaged").is_file()
+
+
+def test_a_lost_manifest_is_made_from_the_results(run: RunFolder):
+    before = table(run)
+    manifest = run.path / "manifest.json"
+    manifest.write_text('{"settings": ')
+    with pytest.raises(CorruptFileError, match="textiba runs repair"):
+        sweep(SMALL, run.path)
+    repair(run.path)
+    assert SweepConfig.from_mapping(json.loads(manifest.read_text())["settings"], "manifest") == SMALL
+    assert table(sweep(SMALL, run.path)) == before
+    for shard in run.shards():
+        shard.unlink()
+    manifest.write_text("")
+    with pytest.raises(CorruptFileError, match="no result tells the settings"):
+        repair(run.path)
+
+
+def test_an_edited_config_is_refused_and_says_where(run: RunFolder):
+    edited = SMALL.model_copy(update={"data": DataChoice(limit=7)})
+    with pytest.raises(InputError, match=r"data\.limit is 6, now 7"):
+        sweep(edited, run.path)
+
+
+def test_runs_are_listed(run: RunFolder):
+    sweep(SMALL, run.path.parent / "another")
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["runs", "list", str(run.path.parent)])
+    assert result.exit_code == 0
+    assert result.stdout.count("whole") == 2
+    assert result.stdout.count("textiba sweep") == 2
+
+
+def test_results_as_a_data_set_and_as_lines_of_json(run: RunFolder, tmp_path: Path):
+    rows = run.dataset()
+    assert len(rows) == 6
+    assert set(rows["method"]) == {"random"}
+    exported = tmp_path / "out.jsonl"
+    assert CliRunner().invoke(app, ["runs", "export", str(run.path), "-o", str(exported)]).exit_code == 0
+    lines = [json.loads(line) for line in exported.read_text().splitlines()]
+    assert {line["index"] for line in lines} == set(range(6))
+    by_index = dict(run.read())
+    for line in lines:
+        assert line["text"] == by_index[line["index"]].review.review.text
+        assert "gates" not in line
+    with pytest.raises(InputError, match="no result yet"):
+        RunFolder(tmp_path / "empty", {}).dataset()
+
+
+def _command(folder: Path, before: str = "", processes: int = 1) -> Sequence[str]:
+    file = folder.parent / f"{folder.name}.py"
+    file.write_text(
+        f"{before}\n"
+        "import torch\n"
+        "torch.set_num_threads(1)\n"
+        "import textiba.store.folder\n"
+        "from textiba.config import SweepConfig\n"
+        "from textiba.run import sweep\n"
+        "textiba.store.folder._SHARD = 30\n"
+        f"sweep(SweepConfig.from_mapping({CONFIG.model_dump()!r}, 'test'), {str(folder)!r})\n"
+    )
+    launcher = (
+        [] if processes == 1 else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    )
+    return [sys.executable, *launcher, str(file)]
+
+
+def _launch(folder: Path, processes: int = 1) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603
+        _command(folder, "", processes), env=ENVIRONMENT, stderr=subprocess.PIPE
+    )
+
+
+def _wait_for_a_shard(folder: Path, started: subprocess.Popen[bytes]) -> None:
+    """Until there is one more than before, so that a kill has something to spoil."""
+    before, until = len(list(folder.rglob("part-*.parquet"))), time.monotonic() + 120
+    while len(list(folder.rglob("part-*.parquet"))) == before and started.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)

@@ -1,0 +1,6 @@
+"""`python -m textiba`, and what `torchrun -m textiba` and `accelerate launch -m textiba` start."""
+
+from textiba.cli import main
+
+if __name__ == "__main__":
+    main()

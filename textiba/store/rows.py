@@ -1,0 +1,86 @@
+"""Attributions as rows of a table, and back."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from textiba.attribution import Attribution, BitsDetails, Details, EvidenceDetails, GateDetails
+from textiba.data import Review
+from textiba.text import EncodedReview
+
+_FLOATS, _INTS = pa.list_(pa.float32()), pa.list_(pa.int32())
+SCHEMA = pa.schema(
+    [
+        ("index", pa.int64()), ("id", pa.string()), ("text", pa.string()), ("label", pa.int32()),
+        ("kind", pa.string()), ("rationale", pa.list_(_INTS)), ("checkpoint", pa.string()), ("method", pa.string()),
+        ("settings", pa.string()), ("layer", pa.int32()), ("target", pa.int32()), ("predicted", pa.int32()),
+        ("labels", pa.list_(pa.string())), ("probability", pa.float64()), ("unit", pa.string()),
+        ("signed", pa.bool_()), ("scores", _FLOATS),
+        ("ids", _INTS), ("type_ids", _INTS), ("tokens", pa.list_(pa.string())), ("offsets", pa.list_(_INTS)),
+        ("word_ids", _INTS), ("cut", pa.int32()),
+        ("gates", _FLOATS), ("cross_entropy", _FLOATS), ("information", _FLOATS), ("converged", pa.bool_()),
+        ("kept", pa.float64()), ("special_bits", pa.float64()), ("loss", pa.float64()),
+        ("by_layer", pa.list_(_FLOATS)),
+        ("closed", pa.float64()), ("opened", pa.float64()), ("special", pa.float64()), ("residual", pa.float64()),
+    ]
+)  # fmt: skip
+_RENAMED = {"probability": "kept"}  # a detail whose name is taken by a column of its own
+_LISTS = ("gates", "cross_entropy", "information")
+
+
+def settings_key(settings: Mapping[str, Any]) -> str:
+    """Settings as one string, equal for equal settings."""
+    return json.dumps(dict(settings), sort_keys=True)
+
+
+def to_row(index: int, a: Attribution) -> dict[str, Any]:
+    """The row of review number `index`; lists stay arrays where pyarrow takes them."""
+    review = a.review
+    row: dict[str, Any] = {
+        "index": index, "id": review.review.id, "text": review.review.text, "label": review.review.label,
+        "kind": review.review.kind, "rationale": review.review.rationale, "checkpoint": a.checkpoint,
+        "method": a.method, "settings": settings_key(a.settings), "layer": a.layer,
+        "target": a.target, "predicted": a.predicted,
+        "labels": a.labels, "probability": a.probability, "unit": a.unit,
+        "signed": a.signed, "scores": a.scores, "ids": review.ids, "type_ids": review.type_ids,
+        "tokens": review.tokens, "offsets": review.offsets, "word_ids": review.word_ids, "cut": review.cut,
+    }  # fmt: skip
+    details = {} if a.details is None else asdict(a.details)
+    if (by_layer := details.get("by_layer")) is not None:
+        details["by_layer"] = list(by_layer)  # pyarrow takes a list of rows, and no matrix
+    return row | {_RENAMED.get(name, name): value for name, value in details.items()}
+
+
+def from_row(row: Mapping[str, Any]) -> Attribution:
+    """What `to_row` was given."""
+    spans = tuple((a, b) for a, b in row["rationale"])
+    review = Review(row["text"], row["label"], spans, row["id"], row["kind"])
+    encoded = EncodedReview(
+        review, tuple(row["ids"]), tuple(row["type_ids"]), tuple(row["tokens"]),
+        tuple((a, b) for a, b in row["offsets"]), tuple(row["word_ids"]), row["cut"],
+    )  # fmt: skip
+    details: Details | None = None
+    if row["converged"] is not None:
+        lists = {name: np.asarray(row[name], dtype=np.float32) for name in _LISTS}
+        layers = None if row["by_layer"] is None else np.asarray(row["by_layer"], dtype=np.float32)
+        details = BitsDetails(
+            **lists, converged=row["converged"], probability=row["kept"], special_bits=row["special_bits"],
+            loss=row["loss"], by_layer=layers,
+        )  # fmt: skip
+    elif row["gates"] is not None:
+        details = GateDetails(np.asarray(row["gates"], dtype=np.float32))
+    elif row["closed"] is not None:
+        details = EvidenceDetails(row["closed"], row["opened"], row["special"], row["residual"])
+    same = ("checkpoint", "method", "layer", "target", "probability", "predicted", "unit", "signed")
+    return Attribution(
+        review=encoded,
+        settings=json.loads(row["settings"]),
+        labels=tuple(row["labels"]),
+        scores=np.asarray(row["scores"], dtype=np.float32),
+        details=details,
+        **{name: row[name] for name in same},
+    )
