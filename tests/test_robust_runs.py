@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -70,6 +71,19 @@ def test_two_processes_share_the_reviews(tmp_path: Path, undisturbed: RunFolder)
     assert {shard.name.split("-")[1] for shard in folder.shards()} == {"0000", "0001"}
     assert check(tmp_path).rows == 60 * 3
     assert table(folder) == table(undisturbed)
+
+
+def test_the_documented_launch_of_two_processes(tmp_path: Path):
+    root = Path(__file__).parents[1]
+    [line] = [x for x in (root / "docs" / "scale.md").read_text("utf-8").splitlines() if x.startswith("torchrun ")]
+    launcher, *rest = shlex.split(line)
+    command = [str(Path(sys.executable).with_name(launcher)), *rest[:-1], str(tmp_path / "two")]
+    launched = subprocess.run(command, env=ENVIRONMENT, cwd=root, capture_output=True, check=False)  # noqa: S603
+    assert launched.returncode == 0, launched.stderr
+    found = check(tmp_path / "two")
+    assert (found.rows, found.sound) == (40 * 3, True)
+    assert len(RunFolder(tmp_path / "two").shards()) == 2
+    assert launched.stdout.decode().count("Results are in") == 1
 
 
 def test_on_a_full_disk_what_was_saved_stays(tmp_path: Path, undisturbed: RunFolder):

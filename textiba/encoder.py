@@ -7,7 +7,7 @@ its layers and its head: only the list of layers is exchanged, in a shallow copy
 
 import hashlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -40,13 +40,13 @@ class ForwardPass:
         batch: the reviews.
         hidden: hidden states 0 … L.
         logits: of the whole model.
-        memory: what one method leaves there for the next one on the same batch; gone with it.
+        memory: what one method leaves there for the next one on the same batch; None where none is to come.
     """
 
     batch: Batch
     hidden: tuple[State, ...]
     logits: Logits
-    memory: dict[Hashable, Any] = field(default_factory=dict)
+    memory: dict[Hashable, Any] | None = None
 
 
 class Encoder:

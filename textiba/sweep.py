@@ -1,6 +1,7 @@
 """Methods over reviews: layers × β × checkpoints, as one stream of attributions."""
 
 from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice, product
 from typing import TypeVar
 
@@ -106,6 +107,8 @@ def _attribute(
     seed: int,
 ) -> list[Attribution]:
     forward = encoder.forward(batch)
+    if any(getattr(method, "path", ()) for method in methods):
+        forward = replace(forward, memory={})  # so that a path is gone once, and not for every step of it
     targets = resolve_targets(encoder, forward, target)
     return [a for method in methods for a in method.attribute(encoder, forward, targets, statistics, seed)]
 

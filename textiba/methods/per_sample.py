@@ -96,11 +96,12 @@ class PerSample(Optimised):
         self, encoder: Encoder, forward: ForwardPass, targets: Targets, statistics: FeatureStatistics, seed: int
     ) -> "_Found":
         """Where the optimisation ends; it is kept for a method whose path leads through here."""
+        memory = {} if forward.memory is None else forward.memory
         key = (self, statistics.identity, seed, tuple(targets.tolist()))
-        if key not in forward.memory:
+        if key not in memory:
             start = self._start(encoder, forward, targets, statistics, seed)
-            forward.memory[key] = self._optimised(encoder, forward, targets, statistics, seed, start)
-        return forward.memory[key]
+            memory[key] = self._optimised(encoder, forward, targets, statistics, seed, start)
+        return memory[key]
 
     def _optimised(
         self,

@@ -1,0 +1,81 @@
+"""Measures everything, prints the tables, and writes them to benchmarks/results/.
+
+Run: .venv/bin/python -m benchmarks            (about 25 minutes on two cores that do nothing else)
+     .venv/bin/python -m benchmarks --quick    (tiny sizes: does it run? its figures mean nothing)
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.betas import path_over_betas
+from benchmarks.compare import compare
+from benchmarks.degrading import degradation
+from benchmarks.layers import by_layer
+from benchmarks.machine import describe
+from benchmarks.memory import flat_memory, peak_megabytes, stream_short_reviews
+from benchmarks.plan import FULL, QUICK, Plan
+from benchmarks.report import Bar, Table, bars_table, write
+from benchmarks.subjects import subject
+from benchmarks.sweeps import all_layers
+from textiba.cli import keep_freed_memory
+
+
+def main() -> None:
+    """Reads the arguments; a child process only streams, and prints its peak memory."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
+    parser.add_argument("--output", default=None, help="name of the two files (default: speed, or quick)")
+    parser.add_argument("--only", choices=tuple(FULL), help="one of the two models")
+    parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    keep_freed_memory()
+    if asked.child:
+        stream_short_reviews(asked.child)
+        print(peak_megabytes())
+        return
+    machine = describe()
+    plans = QUICK if asked.quick else FULL
+    tables = measure({name: plan for name, plan in plans.items() if asked.only in (None, name)})
+    print(write(asked.output or ("quick" if asked.quick else "speed"), machine, tables))
+
+
+def measure(plans: Mapping[str, Plan]) -> list[Table]:
+    """All tables, the bars first."""
+    tables: list[Table] = []
+    bars: list[Bar] = []
+    start = time.perf_counter()
+
+    def say(what: str) -> None:
+        print(f"{time.perf_counter() - start:6.0f} s  {what}", file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name, plan in plans.items():
+            one = subject(name, Path(folder))
+            for measured in (compare, by_layer):
+                say(f"{name}: {measured.__name__}")
+                table, found = measured(one, plan)
+                tables.append(table)
+                bars += found
+            say(f"{name}: all layers in one stream")
+            bars += all_layers(one, plan)
+            if plan.degraded:
+                say(f"{name}: degradation")
+                bars.append(degradation(one, plan))
+            if plan.streamed:
+                say(f"{name}: memory of a process")
+                bars.append(flat_memory(*plan.streamed))
+            if plan.degraded:
+                say(f"{name}: a path over β")
+                table, found = path_over_betas(one, plan)
+                tables.append(table)
+                bars += found
+    say("done")
+    return [bars_table(bars), *tables]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Everything that is compared: each method of the registry, the published bottleneck, and others' libraries."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from benchmarks.floor import forward_operations, operations
+from benchmarks.others import Explain, captum_explainer, interpreto_explainer
+from benchmarks.plan import Plan
+from benchmarks.published import explain_published
+from benchmarks.report import number
+from benchmarks.subjects import Subject
+from textiba import Attribution, Evidence, Method, PerSample, Readout, build
+from textiba.methods import METHODS, OURS
+from textiba.methods.base import resolve_targets
+from textiba.methods.optimised import Optimised
+from textiba.text import Batch, EncodedReview
+
+STEPS = 10  # of all integrated gradients, and of the evidence beside them
+PUBLISHED, CAPTUM, INTERPRETO, PLAIN = "published jiang2020", "Captum", "interpreto", "plain forward pass"
+BY_FEATURE = f"per_sample, a gate a feature, {STEPS} steps, {STEPS} samples"
+EVIDENCE, PER_SAMPLE, READOUT = Evidence.name, PerSample.name, Readout.name
+HELD_TO_BARS = (EVIDENCE, PER_SAMPLE, READOUT, BY_FEATURE)
+TWO_THIRDS_UP = (*OURS, "schulz2020", "jiang2020")
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """Something that explains reviews.
+
+    Attributes:
+        explain: what is timed.
+        at_once: how many reviews it is given.
+        brief: the same with fewer steps, whose peak memory is as high.
+        operations: the floor's, for one review; None for others' code, which runs other passes.
+    """
+
+    explain: Explain
+    at_once: int
+    brief: Explain
+    operations: float | None = None
+
+
+def contenders(subject: Subject, plan: Plan) -> tuple[dict[str, Contender], list[str]]:
+    """All of them by name; and the methods that are too costly here, in words."""
+    encoder = subject.encoder
+
+    def plain(reviews: Sequence[EncodedReview]) -> object:
+        return [encoder.logits(batch) for batch in encoder.batches(reviews)]
+
+    field = {PLAIN: Contender(plain, plan.together, plain, forward_operations(encoder, plan.tokens))}
+    field[PUBLISHED] = Contender(_published(subject, STEPS), 1, _published(subject, 1))
+    others = {CAPTUM: captum_explainer(subject, STEPS), INTERPRETO: interpreto_explainer(subject, STEPS)}
+    field |= {name: Contender(explain, 1, explain) for name, explain in others.items() if explain is not None}
+    left_out = []
+    for name, method in _methods(subject).items():
+        passes = method.passes(encoder.n_layers, plan.tokens - 2)
+        cost = passes.forward + passes.backward
+        if cost > plan.most_passes and name not in HELD_TO_BARS:
+            left_out.append(f"{name} ({number(cost)} passes a review)")
+            continue
+        at_once = 1 if cost > plan.costly and name not in HELD_TO_BARS else plan.together
+        least = operations(encoder, method, [plan.tokens])
+        explain, brief = _explainer(subject, method), _explainer(subject, _brief(method))
+        field[name] = Contender(explain, at_once, brief, least)
+    return field, left_out
+
+
+def attribute(subject: Subject, method: Method, batches: Iterable[Batch]) -> list[Attribution]:
+    """What `textiba.explain` does but for tokenization, which others are not asked for either."""
+    found: list[Attribution] = []
+    for batch in batches:
+        forward = subject.encoder.forward(batch)
+        targets = resolve_targets(subject.encoder, forward, "predicted")
+        found += method.attribute(subject.encoder, forward, targets, subject.statistics)
+    return found
+
+
+def _brief(method: Method) -> Method:
+    """With one step, where it has a number of them."""
+    return method.model_copy(update={"steps": 1}) if isinstance(method, Optimised) else method
+
+
+def _explainer(subject: Subject, method: Method) -> Explain:
+    return lambda reviews: attribute(subject, method, subject.encoder.batches(reviews))
+
+
+def _published(subject: Subject, steps: int) -> Explain:
+    def explain(reviews: Sequence[EncodedReview]) -> object:
+        return [explain_published(subject.whole, torch.tensor([r.ids]), subject.two_thirds, steps) for r in reviews]
+
+    return explain
+
+
+def _methods(subject: Subject) -> dict[str, Method]:
+    """All of the registry, the bottlenecks two thirds up; and those that are held against others, at equal steps."""
+    layer = subject.two_thirds
+    found: dict[str, Method] = {}
+    for name, kind in METHODS.items():
+        settings = {"layer": layer} if name in TWO_THIRDS_UP and "layer" in kind.model_fields else {}
+        found[name] = build(name, settings | ({"weights": subject.readout} if kind is Readout else {}))
+    found[BY_FEATURE] = PerSample(layer=layer, gates="feature", steps=STEPS, samples=STEPS)
+    found[f"integrated_gradients, {STEPS} steps"] = build("integrated_gradients", {"steps": STEPS})
+    for at in (0, layer):
+        found[f"evidence, {STEPS} nodes, layer {at}"] = Evidence(layer=at, nodes=STEPS)
+    return found

@@ -1,0 +1,51 @@
+"""The degradation test, against one pass through the plain model for each variant of each review."""
+
+from typing import Any
+
+import torch
+
+from benchmarks.plan import Plan
+from benchmarks.report import Bar
+from benchmarks.subjects import Subject, encoded
+from benchmarks.timing import in_turns
+from textiba import Attribution, Degradation, Random, bundled, degrade
+from textiba.degradation import removal_order
+
+LEAST = 5.0
+SETTINGS = Degradation(orders=("morf", "lerf"))
+
+
+def degradation(subject: Subject, plan: Plan) -> Bar:
+    """Bar d; the literal way is run on evenly spread reviews, and scaled by their tokens to all."""
+    reviews = bundled()[: plan.degraded]
+    encoder = subject.encoder
+    found: list[Attribution] = []
+    for batch in encoder.batches(encoded(encoder, reviews)):
+        forward = encoder.forward(batch)
+        found += Random().attribute(encoder, forward, encoder.predict(forward))
+    chosen = found[:: len(found) // plan.literal][: plan.literal]
+    scale = sum(len(a.review) for a in found) / sum(len(a.review) for a in chosen)
+    literal(subject, chosen[:1])
+    works = {"ours": lambda _: degrade(encoder, found, SETTINGS), "literal": lambda _: literal(subject, chosen)}
+    times = in_turns(works, plan.rounds).of
+    ratios = [scale * t / ours for t, ours in zip(times["literal"], times["ours"], strict=True)]
+    what = (
+        f"{subject.name}: degradation of {len(reviews)} reviews, {len(SETTINGS.orders)} orders, {len(SETTINGS.steps)} "
+        f"levels, against a pass a variant (run for {len(chosen)} of them, and scaled by tokens)"
+    )
+    return Bar(what, "at least", LEAST, ratios)
+
+
+@torch.no_grad()
+def literal(subject: Subject, attributions: list[Attribution]) -> list[float]:
+    """Probabilities of the target, variant after variant."""
+    model: Any = subject.whole
+    probabilities = []
+    for attribution in attributions:
+        for order in SETTINGS.orders:
+            falling = removal_order(attribution, order, SETTINGS.seed)
+            for count in SETTINGS.counts(len(falling)):
+                variant = subject.encoder.without(attribution.review, falling[:count], SETTINGS.removal)
+                logits = model(torch.tensor([variant.ids])).logits
+                probabilities.append(float(logits.softmax(dim=1)[0, attribution.target]))
+    return probabilities

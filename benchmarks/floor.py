@@ -1,0 +1,48 @@
+"""The least that a method could take: the operations of its passes, at the rate of a large matrix product."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from textiba.encoder import LAYER_PATHS, Encoder
+from textiba.methods import Method
+
+
+def forward_operations(encoder: Encoder, tokens: int) -> float:
+    """Of one pass of one review through all layers: 2·m·n·k for every linear layer and both products of attention.
+
+    Norms, activations, the softmax, the embeddings and the head are not counted.
+    """
+    layers = encoder.model.get_submodule(LAYER_PATHS[encoder.model.config.model_type])
+    linear = sum(m.in_features * m.out_features for m in layers.modules() if isinstance(m, nn.Linear))
+    attention = 2 * tokens * encoder.model.config.hidden_size * encoder.n_layers
+    return 2.0 * tokens * (linear + attention)
+
+
+def operations(encoder: Encoder, method: Method, lengths: Sequence[int], special: int = 2) -> float:
+    """Of all the passes a method must run over reviews of these lengths, without padding.
+
+    A pass back to the activations counts as much as the pass there. For attention it takes twice as much, as both
+    operands of a product need a gradient: the floor is a little lower than what can be reached.
+
+    Args:
+        encoder: the model.
+        method: it says how many passes.
+        lengths: tokens of each review, special ones included.
+        special: how many of them are.
+    """
+    total = 0.0
+    for tokens in lengths:
+        passes = method.passes(encoder.n_layers, tokens - special)
+        total += (passes.forward + passes.backward) * forward_operations(encoder, tokens)
+    return total
+
+
+def product(rows: int, inner: int, columns: int) -> tuple[Callable[[], object], float]:
+    """A float32 matrix product, ready to run, and its operations."""
+    generator = torch.Generator().manual_seed(0)
+    left = torch.randn(rows, inner, generator=generator)
+    right = torch.randn(inner, columns, generator=generator)
+    out = torch.empty(rows, columns)
+    return (lambda: torch.mm(left, right, out=out)), 2.0 * rows * inner * columns

@@ -1,0 +1,109 @@
+"""Kills a run again and again, and sees whether anything is lost: one process, and two that share it.
+
+Run: .venv/bin/python benchmarks/kills.py [kills]   (30 by default; about fifteen minutes on two cores)
+
+The run is started, killed with SIGKILL after a random time, and started anew: by turns as one process and as two. Then
+it is run to its end, and compared with one that nobody disturbed.
+"""
+
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from textiba.store import RunFolder, check
+
+CONFIG = """
+data: {limit: 126}
+max_length: 96
+methods:
+  - {name: per_sample, settings: {steps: 3}, layers: [1, 4]}
+  - {name: evidence, settings: {nodes: 2}}
+"""
+METHODS = 3
+REVIEWS = 126
+
+
+def launch(config: Path, folder: Path, processes: int) -> subprocess.Popen[bytes]:
+    """Starts the run, or goes on with it."""
+    command = [sys.executable, "-m"]
+    if processes > 1:
+        command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
+    command += ["textiba", "sweep", str(config), "-o", str(folder)]
+    # One thread each, so that sums are taken in the same order however many processes there are.
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(  # noqa: S603
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+def kill(started: subprocess.Popen[bytes], after: float) -> bool:
+    """Kills all of a launch's processes; says whether it was still at work."""
+    try:
+        started.wait(after)
+    except subprocess.TimeoutExpired:
+        kill_tree(started.pid)
+        started.communicate()
+        return True
+    if started.returncode:
+        raise SystemExit(f"the run failed: {started.stderr.read().decode() if started.stderr else ''}")
+    return False
+
+
+def kill_tree(number: int) -> None:
+    """The process and all that it has started, at once."""
+    first = psutil.Process(number)
+    for process in (*first.children(recursive=True), first):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def finish(config: Path, folder: Path) -> None:
+    """Runs to the end."""
+    _, errors = (last := launch(config, folder, 1)).communicate()
+    if last.returncode:
+        raise SystemExit(f"the last run failed: {errors.decode()}")
+
+
+def table(folder: Path) -> dict[tuple[int, str, str], list[float]]:
+    """Every score by review, method and settings."""
+    return {
+        (i, a.method, json.dumps(dict(a.settings))): a.scores[list(a.review.content)].tolist()
+        for i, a in RunFolder(folder).read()
+    }
+
+
+def main() -> None:
+    """Kills, resumes, compares; the exit code is 1 where anything is not as it should be."""
+    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    draw = random.Random(0)  # noqa: S311 - when to kill, not a secret
+    with tempfile.TemporaryDirectory() as place:
+        config, undisturbed = Path(place) / "config.yaml", Path(place) / "undisturbed"
+        config.write_text(CONFIG, "utf-8")
+        began = time.monotonic()
+        finish(config, undisturbed)
+        whole = time.monotonic() - began
+        done, rounds, faults = 0, 0, 0
+        while done < kills:
+            folder = Path(place) / f"round-{rounds}"
+            processes = 1 + rounds % 2
+            while done < kills and kill(launch(config, folder, processes), draw.uniform(0.3, 1.0) * whole):
+                done += 1
+            finish(config, folder)
+            rows, same = check(folder).rows, table(folder) == table(undisturbed)
+            faults += not same or rows != REVIEWS * METHODS
+            print(f"round {rounds}: {processes} process(es), {done} kills so far, {rows} rows, same numbers: {same}")
+            rounds += 1
+    print(f"{done} kills in {rounds} rounds; {faults} with a fault")
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()

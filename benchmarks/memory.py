@@ -1,0 +1,70 @@
+"""Peak resident memory, of a piece of work or of a process.
+
+`getrusage` is of no use here: the peak of the process that started this one counts as its own. `VmHWM` begins anew with
+each program, and can be set back.
+"""
+
+import contextlib
+import ctypes
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.report import Bar
+from textiba import Evidence, Review, bundled, load, load_statistics, stream
+
+MOST = 1.15
+REPEATS = 2  # peaks hardly differ from one process to the next
+
+
+def peak_megabytes() -> float:
+    """Of this process so far, or since `forget_peak`."""
+    return _status("VmHWM")
+
+
+def above(work: Callable[[], object]) -> float:
+    """Megabytes that the work needs at its peak, beyond what is resident before it."""
+    with contextlib.suppress(OSError, AttributeError):  # another libc has no malloc_trim
+        ctypes.CDLL(None).malloc_trim(0)
+    forget_peak()
+    before = _status("VmRSS")
+    work()
+    return peak_megabytes() - before
+
+
+def forget_peak() -> None:
+    """Sets this process's peak back to what it holds now (man 5 proc, clear_refs)."""
+    Path("/proc/self/clear_refs").write_text("5", "ascii")
+
+
+def stream_short_reviews(count: int) -> None:
+    """Streams evidence over so many short reviews, all of them different: the child's work."""
+    encoder, statistics = load("fine-tuned"), load_statistics("fine-tuned")
+    method = Evidence(layer=encoder.n_layers - 1, nodes=1)
+    for _ in stream(encoder, [method], (_short(i) for i in range(count)), statistics):
+        pass
+
+
+def flat_memory(few: int, many: int) -> Bar:
+    """Bar e: what a process over many reviews takes, against one over few."""
+    ratios = [_child(many) / _child(few) for _ in range(REPEATS)]
+    return Bar(f"peak memory with {many:,} reviews against {few:,}", "at most", MOST, ratios)
+
+
+def _short(number: int) -> Review:
+    reviews = bundled()
+    words = reviews[number % len(reviews)].text.split()
+    start = number // len(reviews)
+    return Review(" ".join(words[start : start + 16]))
+
+
+def _child(count: int) -> float:
+    command = [sys.executable, "-m", "benchmarks", "--child", str(count)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])  # noqa: S603
+    return float(answer.stdout.splitlines()[-1])
+
+
+def _status(key: str) -> float:
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:")) / 1024

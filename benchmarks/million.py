@@ -1,0 +1,54 @@
+"""What a million reviews cost: hours by method from results/speed.json, and storage from a run that is made here.
+
+Run: .venv/bin/python -m benchmarks.million     (after `python -m benchmarks`; half a minute)
+"""
+
+import json
+import tempfile
+import warnings
+from statistics import median
+
+from benchmarks.report import RESULTS, number
+from textiba.config import DataChoice, MethodChoice, SweepConfig
+from textiba.errors import TruncationWarning
+from textiba.run import sweep
+
+MILLION = 1_000_000
+SHOWN = ("readout", "evidence", "lrp", "two_sided", "per_sample", "joint", "integrated_gradients", "lime")
+STORED = ("readout", "evidence", "per_sample")
+
+
+def bytes_a_review(name: str) -> float:
+    """What a run writes for one result; the texts of the bundled reviews, cut at 128 tokens, are in it."""
+    config = SweepConfig(methods=(MethodChoice(name=name),), max_length=128, data=DataChoice())
+    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncationWarning)
+        folder = sweep(config, place)
+        return sum(shard.stat().st_size for shard in folder.shards()) / sum(map(len, folder.groups().values()))
+
+
+def main() -> None:
+    """Writes and prints the two tables."""
+    seen = json.loads((RESULTS / "speed.json").read_text("utf-8"))
+    [rounds] = [t["rounds"] for t in seen["tables"] if t["title"] == "Methods compared: built-in"]
+    lines = [
+        "# A million reviews", "",
+        "Written by `.venv/bin/python -m benchmarks.million`; not to be edited. Reviews of 128 tokens on the built-in "
+        f"model, on {seen['machine']['cores']} cores ({seen['machine']['processor']}); one layer a method.", "",
+        "| method | seconds a review | hours for a million | such machines for a day's work |", "|---|---|---|---|",
+    ]  # fmt: skip
+    for name in (n for n in SHOWN if n in rounds):
+        seconds = median(rounds[name]["seconds a review"])
+        hours = seconds * MILLION / 3600
+        lines.append(f"| {name} | {number(seconds)} | {number(hours)} | {number(hours / 24)} |")
+    lines += ["", "| method | kB a result | GB for a million |", "|---|---|---|"]
+    for name in STORED:
+        size = bytes_a_review(name)
+        lines.append(f"| {name} | {number(size / 1e3)} | {number(size * MILLION / 1e9)} |")
+    text = "\n".join([*lines, ""])
+    (RESULTS / "million.md").write_text(text, "utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""How much is run on each model: sizes for the record, and tiny ones to try the suite out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+BUILT_IN, BERT_BASE = "built-in", "BERT-base shape"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Sizes of a run on one model.
+
+    Attributes:
+        rounds: of each interleaved measurement.
+        tokens: of each review where methods are compared, special ones included.
+        together: reviews that a method is given at once there.
+        costly: a method that takes more passes a review than this is given one review at a time.
+        most_passes: a method that takes more, forward and backward, is left out.
+        side: of the square matrix product that gives the rate.
+        batches: of mixed lengths, by layer, in each round; every round takes others.
+        steps: of per-sample gates, and nodes of evidence, by layer.
+        swept: reviews that all layers are swept over.
+        degraded: reviews of the degradation test; 0 leaves it out.
+        literal: of these, how many have their variants run one at a time.
+        streamed: reviews of the two processes whose peak memory is taken; None leaves it out.
+    """
+
+    rounds: int
+    tokens: int = 128
+    together: int = 4
+    costly: int = 20
+    most_passes: int = 1000
+    side: int = 2048
+    batches: int = 4
+    steps: int = 3
+    swept: int = 6
+    degraded: int = 100
+    literal: int = 10
+    streamed: tuple[int, int] | None = (500, 5000)
+
+
+FULL: Mapping[str, Plan] = {
+    BUILT_IN: Plan(rounds=3),
+    BERT_BASE: Plan(rounds=2, most_passes=50, batches=1, steps=2, swept=2, degraded=0, streamed=None),
+}
+QUICK: Mapping[str, Plan] = {
+    BUILT_IN: Plan(
+        rounds=1, tokens=16, together=2, most_passes=20, side=512, batches=1, steps=1, swept=2, degraded=2, literal=1,
+        streamed=(5, 50),
+    ),
+    BERT_BASE: Plan(
+        rounds=1, tokens=16, together=2, most_passes=4, side=512, batches=1, steps=1, swept=2, degraded=0,
+        streamed=None,
+    ),
+}  # fmt: skip
