@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmarks.floor import forward_operations, operations
+from benchmarks.floor import operations, plain_operations
 from benchmarks.others import Explain, captum_explainer, interpreto_explainer
 from benchmarks.plan import Plan
 from benchmarks.published import explain_published
@@ -49,7 +49,7 @@ def contenders(subject: Subject, plan: Plan) -> tuple[dict[str, Contender], list
     def plain(reviews: Sequence[EncodedReview]) -> object:
         return [encoder.logits(batch) for batch in encoder.batches(reviews)]
 
-    field = {PLAIN: Contender(plain, plan.together, plain, forward_operations(encoder, plan.tokens))}
+    field = {PLAIN: Contender(plain, plan.together, plain, plain_operations(encoder, plan.tokens))}
     field[PUBLISHED] = Contender(_published(subject, STEPS), 1, _published(subject, 1))
     others = {CAPTUM: captum_explainer(subject, STEPS), INTERPRETO: interpreto_explainer(subject, STEPS)}
     field |= {name: Contender(explain, 1, explain) for name, explain in others.items() if explain is not None}

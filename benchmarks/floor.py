@@ -20,11 +20,25 @@ def forward_operations(encoder: Encoder, tokens: int) -> float:
     return 2.0 * tokens * (linear + attention)
 
 
+def narrow_operations(encoder: Encoder, tokens: int) -> float:
+    """What a pass saves whose last layer goes on with the first token alone once attention is over."""
+    [last] = list(encoder.model.get_submodule(LAYER_PATHS[encoder.model.config.model_type]))[-1:]
+    linear = [m.in_features * m.out_features for m in last.modules() if isinstance(m, nn.Linear)]
+    projections = 3 * encoder.model.config.hidden_size**2  # queries, keys and values are of every token
+    return 2.0 * (tokens - 1) * (sum(linear) - projections)
+
+
+def plain_operations(encoder: Encoder, tokens: int) -> float:
+    """Of a pass that gives nothing but the logits."""
+    return forward_operations(encoder, tokens) - narrow_operations(encoder, tokens)
+
+
 def operations(encoder: Encoder, method: Method, lengths: Sequence[int], special: int = 2) -> float:
     """Of all the passes a method must run over reviews of these lengths, without padding.
 
-    A pass back to the activations counts as much as the pass there. For attention it takes twice as much, as both
-    operands of a product need a gradient: the floor is a little lower than what can be reached.
+    The first pass keeps every hidden state; the others, from the method's layer up, end in a last layer that goes on
+    with the first token alone. A pass back to the activations counts as much as the pass there. For attention it takes
+    twice as much, as both operands of a product need a gradient: the floor is a little lower than what can be reached.
 
     Args:
         encoder: the model.
@@ -33,9 +47,13 @@ def operations(encoder: Encoder, method: Method, lengths: Sequence[int], special
         special: how many of them are.
     """
     total = 0.0
+    lowest = getattr(method, "layer", None) or min(getattr(method, "layers", (0,)))
+    share = (encoder.n_layers - lowest) / encoder.n_layers
     for tokens in lengths:
         passes = method.passes(encoder.n_layers, tokens - special)
-        total += (passes.forward + passes.backward) * forward_operations(encoder, tokens)
+        others = passes.forward - 1 + passes.backward
+        whole = forward_operations(encoder, tokens)
+        total += whole + others * (whole - narrow_operations(encoder, tokens) / share)
     return total
 
 

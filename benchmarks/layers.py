@@ -5,7 +5,7 @@ from functools import partial
 from statistics import median
 
 from benchmarks.contenders import PLAIN, attribute
-from benchmarks.floor import forward_operations, operations, product
+from benchmarks.floor import operations, plain_operations, product
 from benchmarks.plan import BERT_BASE, BUILT_IN, Plan
 from benchmarks.report import Bar, Table, number
 from benchmarks.subjects import Subject, mixed_batches
@@ -28,7 +28,7 @@ def by_layer(subject: Subject, plan: Plan) -> tuple[Table, list[Bar]]:
         for method in (Evidence(layer=layer, nodes=plan.steps), PerSample(layer=layer, steps=plan.steps))
     }
     floors = {name: [operations(encoder, method, group) for group in lengths] for name, method in methods.items()}
-    floors[PLAIN] = [sum(forward_operations(encoder, tokens) for tokens in group) for group in lengths]
+    floors[PLAIN] = [sum(plain_operations(encoder, tokens) for tokens in group) for group in lengths]
     own, own_operations, shape = _own_product(subject, plan)
     works: dict[str, Work] = {name: partial(_attribute, subject, method, groups) for name, method in methods.items()}
     works[PLAIN] = lambda turn: [encoder.logits(batch) for batch in groups[turn]]

@@ -174,6 +174,14 @@ def test_relevance_of_the_margin_is_that_of_its_logits():
     assert torch.allclose(margin, each[1] - (each[0] + each[2]) / 2)
 
 
+def test_a_copy_with_rules_is_made_once():
+    encoder = toys.encoder()
+    made = with_rules(encoder, SHARES["uniform"])
+    assert with_rules(encoder, dict(SHARES["uniform"])) is made
+    assert with_rules(encoder, SHARES["constant"]) is not made
+    assert with_rules(Encoder(encoder.model, encoder.tokenizer), SHARES["uniform"]) is not made
+
+
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 def test_one_pass_gives_the_relevance_at_every_layer(kind: str):
     encoder = toys.encoder(kind)

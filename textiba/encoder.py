@@ -5,6 +5,7 @@ it, `run_from(l, state)` goes on from it through layers l … L−1 and the head
 its layers and its head: only the list of layers is exchanged, in a shallow copy of the containers that hold it.
 """
 
+import copy
 import hashlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from textiba.data import Review
 from textiba.errors import InputError, LayerError, NotFiniteError, SettingError, TargetError, UnsupportedModelError
-from textiba.splice import Between, exchange, recorder, view
+from textiba.splice import Between, Given, exchange, first_token_only, recorder, view
 from textiba.text import Batch, EncodedReview, buckets, collate, encode
 from textiba.types import Logits, State, Targets
 
@@ -27,7 +28,6 @@ LAYER_PATHS = {
     "distilbert": "distilbert.transformer.layer",
     "electra": "electra.encoder.layer",
 }
-
 # Tokens in a batch, padding included. On a CPU small batches stay in its cache and are faster; see benchmarks/.
 TOKEN_BUDGET = 512
 
@@ -97,6 +97,7 @@ class Encoder:
         self.n_labels = int(config.num_labels)
         self.labels = tuple(str(config.id2label[i]) for i in range(self.n_labels))
         self.max_length = _max_length(config, tokenizer, max_length)
+        self._reads_first_only = self._alike(first_token_only(self._layers[-1], self._path))
 
     @property
     def model(self) -> Any:
@@ -107,6 +108,13 @@ class Encoder:
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self._model.parameters()).device
+
+    def copy(self) -> "Encoder":
+        """Another view on the same weights, whose modules can be exchanged without a trace in this one."""
+        twin = copy.copy(self)
+        twin._model = view(self._model)
+        twin._layers = twin._model.get_submodule(self._path)
+        return twin
 
     def to(self, device: torch.device | str) -> "Encoder":
         """The view with its weights on a device; the given model stays where it is."""
@@ -172,7 +180,8 @@ class Encoder:
         Raises:
             NotFiniteError: the model gives NaN or infinity.
         """
-        return _finite(self._run(self._model, batch), batch, self.name)
+        layers = [*self._layers[:-1], self._last]
+        return _finite(self._run(self._with_layers(layers), batch), batch, self.name)
 
     @torch.no_grad()
     def forward(self, batch: Batch) -> ForwardPass:
@@ -204,7 +213,7 @@ class Encoder:
     ) -> Logits:
         """The logits when `state` stands in for `hidden_states[layer]`; differentiable in `state`.
 
-        Only layers `layer … L−1` and the head are run. The embeddings are looked up too, and not used.
+        Only layers `layer … L−1` and the head are run, and of the last layer only what the head reads.
 
         Args:
             batch: gives the attention mask; must have as many rows as `state`.
@@ -227,14 +236,40 @@ class Encoder:
             if place in through:
                 way.append(Between(through[place]))
             way.extend(self._layers[place : place + 1])  # at L there is none
-        return self._run(self._with_layers(way), batch)
+        if layer < self.n_layers and self.n_layers not in through:
+            way[-1] = self._last
+        return self._run(self._without_embeddings(self._with_layers(way), state), batch)
 
     def predict(self, forward: ForwardPass) -> Targets:
         """The predicted class of each review."""
         return forward.logits.argmax(dim=1)
 
+    @property
+    def _last(self) -> nn.Module:
+        """The last layer; after its attention for the first token alone, where the head was seen to read no other."""
+        return first_token_only(self._layers[-1], self._path) if self._reads_first_only else self._layers[-1]
+
+    @torch.no_grad()
+    def _alike(self, last: nn.Module) -> bool:
+        """Whether another last layer gives the same logits."""
+        ids = torch.arange(8, device=self.device).remainder(self._model.config.vocab_size).unsqueeze(0)
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        try:
+            whole = self._model(**inputs).logits
+            given = self._with_layers([*self._layers[:-1], last])(**inputs).logits
+        except (RuntimeError, IndexError):  # a head that looks for the other tokens
+            return False
+        return given.shape == whole.shape and torch.allclose(given, whole, rtol=1e-4, atol=1e-5)
+
     def _with_layers(self, layers: Sequence[nn.Module]) -> Any:
         return exchange(self._model, self._path, nn.ModuleList(layers))
+
+    def _without_embeddings(self, model: Any, state: State) -> Any:
+        """They would be looked up, normalised, and not used."""
+        base = self._model.base_model_prefix
+        if hasattr(getattr(self._model, base), "embeddings_project"):  # ELECTRA's, which may have another width
+            return model
+        return exchange(model, f"{base}.embeddings", Given(state))
 
     @staticmethod
     def _run(model: Any, batch: Batch, head: bool = True) -> Tensor:

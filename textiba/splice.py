@@ -6,6 +6,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from textiba.errors import UnsupportedModelError
+
+# What is first in a layer once its attention is over: of the two that there are, the one that the layer has.
+AFTER_ATTENTION = ("attention.output", "sa_layer_norm")
+
 
 class Between(nn.Module):
     """Stands in a list of layers, and runs none: passes on what `change` makes of the state that arrives.
@@ -21,6 +26,38 @@ class Between(nn.Module):
     def forward(self, hidden: Tensor, *_args: Any, **_kwargs: Any) -> Tensor:
         """`change(hidden)`; masks, and whatever else layers are given, are not looked at."""
         return self.change(hidden)
+
+
+class Given(nn.Module):
+    """Stands in for the embeddings: whatever it is asked, it gives `state`.
+
+    Args:
+        state: hidden states [batch, tokens, features].
+    """
+
+    def __init__(self, state: Tensor):
+        super().__init__()
+        self.state = state
+
+    def forward(self, *_args: Any, **_kwargs: Any) -> Tensor:
+        """`state`."""
+        return self.state
+
+
+class FirstToken(nn.Module):
+    """A module that is given the first token alone of every state; so is whatever comes after it.
+
+    Args:
+        module: of one state or more [batch, tokens, features].
+    """
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, *states: Tensor) -> Tensor:
+        """[batch, 1, features]."""
+        return self.module(*(state[:, :1] for state in states))
 
 
 def recorder(states: list[Tensor]) -> Between:
@@ -47,3 +84,16 @@ def exchange(module: Any, path: str, new: nn.Module) -> Any:
     clone._modules = dict(module._modules)
     clone._modules[name] = exchange(module._modules[name], rest, new) if rest else new
     return clone
+
+
+def first_token_only(layer: Any, name: str) -> nn.Module:
+    """A copy of an encoder layer's containers, which goes on with the first token alone once attention is over.
+
+    Raises:
+        UnsupportedModelError: none of `AFTER_ATTENTION` is in the layer.
+    """
+    known = dict(layer.named_modules())
+    for path in AFTER_ATTENTION:
+        if path in known:
+            return exchange(layer, path, FirstToken(known[path]))
+    raise UnsupportedModelError(f"a layer of {name} has none of {AFTER_ATTENTION}; add what comes after its attention")

@@ -90,7 +90,7 @@ def attention_weights(
     Raises:
         UnsupportedModelError: not every layer gave its weights.
     """
-    plain = Encoder(encoder.model, encoder.tokenizer, encoder.name)
+    plain = encoder.copy()
     plain.model.set_attn_implementation("eager")
     seen: list[Tensor] = []
 

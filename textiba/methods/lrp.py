@@ -5,8 +5,9 @@ Sources: Achtibat et al., *AttnLRP*, ICML 2024 (arXiv 2402.05602); Ali et al., *
 2202.07304), for normalisation, and for attention held constant (CP-LRP).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
@@ -33,6 +34,7 @@ SHARES = {
 PROJECTIONS = {
     "query": "query", "key": "key", "value": "value", "q_lin": "query", "k_lin": "key", "v_lin": "value",
 }  # fmt: skip
+_MADE: WeakKeyDictionary[Encoder, dict[Hashable, Encoder]] = WeakKeyDictionary()  # copies with rules, by model
 
 
 class Lrp(Method):
@@ -104,15 +106,19 @@ def relevance_by_layer(
 
 
 def with_rules(encoder: Encoder, shares: dict[str, float]) -> Encoder:
-    """A copy whose gradients follow the rules, and which shares the tensors' memory; for `run_with_rules`.
+    """A copy whose gradients follow the rules, and which shares the tensors' memory; for `run_with_rules`. Made once.
 
     Raises:
         UnsupportedModelError: a layer has other modules than the rules know.
     """
-    changed = Encoder(encoder.model, encoder.tokenizer, encoder.name)
-    _exchange_rules(changed.model, shares)
-    _check_rules(changed)
-    return changed
+    made = _MADE.setdefault(encoder, {})
+    key = (*sorted(shares.items()), str(encoder.device))  # a copy does not move with its encoder
+    if key not in made:
+        changed = encoder.copy()
+        _exchange_rules(changed.model, shares)
+        _check_rules(changed)
+        made[key] = changed
+    return made[key]
 
 
 def run_with_rules(
