@@ -14,7 +14,7 @@ from benches import CONFIG, MAPPING, changed, score_of, written
 
 from textiba.benchmark import BenchmarkConfig, benchmark, leaderboard
 from textiba.benchmark.folder import BenchmarkFolder, Place
-from textiba.errors import CorruptFileError, InputError
+from textiba.errors import CorruptFileError, InputError, StorageError
 
 
 @pytest.mark.filterwarnings("ignore::textiba.errors.TruncationWarning")
@@ -59,8 +59,8 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", full)
-        with pytest.raises(OSError, match="No space left"):
+        patch.setattr(Path, "replace", full)
+        with pytest.raises(StorageError, match="No space left"):
             made.write(place, 0, [{"index": 0}])
     assert not made.has(place, 0)
     assert list(made.read(place)) == []
@@ -120,7 +120,7 @@ def test_a_damaged_file_is_named(tmp_path: Path):
     made.write(place, 0, [{"index": 0}])
     [file] = tmp_path.glob("rows/**/*.parquet")
     file.write_bytes(b"torn")
-    with pytest.raises(CorruptFileError, match=r"00000\.parquet: damaged .* remove it and run again"):
+    with pytest.raises(CorruptFileError, match=r"00000\.parquet: damaged .*textiba runs repair"):
         list(made.read(place))
 
 

@@ -5,12 +5,14 @@
     │   ├── EmptyTextError          a text with nothing in it to explain
     │   ├── LayerError              a layer the model does not have
     │   ├── TargetError             a class the model does not have
-    │   └── SettingError            a setting out of its range, or a key that does not exist
+    │   ├── SettingError            a setting out of its range, or a key that does not exist
+    │   └── BusyFolderError         a run's folder that another process writes to
     ├── CheckpointError
     │   ├── NotACheckpointError     a folder or hub id that is no sequence classifier
     │   ├── HubUnavailableError     the model hub cannot be reached
     │   └── UnsupportedModelError   an architecture without a line in the table of layer paths
     ├── CorruptFileError            a file whose content is not what was saved
+    ├── StorageError                a disk that is full, or cannot be written to
     ├── StatisticsMismatchError     statistics made for another model
     ├── NotFiniteError              NaN or infinity where a number should be
     └── MissingExtraError (also an ImportError)
@@ -18,6 +20,7 @@
     TextibaWarning (a UserWarning)
     ├── TruncationWarning           a text was cut at the model's length
     ├── FewReviewsWarning           statistics rest on few reviews
+    ├── RepairWarning               a damaged part of a run was set aside
     └── FreshHeadWarning            a checkpoint without a head got a random one
 
 Every message states the rule, what was received, and what to do about it.

@@ -141,7 +141,7 @@ def _method_jobs(bench: _Bench, only: Collection[str]) -> Iterator[_Job]:
         if bench.config.subsets and not only:
             taken = bench.reviews[: bench.config.subsets.limit][start : start + bench.config.chunk]
             if taken:
-                passes = len(taken) * bench.config.subsets.count
+                passes = float(len(taken) * bench.config.subsets.count)
                 yield _Job(bench.place(SUBSETS), chunk, len(taken), passes, partial(_removed, bench, taken, start))
 
 
