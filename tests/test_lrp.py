@@ -187,7 +187,8 @@ def test_one_pass_gives_the_relevance_at_every_layer(kind: str):
     encoder = toys.encoder(kind)
     forward = toys.forward(encoder, REVIEWS)
     targets = torch.ones(len(REVIEWS), dtype=torch.long)
-    found = relevance_by_layer(encoder, forward, targets, SHARES["uniform"])
+    every = range(encoder.n_layers + 1)
+    found = relevance_by_layer(encoder, forward, targets, SHARES["uniform"], every)
     assert found.shape == (encoder.n_layers + 1, *forward.batch.input_ids.shape)
     rules = with_rules(encoder, SHARES["uniform"])
     for layer, state in enumerate(forward.hidden):  # each layer's by a run of its own, from there
@@ -195,6 +196,8 @@ def test_one_pass_gives_the_relevance_at_every_layer(kind: str):
         logits = run_with_rules(rules, forward.batch, layer, start)
         expected = (start * gradient(logits, start, torch.eye(encoder.n_labels)[1].expand_as(logits))).sum(dim=2)
         torch.testing.assert_close(found[layer], expected, rtol=1e-4, atol=1e-5)
+    some = relevance_by_layer(encoder, forward, targets, SHARES["uniform"], [1, 3])
+    torch.testing.assert_close(some, found[[1, 3]], rtol=1e-4, atol=1e-5)
 
 
 def test_what_uniform_attention_does_not_conserve_is_lost_at_softmax_alone():

@@ -184,11 +184,11 @@ def test_the_order_is_a_correlation_with_ranked_relevance(planted: toys.Trained)
     forward = encoder.forward(encoder.collate(reviews))
     raw = torch.randn(2, *forward.batch.input_ids.shape, generator=torch.Generator().manual_seed(1))
     found = agreement(encoder, network, forward, raw)
-    taught = relevance_by_layer(encoder, forward, encoder.predict(forward), SHARES["uniform"], "margin")
-    for place, layer in enumerate((1, 2)):
+    taught = relevance_by_layer(encoder, forward, encoder.predict(forward), SHARES["uniform"], [1, 2], "margin")
+    for place in range(2):
         for i, review in enumerate(reviews):
             content = list(review.content)
-            ranks = stats.rankdata(taught[layer, i, content].numpy())
+            ranks = stats.rankdata(taught[place, i, content].numpy())
             quantiles = stats.norm.ppf((ranks - 0.5) / len(content))
             expected = np.corrcoef(raw[place, i, content].numpy(), quantiles)[0, 1]
             assert float(found[place, i]) == pytest.approx(expected, abs=1e-5)

@@ -5,7 +5,7 @@ Sources: Achtibat et al., *AttnLRP*, ICML 2024 (arXiv 2402.05602); Ali et al., *
 2202.07304), for normalisation, and for attention held constant (CP-LRP).
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary
 
@@ -83,26 +83,39 @@ def relevance(
     encoder: Encoder, forward: ForwardPass, targets: Targets, shares: dict[str, float], output: Output = "logit"
 ) -> Float[Tensor, "batch tokens"]:
     """Of every token of the embedding output, special ones included: input × changed gradient, sum over features."""
-    return relevance_by_layer(encoder, forward, targets, shares, output)[0]
+    return relevance_by_layer(encoder, forward, targets, shares, [0], output)[0]
 
 
 def relevance_by_layer(
-    encoder: Encoder, forward: ForwardPass, targets: Targets, shares: dict[str, float], output: Output = "logit"
+    encoder: Encoder,
+    forward: ForwardPass,
+    targets: Targets,
+    shares: dict[str, float],
+    layers: Sequence[int],
+    output: Output = "logit",
 ) -> Float[Tensor, "layers batch tokens"]:
-    """What `relevance` is at each of the hidden states 0 … L, from one pass there and back."""
-    states = [forward.hidden[0].detach().requires_grad_(True)]
+    """What `relevance` is at each of some hidden states, from one pass there and back.
+
+    Args:
+        encoder: the model.
+        forward: the plain pass.
+        targets: the class whose output is handed back, of each review.
+        shares: see `SHARES`.
+        layers: indices into hidden_states, rising.
+        output: see `Lrp`.
+    """
+    lowest, *above = layers
+    states = [forward.hidden[lowest].detach().requires_grad_(True)]
 
     def keep(arriving: State) -> State:
         states.append(arriving)
         return arriving
 
-    logits = run_with_rules(
-        with_rules(encoder, shares), forward.batch, 0, states[0], dict.fromkeys(range(1, encoder.n_layers + 1), keep)
-    )
+    changes = dict.fromkeys(above, keep)
+    logits = run_with_rules(with_rules(encoder, shares), forward.batch, lowest, states[0], changes)
     gradients = torch.autograd.grad(handed_back(logits, targets, output).sum(), states)
-    return torch.stack(
-        [(gradient * state.detach()).sum(dim=2) for gradient, state in zip(gradients, states, strict=True)]
-    )
+    pairs = zip(gradients, states, strict=True)
+    return torch.stack([(gradient * state.detach()).sum(dim=2) for gradient, state in pairs])
 
 
 def with_rules(encoder: Encoder, shares: dict[str, float]) -> Encoder:

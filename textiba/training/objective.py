@@ -60,8 +60,8 @@ def agreement(
     the hidden states where the bottlenecks sit. One pass there and back serves all layers.
     """
     batch = forward.batch
-    taught = relevance_by_layer(encoder, forward, encoder.predict(forward), SHARES["uniform"], "margin")
-    taught = taught[list(network.architecture.layers)].float()
+    layers = network.architecture.layers
+    taught = relevance_by_layer(encoder, forward, encoder.predict(forward), SHARES["uniform"], layers, "margin").float()
     pairs = zip(raw, taught, strict=True)
     return torch.stack(
         [
