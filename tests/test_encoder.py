@@ -49,19 +49,6 @@ class TestSplitRun:
             torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
             torch.testing.assert_close(encoder.run_to(batch, layer), theirs, rtol=0, atol=1e-5)
 
-    def test_the_last_layer_goes_on_with_the_first_token_alone(self, kind: str):
-        encoder = toys.encoder(kind)
-        widths: list[int] = []
-        last = encoder.model.get_submodule(LAYER_PATHS[kind])[-1]
-        feed_forward = [m for m in last.modules() if isinstance(m, nn.Linear)][-1]
-        handle = feed_forward.register_forward_hook(lambda _module, given, _out: widths.append(given[0].shape[1]))
-        batch = encoder.collate(encoder.encode(REVIEWS))
-        widths.clear()
-        encoder.logits(batch)
-        encoder.run_from(batch, 1, encoder.forward(batch).hidden[1])
-        handle.remove()
-        assert widths[-3:] == [1, batch.input_ids.shape[1], 1]
-
     def test_the_state_given_is_the_state_used(self, kind: str):
         encoder = toys.encoder(kind)
         batch = toys.forward(encoder, REVIEWS).batch
@@ -121,26 +108,6 @@ class TestSplitRun:
         assert state.grad.abs().sum() > 0
         assert all(p.grad is None for p in model.parameters())
         assert all(p.grad is None and not p.requires_grad for p in encoder._model.parameters())
-
-
-def test_a_head_that_reads_other_tokens_gets_them():
-    class OfAll(nn.Module):
-        def __init__(self, inner: nn.Module):
-            super().__init__()
-            self.inner = inner
-
-        def forward(self, hidden: Tensor) -> Tensor:
-            return self.inner(hidden.mean(dim=1, keepdim=True))
-
-    model = toys.model("bert").eval()
-    model.bert.pooler = OfAll(model.bert.pooler)
-    encoder = Encoder(model, toys.tokenizer())
-    batch = encoder.collate(encoder.encode(REVIEWS))
-    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask.long()}
-    with torch.no_grad():
-        expected = model(**inputs, token_type_ids=batch.token_type_ids).logits
-    torch.testing.assert_close(encoder.logits(batch), expected)
-    torch.testing.assert_close(encoder.run_from(batch, 2, encoder.run_to(batch, 2)), expected)
 
 
 def _note(arrived: dict[int, Tensor], layer: int, state: Tensor) -> Tensor:

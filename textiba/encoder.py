@@ -2,7 +2,8 @@
 
 `hidden_states[l]` is what flows into layer l (0 is the embedding output, L the last layer's output). `run_to(l)` gives
 it, `run_from(l, state)` goes on from it through layers l … L−1 and the head. The model's own code makes its masks, runs
-its layers and its head: only the list of layers is exchanged, in a shallow copy of the containers that hold it.
+its layers and its head. Exchanged, in a shallow copy of the containers that hold them, are the list of layers, the
+embeddings where a run from a state has no use for them, and what the last layer does for tokens that no head reads.
 """
 
 import copy
@@ -28,6 +29,7 @@ LAYER_PATHS = {
     "distilbert": "distilbert.transformer.layer",
     "electra": "electra.encoder.layer",
 }
+
 # Tokens in a batch, padding included. On a CPU small batches stay in its cache and are faster; see benchmarks/.
 TOKEN_BUDGET = 512
 
@@ -97,7 +99,7 @@ class Encoder:
         self.n_labels = int(config.num_labels)
         self.labels = tuple(str(config.id2label[i]) for i in range(self.n_labels))
         self.max_length = _max_length(config, tokenizer, max_length)
-        self._reads_first_only = self._alike(first_token_only(self._layers[-1], self._path))
+        self._reads_first_only = self._alike(first_token_only(self._layers[-1]))
 
     @property
     def model(self) -> Any:
@@ -247,7 +249,7 @@ class Encoder:
     @property
     def _last(self) -> nn.Module:
         """The last layer; after its attention for the first token alone, where the head was seen to read no other."""
-        return first_token_only(self._layers[-1], self._path) if self._reads_first_only else self._layers[-1]
+        return first_token_only(self._layers[-1]) if self._reads_first_only else self._layers[-1]
 
     @torch.no_grad()
     def _alike(self, last: nn.Module) -> bool:

@@ -6,8 +6,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from textiba.errors import UnsupportedModelError
-
 # What is first in a layer once its attention is over: of the two that there are, the one that the layer has.
 AFTER_ATTENTION = ("attention.output", "sa_layer_norm")
 
@@ -86,14 +84,11 @@ def exchange(module: Any, path: str, new: nn.Module) -> Any:
     return clone
 
 
-def first_token_only(layer: Any, name: str) -> nn.Module:
+def first_token_only(layer: Any) -> Any:
     """A copy of an encoder layer's containers, which goes on with the first token alone once attention is over.
 
-    Raises:
-        UnsupportedModelError: none of `AFTER_ATTENTION` is in the layer.
+    The layer itself, where none of `AFTER_ATTENTION` is in it.
     """
     known = dict(layer.named_modules())
-    for path in AFTER_ATTENTION:
-        if path in known:
-            return exchange(layer, path, FirstToken(known[path]))
-    raise UnsupportedModelError(f"a layer of {name} has none of {AFTER_ATTENTION}; add what comes after its attention")
+    path = next((path for path in AFTER_ATTENTION if path in known), None)
+    return layer if path is None else exchange(layer, path, FirstToken(known[path]))
