@@ -175,6 +175,10 @@ def test_results_as_a_data_set_and_as_lines_of_json(run: RunFolder, tmp_path: Pa
     for line in lines:
         assert line["text"] == by_index[line["index"]].review.review.text
         assert "gates" not in line
+    run.shards()[0].write_bytes(b"torn")
+    with pytest.raises(CorruptFileError):
+        run.export(tmp_path / "not.jsonl")
+    assert not list(tmp_path.glob("not.jsonl*")), "an export that fails leaves nothing behind"
     with pytest.raises(InputError, match="no result yet"):
         RunFolder(tmp_path / "empty", {}).dataset()
 

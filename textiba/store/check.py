@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from textiba.errors import CorruptFileError, InputError
-from textiba.store.files import TEMPORARY, busy, claimed, read_rows, write_text
+from textiba.store.files import TEMPORARY, busy, claimed, read_table
 from textiba.store.folder import ATTRIBUTIONS
-from textiba.store.manifest import MANIFEST, Manifest, settings_hash, versions
+from textiba.store.manifest import MANIFEST, Manifest, settings_hash
 
 _ASIDE = ".damaged"
 
@@ -75,11 +75,12 @@ def check(path: Path) -> Health:
     rows, foreign = 0, []
     for table in tables:
         try:
-            rows += len(read_rows(table, partitioning=None))
-            of = (pq.read_schema(table).metadata or {}).get(b"run")
+            content = read_table(table, partitioning=None)
         except CorruptFileError:
             damaged.append(table)
             continue
+        rows += content.num_rows
+        of = (content.schema.metadata or {}).get(b"run")
         if run is not None and of is not None and of.decode() != run:
             foreign.append(table)
     now = busy(path)
@@ -112,8 +113,7 @@ def repair(path: Path) -> Health:
             settings = _settings_of_shards(path)
             if (path / MANIFEST).is_file():
                 set_aside(path / MANIFEST)
-            values = {"command": "sweep", "settings": settings, "versions": versions()}
-            write_text(path / MANIFEST, json.dumps(values | {"checkpoints": {}, "seconds": {}}, indent=1) + "\n")
+            Manifest(path, settings, "sweep")
     return found
 
 

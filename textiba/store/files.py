@@ -37,12 +37,13 @@ def write_whole(target: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(target)
         _flush_folder(target.parent)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise StorageError(
             f"{target} could not be written ({error}). What was saved before is whole; make room on the disk, and "
             "the same command goes on from there"
         ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)  # there only where something went wrong
 
 
 def write_text(target: Path, text: str) -> None:
@@ -56,13 +57,18 @@ def write_table(target: Path, table: pa.Table) -> None:
 
 
 def read_rows(shard: Path, **choice: Any) -> list[dict[str, Any]]:
-    """The rows of a Parquet file; `choice` goes to pyarrow.
+    """The rows of a Parquet file; see `read_table`."""
+    return read_table(shard, **choice).to_pylist()
+
+
+def read_table(shard: Path, **choice: Any) -> pa.Table:
+    """A Parquet file; `choice` goes to pyarrow.
 
     Raises:
         CorruptFileError: it cannot be read.
     """
     try:
-        return pq.read_table(shard, **choice).to_pylist()
+        return pq.read_table(shard, **choice)
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptFileError(
             f"{shard}: damaged ({error}); `textiba runs repair` sets it aside, and the run's own command computes "
