@@ -29,6 +29,24 @@ def test_every_number_in_the_table_of_areas_is_in_the_results():
         assert f"| {row['area']} {row['95 %']} |" in README
 
 
+def test_the_readout_s_figures_are_in_the_results_of_one_run():
+    folder = ROOT / "experiments/readout"
+    with (folder / "imdb/profile.csv").open(encoding="utf-8") as file:
+        losses = {row["settings"]: row["loss"] for row in csv.DictReader(file) if row["loss"]}
+    with (folder / "imdb/areas-delete.csv").open(encoding="utf-8") as file:
+        areas = {row["what"]: f"{row['area']} {row['95 %']}" for row in csv.DictReader(file)}
+    account = (folder / "README.md").read_text("utf-8")
+    assert len(losses) == 3
+    for figure in (*losses.values(), *areas.values()):
+        assert f"| {figure} |" in account
+    [cold] = [loss.split()[0] for settings, loss in losses.items() if "readout None" in settings]
+    [own] = [loss.split()[0] for settings, loss in losses.items() if settings.endswith("steps 0")]
+    [area] = [figure for what, figure in areas.items() if "· readout ·" in what and "per_sample" not in what]
+    told = " ".join(README.split())
+    assert f"({own} against {cold} nats)" in told
+    assert f"area {area} on the reviews below" in told
+
+
 @pytest.mark.parametrize("name", BUILTIN)
 def test_the_table_of_checkpoints_is_what_their_cards_say(name: str):
     card = json.loads((ROOT / "textiba/builtin" / name / "card.json").read_text("utf-8"))
