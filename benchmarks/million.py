@@ -34,7 +34,8 @@ def main() -> None:
     lines = [
         "# A million reviews", "",
         "Written by `.venv/bin/python -m benchmarks.million`; not to be edited. Reviews of 128 tokens on the built-in "
-        f"model, on {seen['machine']['cores']} cores ({seen['machine']['processor']}); one layer a method.", "",
+        f"model, on {seen['machine']['cores']} cores ({seen['machine']['processor']}); bottlenecks at "
+        "one layer, two thirds up.", "",
         "| method | seconds a review | hours for a million | such machines for a day's work |", "|---|---|---|---|",
     ]  # fmt: skip
     for name in (n for n in SHOWN if n in rounds):
