@@ -21,11 +21,13 @@ def forward_operations(encoder: Encoder, tokens: int) -> float:
 
 
 def narrow_operations(encoder: Encoder, tokens: int) -> float:
-    """What a pass saves whose last layer goes on with the first token alone once attention is over."""
+    """What a pass saves whose last layer is asked for the first token alone: BERT's kind, from its queries on."""
     [last] = list(encoder.model.get_submodule(LAYER_PATHS[encoder.model.config.model_type]))[-1:]
     linear = [m.in_features * m.out_features for m in last.modules() if isinstance(m, nn.Linear)]
-    projections = 3 * encoder.model.config.hidden_size**2  # queries, keys and values are of every token
-    return 2.0 * (tokens - 1) * (sum(linear) - projections)
+    features = encoder.model.config.hidden_size
+    of_every_token = 2 * features**2  # keys and values
+    attention = 2 * tokens * features
+    return 2.0 * (tokens - 1) * (sum(linear) + attention - of_every_token)
 
 
 def plain_operations(encoder: Encoder, tokens: int) -> float:
@@ -36,8 +38,8 @@ def plain_operations(encoder: Encoder, tokens: int) -> float:
 def operations(encoder: Encoder, method: Method, lengths: Sequence[int], special: int = 2) -> float:
     """Of all the passes a method must run over reviews of these lengths, without padding.
 
-    The first pass keeps every hidden state; the others, from the method's layer up, end in a last layer that goes on
-    with the first token alone. A pass back to the activations counts as much as the pass there. For attention it takes
+    The first pass keeps every hidden state; the others, from the method's layer up, end in a last layer that is asked
+    for the first token alone. A pass back to the activations counts as much as the pass there. For attention it takes
     twice as much, as both operands of a product need a gradient: the floor is a little lower than what can be reached.
 
     Args:

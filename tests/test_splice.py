@@ -26,6 +26,21 @@ def test_the_last_layer_goes_on_with_the_first_token_alone(kind: str):
     assert widths[-3:] == [1, batch.input_ids.shape[1], 1]
 
 
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
+def test_attention_is_asked_by_the_first_token_alone(kind: str, attention: str):
+    model = toys.model(kind).eval()
+    model.set_attn_implementation(attention)
+    encoder = Encoder(model, toys.tokenizer())
+    widths: list[int] = []
+    last = encoder.model.get_submodule(LAYER_PATHS[kind])[-1]
+    last.attention.self.query.register_forward_hook(lambda _module, given, _out: widths.append(given[0].shape[1]))
+    batch = encoder.collate(encoder.encode(REVIEWS))
+    whole = encoder.forward(batch).logits
+    torch.testing.assert_close(encoder.logits(batch), whole)
+    assert widths == [batch.input_ids.shape[1], 1]
+
+
 def test_a_head_that_reads_other_tokens_gets_them():
     class OfAll(nn.Module):
         def __init__(self, inner: nn.Module):

@@ -248,14 +248,16 @@ class Encoder:
 
     @property
     def _last(self) -> nn.Module:
-        """The last layer; after its attention for the first token alone, where the head was seen to read no other."""
+        """The last layer; for the first token alone, where the head was seen to read no other."""
         return first_token_only(self._layers[-1]) if self._reads_first_only else self._layers[-1]
 
     @torch.no_grad()
     def _alike(self, last: nn.Module) -> bool:
         """Whether another last layer gives the same logits."""
-        ids = torch.arange(8, device=self.device).remainder(self._model.config.vocab_size).unsqueeze(0)
-        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        ids = torch.arange(16, device=self.device).remainder(self._model.config.vocab_size).view(2, 8)
+        mask = torch.ones_like(ids)
+        mask[1, 5:] = 0
+        inputs = {"input_ids": ids, "attention_mask": mask}
         try:
             whole = self._model(**inputs).logits
             given = self._with_layers([*self._layers[:-1], last])(**inputs).logits

@@ -5,9 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 # What is first in a layer once its attention is over: of the two that there are, the one that the layer has.
 AFTER_ATTENTION = ("attention.output", "sa_layer_norm")
+# Attention itself, where it is the plain one of queries, keys and values by these names.
+ATTENTION = "attention.self"
+PROJECTIONS = ("query", "key", "value")
 
 
 class Between(nn.Module):
@@ -58,6 +62,35 @@ class FirstToken(nn.Module):
         return self.module(*(state[:, :1] for state in states))
 
 
+class FirstQuery(nn.Module):
+    """Attention of which the first token alone asks: softmax(q₀Kᵀ / √d)V.
+
+    Args:
+        attention: of BERT's kind, with `PROJECTIONS` and `attention_head_size`.
+    """
+
+    def __init__(self, attention: Any):
+        super().__init__()
+        self.query, self.key, self.value = (getattr(attention, name) for name in PROJECTIONS)
+        self.width = attention.attention_head_size
+
+    def forward(self, hidden: Tensor, attention_mask: Tensor | None = None, **_kwargs: Any) -> tuple[Tensor, None]:
+        """[batch, 1, features], and None where weights would be.
+
+        Args:
+            hidden: [batch, tokens, features].
+            attention_mask: [batch, 1, queries, tokens], true where a token is looked at, or what is added to the scores.
+        """
+        asking = self._heads(self.query(hidden[:, :1]))
+        keys, values = self._heads(self.key(hidden)), self._heads(self.value(hidden))
+        mask = None if attention_mask is None else attention_mask[:, :, :1]
+        found = functional.scaled_dot_product_attention(asking, keys, values, attn_mask=mask)
+        return found.transpose(1, 2).flatten(2), None
+
+    def _heads(self, states: Tensor) -> Tensor:
+        return states.unflatten(2, (-1, self.width)).transpose(1, 2)
+
+
 def recorder(states: list[Tensor]) -> Between:
     """Appends the state that arrives to `states`, and passes it on."""
 
@@ -85,10 +118,15 @@ def exchange(module: Any, path: str, new: nn.Module) -> Any:
 
 
 def first_token_only(layer: Any) -> Any:
-    """A copy of an encoder layer's containers, which goes on with the first token alone once attention is over.
+    """A copy of an encoder layer's containers, of which the first token alone is asked for, from attention on.
 
     The layer itself, where none of `AFTER_ATTENTION` is in it.
     """
     known = dict(layer.named_modules())
     path = next((path for path in AFTER_ATTENTION if path in known), None)
-    return layer if path is None else exchange(layer, path, FirstToken(known[path]))
+    if path is None:
+        return layer
+    narrow = exchange(layer, path, FirstToken(known[path]))
+    if all(f"{ATTENTION}.{name}" in known for name in PROJECTIONS):
+        narrow = exchange(narrow, ATTENTION, FirstQuery(known[ATTENTION]))
+    return narrow

@@ -101,7 +101,8 @@ def attention_weights(
     for module in plain.model.modules():
         if type(module).__name__.endswith(ATTENTION):
             module.register_forward_hook(record)
-    plain.run_from(forward.batch, first, forward.hidden[first])
+    # A change after the last layer, though it changes nothing, is given that layer whole, not its first token alone.
+    plain.run_from(forward.batch, first, forward.hidden[first], {encoder.n_layers: lambda state: state})
     if len(seen) != (run := encoder.n_layers - first):
         raise UnsupportedModelError(
             f"attention weights are read from modules whose class is named …{ATTENTION}, which return them second; of "
