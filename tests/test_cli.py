@@ -22,7 +22,19 @@ def run(*arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return code, out, err
 
 
-COMMANDS = ("", "demo", "explain", "sweep", "degrade", "benchmark", "corpus", "finetune", "estimate", "readout")
+COMMANDS = (
+    "",
+    "demo",
+    "explain",
+    "sweep",
+    "degrade",
+    "report",
+    "benchmark",
+    "corpus",
+    "finetune",
+    "estimate",
+    "readout",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -97,7 +97,7 @@ def degrade(
     return {
         name: Curve(
             name, settings.removal, settings.by, steps, stacked[0][:, i], stacked[1][:, i], first.method,
-            encoder.name, first.settings,
+            encoder.name, first.settings, seed=settings.seed,
         )
         for i, name in enumerate(settings.orders)
     }  # fmt: skip

@@ -9,10 +9,10 @@ from textiba.config import DataChoice, MethodChoice, SweepConfig
 from textiba.degradation import Degradation
 from textiba.plots import plot_betas, plot_curves, plot_highlight, plot_layer_map, plot_profile, save
 from textiba.profile import LayerRow, layer_profile
-from textiba.report import Exploration, write_page
+from textiba.report import explore, write_page
 from textiba.run import Progress, degrade_run, grouped, sweep
 from textiba.scale import Scale
-from textiba.store import RunFolder, versions
+from textiba.store import RunFolder
 from textiba.summary import area_table
 
 # Two that the checkpoints disagree on, a grim plot that is praised, and a plain one. The first is on the pictures.
@@ -42,6 +42,7 @@ _REMOVAL = SweepConfig(
     methods=tuple(MethodChoice(name=name) for name in COMPARED),
 )
 _STEPS = Degradation(steps=(0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1))
+_SCRUBBED = Degradation(steps=(0, 0.1, 0.2, 0.4, 0.7, 1), orders=("morf", "lerf"))  # at every layer, so fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,11 @@ def run_demo(output: str | Path, progress: Progress = lambda *_: None) -> Summar
     named = {"layers": _LAYERS, "betas": _BETAS, "fresh": _FRESH, "removal": _REMOVAL}
     folders = {name: sweep(config, output / "runs" / name, progress) for name, config in named.items()}
     groups = grouped(degrade_run(folders["removal"], _STEPS, progress))
+    degrade_run(folders["layers"], _SCRUBBED, progress)  # so that words can be taken away at every layer
     attributions = [a for name in ("layers", "betas", "fresh") for a in _read(folders[name])]
     rows = layer_profile(_read(folders["layers"]))
     figures = draw(attributions, rows, groups, output / "figures")
-    page = output / "page.html"
-    write_page(_exploration(attributions, rows, groups, folders["layers"]), page)
+    page = write_page(explore([folder.path for folder in folders.values()], "What BERT used"), output / "page.html")
     return Summary(page, figures, area_table(groups))
 
 
@@ -98,21 +99,6 @@ def draw(
         "degradation": plot_curves(_by_label(groups)),
     }
     return tuple(save(figure, folder / f"{name}.png") for name, figure in pictures.items())
-
-
-def _exploration(
-    attributions: Sequence[Attribution],
-    rows: Sequence[LayerRow],
-    groups: Sequence[dict[str, Curve]],
-    folder: RunFolder,
-) -> Exploration:
-    curves: dict[str, dict[str, dict[str, Curve]]] = {}
-    for group in groups:
-        curve = group["morf"]
-        curves.setdefault(curve.checkpoint, {})[curve.method] = group
-    facts = {**versions(), "seed": str(folder.manifest.values["settings"]["seed"])}
-    facts |= {f"fingerprint of {name}": value for name, value in folder.manifest.values["checkpoints"].items()}
-    return Exploration("What BERT used", tuple(attributions), tuple(rows), curves, facts)
 
 
 def _by_label(groups: Sequence[dict[str, Curve]]) -> dict[str, dict[str, Curve]]:

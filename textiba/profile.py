@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from jaxtyping import Float
 
 from textiba.attribution import Attribution, BitsDetails, EvidenceDetails, content_scores
 from textiba.information import NATS_PER_BIT
+
+_KEPT = 4_000_000  # numbers of a resampling that are kept for the next one
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +93,20 @@ def layer_profile(attributions: Iterable[Attribution], seed: int = 0) -> list[La
 
 def bootstrap(values: Float[np.ndarray, " reviews"], level: float = 0.95, draws: int = 2000, seed: int = 0) -> Interval:
     """The mean of `values` and its percentile bootstrap interval over reviews."""
-    generator = np.random.default_rng(seed)
-    # A draw with replacement is a number of times for each value, so the means are one product.
-    times = generator.multinomial(len(values), np.full(len(values), 1 / len(values)), draws)
-    means = times @ values / len(values)
+    means = _times(len(values), draws, seed) @ values / len(values)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(values.mean()), float(low), float(high))
+
+
+def _times(values: int, draws: int, seed: int) -> Float[np.ndarray, "draws values"]:
+    """How often each of so many values comes in each draw with replacement, so that all means are one product."""
+    return _kept_times(values, draws, seed) if values * draws <= _KEPT else _kept_times.__wrapped__(values, draws, seed)
+
+
+@lru_cache(maxsize=8)  # a table or a curve draws the same for each of its numbers
+def _kept_times(values: int, draws: int, seed: int) -> Float[np.ndarray, "draws values"]:
+    times = np.random.default_rng(seed).multinomial(values, np.full(values, 1 / values), draws)
+    return times.astype(np.float64)
 
 
 def _usable(a: Attribution) -> float | None:

@@ -4,7 +4,7 @@ import hashlib
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -140,8 +140,10 @@ def degrade_run(
             encoders = {key[0]: load(key[0], config.max_length)}
             folder.manifest.hold("checkpoints", key[0], encoders[key[0]].fingerprint)
         report = partial(progress, f"{key[0]} {key[1]}")
-        found = _counted(folder, key, len(reviews), report)
-        curves += degrade(encoders[key[0]], found, settings).values()
+        numbers: list[int] = []  # which review each row of the curves is of
+        found = _counted(folder, key, len(reviews), report, numbers)
+        group = degrade(encoders[key[0]], found, settings)
+        curves += [replace(curve, reviews=tuple(numbers)) for curve in group.values()]
     folder.save_curves(curves)
     return curves
 
@@ -165,7 +167,10 @@ def reviews_hash(reviews: Iterable[Review]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _counted(folder: RunFolder, key: Key, total: int, report: Callable[[int, int], None]) -> Iterator[Attribution]:
-    for n, (_, attribution) in enumerate(folder.read(key), 1):
+def _counted(
+    folder: RunFolder, key: Key, total: int, report: Callable[[int, int], None], numbers: list[int]
+) -> Iterator[Attribution]:
+    for n, (number, attribution) in enumerate(folder.read(key), 1):
+        numbers.append(number)
         yield attribution
         report(n, total)

@@ -7,7 +7,7 @@ import warnings
 
 from rich.text import Text
 
-from textiba.cli import corpus, look, make, runs  # noqa: F401 - their commands add themselves to the app
+from textiba.cli import corpus, look, make, report, runs  # noqa: F401 - their commands add themselves to the app
 from textiba.cli.shared import app, errors
 from textiba.errors import TextibaError
 

@@ -1,6 +1,8 @@
 """The explorer: one HTML file with everything in it, to open, mail or archive; it asks the network for nothing."""
 
-from textiba.report.exploration import Exploration, payload
+from textiba.report.exploration import Exploration, Made, Removed
+from textiba.report.folders import explore
 from textiba.report.page import build_page, write_page
+from textiba.report.payload import payload
 
-__all__ = ["Exploration", "build_page", "payload", "write_page"]
+__all__ = ["Exploration", "Made", "Removed", "build_page", "explore", "payload", "write_page"]

@@ -21,8 +21,8 @@ function ticks(low, high, count = 5) {
 }
 
 // chart({title, note, x: {label, values, log}, y: {label, low, high}, series: [{name, tone, dash, points}], at, onPick})
-// with points [x, mean, low, high]; low and high may be missing.
-function chart({ title, note, x, y, series, at = null, onPick = null }) {
+// with points [x, mean, low, high]; low and high may be missing. A plain chart has no table of its values.
+function chart({ title, note, x, y, series, at = null, onPick = null, plain = false }) {
   const numbers = series.flatMap((line) => line.points.flatMap((point) => point.slice(1))).filter((v) => v !== null && v !== undefined);
   const yTicks = ticks(y.low ?? Math.min(0, ...numbers), y.high ?? Math.max(0, ...numbers));
   const across = scaleOf(x.values, x.log);
@@ -36,7 +36,7 @@ function chart({ title, note, x, y, series, at = null, onPick = null }) {
   for (const line of series) root.append(stroke(line, toX, toY), ...dots(line, x, y, toX, toY, onPick));
   return element("figure", { class: "chart" },
     element("figcaption", {}, element("b", { text: title }), note ? element("span", { class: "note", text: note }) : null),
-    root, key(series), table(x, y, series));
+    root, key(series), plain ? null : table(x, y, series));
 }
 
 function scaleOf(values, log) {
@@ -51,8 +51,12 @@ function axes(root, { x, y, yTicks, toX, toY }) {
     root.append(svg("line", { class: v === 0 ? "zero" : "grid", x1: BOX.left, x2: BOX.width - BOX.right, y1: toY(v), y2: toY(v) }));
     root.append(label(BOX.left - 7, toY(v) + 4, number(v), "end"));
   }
-  const shown = x.values.length > 12 ? x.values.filter((_, i) => i % 2 === 0) : x.values;
-  for (const v of shown) root.append(label(toX(v), floor + 16, number(v), "middle"));
+  let last = -Infinity;
+  for (const v of x.values) {
+    if (toX(v) - last < 27) continue; // there is no room for its number
+    last = toX(v);
+    root.append(label(toX(v), floor + 16, number(v), "middle"));
+  }
   root.append(label((BOX.left + BOX.width - BOX.right) / 2, BOX.height - 6, x.label, "middle", "axis"));
   const up = label(13, (BOX.top + floor) / 2, y.label, "middle", "axis");
   up.setAttribute("transform", `rotate(-90 13 ${(BOX.top + floor) / 2})`);
@@ -111,7 +115,7 @@ function table(x, y, series) {
     return element("tr", {}, element("th", { text: number(value), scope: "row" }), ...cells);
   });
   return element("details", {}, element("summary", { text: "Values" }),
-    element("div", { class: "scroll" }, element("table", {}, element("caption", { text: y.label }), element("thead", {}, head), element("tbody", {}, ...rows))));
+    element("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Table of values" }, element("table", {}, element("caption", { text: y.label }), element("thead", {}, head), element("tbody", {}, ...rows))));
 }
 
 function summary(series) {

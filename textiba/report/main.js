@@ -8,16 +8,19 @@ function update(changes) {
 }
 
 function render() {
-  const focused = document.activeElement?.closest?.(".text")?.dataset.checkpoint;
+  const focused = document.activeElement?.closest?.("[data-checkpoint]")?.dataset.checkpoint;
   renderControls();
   renderReviews();
   renderPanels();
   renderMaps();
+  renderRemoval();
   renderBetas();
+  renderTrace();
   const charts = renderProfile();
+  renderCurves();
   byId("overview").hidden = charts + data.curves.length === 0;
   chooseWord(state.word);
-  if (focused !== undefined) document.querySelector(`.text[data-checkpoint="${focused}"]`)?.focus();
+  if (focused !== undefined) document.querySelector(`[data-checkpoint="${focused}"]`)?.focus();
   remember();
 }
 
@@ -48,11 +51,13 @@ function setUp() {
   });
   byId("shown").hidden = data.checkpoints.length < 2;
   byId("layer").addEventListener("input", (event) => update({ layer: measure().layers[Number(event.target.value)] }));
+  byId("beta").addEventListener("input", (event) => update({ beta: measure().betas[Number(event.target.value)] }));
+  byId("rationale").closest("label").hidden = !columns.segmentKind.some((kind) => kind & 2);
   byId("rationale").addEventListener("change", (event) => {
     state.rationale = event.target.checked;
     document.body.classList.toggle("no-rationale", !state.rationale);
   });
-  byId("controls").addEventListener("submit", (event) => event.preventDefault());
+  for (const id of ["controls", "finder"]) byId(id).addEventListener("submit", (event) => event.preventDefault());
   byId("maps").addEventListener("click", onMapClick);
   byId("beta-maps").addEventListener("click", onMapClick);
   for (const id of ["panels", "maps", "beta-maps"]) {
@@ -71,59 +76,32 @@ function setUp() {
   addEventListener("hashchange", () => recall() && update({}));
 }
 
-let betasOf = null;
+// A slider over a list of values: its own numbers are their places.
+function renderSlider(id, values, value, text) {
+  byId(`${id}-control`).hidden = values.length < 2;
+  Object.assign(byId(id), { min: 0, max: Math.max(0, values.length - 1), value: values.indexOf(value) });
+  byId(id).setAttribute("aria-valuetext", text);
+  byId(`${id}-ticks`).replaceChildren(...values.map((_, i) => element("option", { value: i })));
+}
 
 function renderControls() {
   const { layers, betas, unit, limit, signed, meaning } = measure();
   for (const input of document.querySelectorAll("#measures input")) input.checked = Number(input.value) === state.measure;
-  byId("layer-control").hidden = layers.length < 2;
-  const slider = byId("layer");
-  Object.assign(slider, { min: 0, max: layers.length - 1, value: layers.indexOf(state.layer) });
-  slider.setAttribute("aria-valuetext", `layer ${state.layer}`);
+  renderSlider("layer", layers, state.layer, `layer ${state.layer}`);
   byId("layer-value").textContent = `${state.layer} of ${layers[0]} to ${layers[layers.length - 1]}`;
-  byId("layer-ticks").replaceChildren(...layers.map((_, i) => element("option", { value: i })));
-  if (betasOf !== state.measure) {
-    for (const label of byId("betas").querySelectorAll("label")) label.remove();
-    radios("betas", "beta", betas.map((beta) => [beta, number(beta)]), (beta) => update({ beta }));
-    betasOf = state.measure;
-  }
-  for (const input of document.querySelectorAll("#betas input")) input.checked = Number(input.value) === state.beta;
-  byId("betas").hidden = betas.length < 2;
+  renderSlider("beta", betas, state.beta, `β ${number(state.beta)}`);
+  byId("beta-value").textContent = number(state.beta);
   byId("scale-bar").style.background = `linear-gradient(to right, ${stops().join(", ")})`;
   byId("scale-bar").setAttribute("aria-label", `Colour scale from ${signed ? number(-limit) : 0} to ${number(limit)} ${unit}`);
   byId("scale-low").textContent = signed ? `≤ ${number(-limit)}` : "0";
   byId("scale-middle").textContent = signed ? "0" : "";
-  byId("scale-high").textContent = `≥ ${number(limit)}`;
+  byId("scale-high").textContent = `≥ ${number(limit)} ${unit}`;
   byId("scale-unit").textContent = meaning;
-}
-
-// The list is made once, so that a button that is pressed keeps the focus.
-function listReviews() {
-  byId("reviews").replaceChildren(...data.reviews.map((review, i) => {
-    const verdicts = data.checkpoints.map((name, c) => {
-      const run = predictionOf(i, c);
-      if (!run || review.gold === null) return null;
-      const right = run.predicted === review.gold;
-      return element("span", { class: right ? "dot-right" : "dot-wrong", text: right ? "✓" : "✗", title: `${name} predicts ${className(run.predicted)}` });
-    });
-    const tags = [review.gold === null ? null : className(review.gold), review.kind || null].filter(Boolean).join(" · ");
-    return element("li", {}, element("button", {
-      type: "button", on: { click: () => update({ review: i }) },
-    }, element("span", { class: "tags" }, element("span", { text: tags }), element("span", { class: "verdicts" }, ...verdicts)),
-      element("span", { class: "opening", text: review.opening })));
-  }));
-}
-
-function renderReviews() {
-  byId("reviews").querySelectorAll("button").forEach((button, i) => {
-    if (i === state.review) button.setAttribute("aria-current", "true");
-    else button.removeAttribute("aria-current");
-  });
 }
 
 // The view in the address, so that it can be shared and survives a reload.
 function remember() {
-  const parts = { review: state.review + 1, measure: measure().method, layer: state.layer, beta: state.beta };
+  const parts = { review: state.review + 1, measure: measure().name, layer: state.layer, beta: state.beta };
   const hash = "#" + Object.entries(parts).filter(([, v]) => v !== null).map(([k, v]) => `${k}=${encodeURIComponent(v)}`).join("&");
   if (hash !== location.hash) history.replaceState(null, "", hash);
 }
@@ -132,7 +110,7 @@ function recall() {
   const view = new URLSearchParams(location.hash.slice(1));
   const review = Number(view.get("review")) - 1;
   if (data.reviews[review]) state.review = review;
-  const index = data.measures.findIndex((m) => m.method === view.get("measure"));
+  const index = data.measures.findIndex((m) => m.name === view.get("measure"));
   if (index >= 0) state.measure = index;
   for (const axis of ["layer", "beta"]) if (view.has(axis)) state[axis] = Number(view.get(axis));
   return view.size > 0;
@@ -142,6 +120,9 @@ const signed = data.measures.findIndex((m) => m.signed);
 state.measure = signed >= 0 ? signed : 0;
 recall();
 setUp();
-listReviews();
-renderCurves();
+setUpReviews();
+setUpRemoval();
+renderLeaderboards();
 update({});
+byId("waiting").remove();
+document.body.dataset.drawn = String(Math.round(performance.now())); // milliseconds since the page was asked for

@@ -1,8 +1,17 @@
-// The data, the state of the view, and how numbers and colours are written. Nothing here touches the page.
+// The data, the state of the view, and what is asked of both. Nothing here touches the page.
 
 const data = JSON.parse(document.getElementById("data").textContent);
+const columns = await unpack(data.packed);
+delete data.packed;
 
-const runs = new Map(data.runs.map((run) => [runKey(run), run]));
+const layoutCount = data.layouts.review.length;
+const at = {
+  segment: starts(data.layouts.segments),
+  word: starts(data.layouts.words),
+  score: starts(Array.from(columns.layout, (layout) => data.layouts.words[layout])),
+  step: starts(columns.steps),
+};
+at.piece = starts(Array.from({ length: layoutCount }, (_, i) => columns.wordTokens.subarray(at.word[i], at.word[i + 1]).reduce((a, b) => a + b, 0)));
 
 const state = {
   review: 0,
@@ -12,31 +21,82 @@ const state = {
   word: null,
   rationale: true,
   hidden: new Set(),
+  order: "morf",
+  way: 0,
+  step: 0,
+  search: "",
+  sort: "run",
+  show: "all",
+  judge: 0,
 };
 
-function runKey({ review, checkpoint, measure, layer, beta }) {
-  return [review, checkpoint, measure, layer, beta].join("|");
+const measure = () => data.measures[state.measure];
+const layerAt = (i) => (columns.layer[i] < 0 ? null : columns.layer[i]);
+const betaAt = (i) => (columns.beta[i] < 0 ? null : data.betas[columns.beta[i]]);
+const reviewAt = (i) => data.layouts.review[columns.layout[i]];
+const keyOf = (review, checkpoint, index, layer, beta) => `${review}|${checkpoint}|${index}|${layer}|${beta}`;
+
+// A run's number by its place, and by review and checkpoint all that there are.
+const places = new Map();
+const ofReview = new Map();
+for (let i = 0; i < columns.layout.length; i++) {
+  const [review, checkpoint] = [reviewAt(i), columns.checkpoint[i]];
+  places.set(keyOf(review, checkpoint, columns.measure[i], layerAt(i), betaAt(i)), i);
+  const pair = `${review}|${checkpoint}`;
+  if (!ofReview.has(pair)) ofReview.set(pair, []);
+  ofReview.get(pair).push(i);
 }
 
-const measure = () => data.measures[state.measure];
+const finite = (value) => (Number.isFinite(value) ? value : undefined);
+
+// A run is made from the columns when it is asked for.
+const made = new Map();
+function runAt(i) {
+  if (i === undefined) return undefined;
+  if (!made.has(i)) {
+    made.set(i, {
+      index: i, review: reviewAt(i), checkpoint: columns.checkpoint[i], measure: columns.measure[i],
+      layer: layerAt(i), beta: betaAt(i), layout: columns.layout[i],
+      target: columns.target[i], predicted: columns.predicted[i], probability: columns.probability[i],
+      total: columns.total[i], kept: finite(columns.kept[i]), converged: columns.converged[i] === 1,
+      closed: finite(columns.closed[i]), opened: finite(columns.opened[i]),
+      scores: restored(columns.score, at.score[i], at.score[i + 1], columns.step[i]),
+    });
+  }
+  return made.get(i);
+}
 
 // The run that the state names, or the one that differs from it as `changes` say.
 function findRun(checkpoint, changes = {}) {
   const { review, measure: index, layer, beta } = { ...state, ...changes };
-  return runs.get(runKey({ review, checkpoint, measure: index, layer, beta }));
+  return runAt(places.get(keyOf(review, checkpoint, index, layer, beta)));
 }
 
-// Any run of the chosen review, checkpoint and measure: the nearest in layer, to say what there is instead.
-function nearestRun(checkpoint) {
-  const distance = (run) => Math.abs((run.layer ?? 0) - (state.layer ?? 0)) + (run.beta === state.beta ? 0 : 0.5);
-  return data.runs
-    .filter((run) => run.review === state.review && run.checkpoint === checkpoint && run.measure === state.measure)
-    .sort((a, b) => distance(a) - distance(b))[0];
+const runsOf = (review, checkpoint) => ofReview.get(`${review}|${checkpoint}`) ?? [];
+
+// The run of a review that is nearest to the chosen layer and β, to say what there is instead.
+function nearestRun(checkpoint, review = state.review) {
+  const distance = (i) => Math.abs((layerAt(i) ?? 0) - (state.layer ?? 0)) + (betaAt(i) === state.beta ? 0 : 0.5);
+  const mine = runsOf(review, checkpoint).filter((i) => columns.measure[i] === state.measure);
+  return runAt(mine.sort((a, b) => distance(a) - distance(b))[0]);
 }
 
-// Any run at all of a review on a checkpoint: its prediction is the same in all of them.
-function predictionOf(review, checkpoint) {
-  return data.runs.find((run) => run.review === review && run.checkpoint === checkpoint);
+// What a checkpoint says of a review: the same in all of its runs.
+const verdicts = new Map();
+function verdictOf(review, checkpoint) {
+  const pair = `${review}|${checkpoint}`;
+  if (!verdicts.has(pair)) {
+    const i = runsOf(review, checkpoint)[0];
+    verdicts.set(pair, i === undefined ? null : verdictAt(i, data.reviews[review].gold));
+  }
+  return verdicts.get(pair);
+}
+
+// Confidence is that of the predicted class. Of several classes it is known only where that class was explained.
+function verdictAt(i, gold) {
+  const [target, predicted, p] = [columns.target[i], columns.predicted[i], columns.probability[i]];
+  const confidence = target === predicted ? p : data.labels.length === 2 ? 1 - p : null;
+  return { predicted, confidence, right: gold === null ? null : predicted === gold };
 }
 
 const shownCheckpoints = () => data.checkpoints.map((_, i) => i).filter((i) => !state.hidden.has(i));
@@ -46,74 +106,47 @@ function runsAlong(axis, checkpoint) {
   return measure()[`${axis}s`].map((value) => findRun(checkpoint, { [axis]: value })).filter(Boolean);
 }
 
-// The value with which a measure has the most runs: where it was swept from, and the best place to start.
-function mostCommon(index, axis) {
-  const counts = new Map();
-  for (const run of data.runs) {
-    if (run.measure === index && run[axis] !== null) counts.set(run[axis], (counts.get(run[axis]) ?? 0) + 1);
+// The value with which a measure has the most runs, of several the middle one: the best place to start.
+function mostCommon(index, read, values) {
+  const counts = new Map(values.map((value) => [value, 0]));
+  for (let i = 0; i < columns.measure.length; i++) {
+    if (columns.measure[i] === index && read(i) !== null) counts.set(read(i), counts.get(read(i)) + 1);
   }
-  return [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0])[0]?.[0] ?? null;
+  const most = Math.max(...counts.values());
+  const best = values.filter((value) => counts.get(value) === most);
+  return best[Math.floor((best.length - 1) / 2)] ?? null;
 }
 
 // Keeps layer and β when the measure has them, and takes its most common ones when not.
 function settle() {
   const { layers, betas } = measure();
-  if (!layers.includes(state.layer)) state.layer = mostCommon(state.measure, "layer");
-  if (!betas.includes(state.beta)) state.beta = mostCommon(state.measure, "beta");
+  if (!layers.includes(state.layer)) state.layer = mostCommon(state.measure, layerAt, layers);
+  if (!betas.includes(state.beta)) state.beta = mostCommon(state.measure, betaAt, betas);
 }
 
-const className = (index) => data.labels[index] ?? `class ${index}`;
-
-function number(value, signed = false) {
-  if (value === null || value === undefined) return "—";
-  const size = Math.abs(value);
-  const rounded = Number(size.toPrecision(3));
-  const text = size >= 1000 ? size.toFixed(0) : size > 0 && size < 0.0005 ? rounded.toExponential() : String(rounded);
-  return (value < 0 ? "−" : signed && value > 0 ? "+" : "") + text;
-}
-
-const score = (value) => `${number(value, measure().signed)} ${measure().unit}`;
-
-// Colours. Two themes, since "nothing" must be the colour of the ground.
-const darkMode = matchMedia("(prefers-color-scheme: dark)");
-let printing = false;
-
-function stops() {
-  const ramp = data.ramps[darkMode.matches && !printing ? "dark" : "light"];
-  return measure().signed ? ramp.diverging : ramp.sequential;
-}
-
-const channels = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
-
-function colorOf(value) {
-  const { limit, signed } = measure();
-  const ramp = stops();
-  const share = signed ? (value / limit + 1) / 2 : value / limit;
-  const place = Math.min(1, Math.max(0, share)) * (ramp.length - 1);
-  const lower = Math.min(Math.floor(place), ramp.length - 2);
-  const [from, to] = [channels(ramp[lower]), channels(ramp[lower + 1])];
-  return from.map((c, i) => Math.round(c + (to[i] - c) * (place - lower)));
-}
-
-const css = (rgb) => `rgb(${rgb.join(" ")})`;
-
-// Black or white, by WCAG's relative luminance: 0.179 is where their contrasts meet.
-function inkOn(rgb) {
-  const [r, g, b] = rgb.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#111111" : "#ffffff";
-}
-
-// Elements without markup: whatever a review says, it stays text.
-function element(tag, { text, on, dataset, ...attributes } = {}, ...children) {
-  const node = document.createElement(tag);
-  if (text !== undefined) node.textContent = text;
-  for (const [name, handler] of Object.entries(on ?? {})) node.addEventListener(name, handler);
-  for (const [name, value] of Object.entries(dataset ?? {})) node.dataset[name] = value;
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value === true ? "" : value);
+// A layout as [text, word or -1, marked]; made when it is asked for.
+const cutTexts = new Map();
+function segmentsOf(layout) {
+  if (!cutTexts.has(layout)) {
+    const { text } = data.reviews[data.layouts.review[layout]];
+    const out = [];
+    let [place, word] = [0, 0];
+    for (let s = at.segment[layout]; s < at.segment[layout + 1]; s++) {
+      const [end, kind] = [place + columns.segmentLength[s], columns.segmentKind[s]];
+      out.push([text.slice(place, end), kind & 1 ? word++ : -1, (kind & 2) > 0]);
+      place = end;
+    }
+    cutTexts.set(layout, out.filter(([part]) => part !== ""));
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
-  return node;
+  return cutTexts.get(layout);
 }
 
-const byId = (id) => document.getElementById(id);
+const wordText = (layout, word) => segmentsOf(layout).find(([, index]) => index === word)?.[0] ?? "";
+
+// The trace of a run's optimisation: [step, cross-entropy in nats, information in bits].
+function traceOf(run) {
+  const [from, to] = [at.step[run.index], at.step[run.index + 1]];
+  const entropy = restored(columns.entropy, from, to, columns.entropyStep[run.index]);
+  const bits = restored(columns.bits, from, to, columns.bitsStep[run.index]);
+  return entropy.map((value, step) => [step, value, bits[step]]);
+}

@@ -7,10 +7,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from textiba.report.exploration import Exploration, payload
+from textiba.report.exploration import Exploration
+from textiba.report.payload import payload
 
 # In this order: each may use what the ones before it define.
-_SCRIPTS = ("model.js", "charts.js", "text.js", "overview.js", "main.js")
+_SCRIPTS = (
+    "unpack.js", "model.js", "write.js", "charts.js", "text.js", "maps.js", "removal.js", "reviews.js", "overview.js",
+    "main.js",
+)  # fmt: skip
 
 
 def build_page(exploration: Exploration) -> str:
@@ -25,14 +29,15 @@ def build_page(exploration: Exploration) -> str:
     import jinja2
     from markupsafe import Markup
 
-    script = "\n".join(["(() => {", '"use strict";', *(_asset(name) for name in _SCRIPTS), "})();"])
+    # What is packed unpacks in the background, so the whole script is one function that waits for it.
+    script = "\n".join(["(async () => {", '"use strict";', *(_asset(name) for name in _SCRIPTS), "})();"])
     style = _asset("style.css")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.from_string(_asset("page.html.j2")).render(
         title=exploration.title,
-        facts=dict(exploration.facts),
+        made=list(exploration.made),
         data=Markup(to_json(payload(exploration))),  # noqa: S704 - it has no "<"
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own files

@@ -1,21 +1,4 @@
-// The chosen review: highlighted on every checkpoint, as maps of cells, and word by word.
-
-// Segments in runs without white space between them, so that lines break only where the text allows it.
-function runsOfText(layout) {
-  const out = [[]];
-  for (const [text, word, marked] of layout) {
-    if (word >= 0) {
-      out[out.length - 1].push({ text, word, marked });
-      continue;
-    }
-    for (const part of text.split(/(\s+)/)) {
-      if (part === "") continue;
-      if (/^\s/.test(part)) out.push([{ text: part.includes("\n") ? "\n" : " ", word: null, marked }], []);
-      else out[out.length - 1].push({ text: part, word: null, marked });
-    }
-  }
-  return out.filter((run) => run.length);
-}
+// The chosen review: highlighted on every checkpoint, and word by word.
 
 function renderPanels() {
   const shown = shownCheckpoints();
@@ -31,10 +14,10 @@ function panel(checkpoint) {
     "aria-label": `Words on ${data.checkpoints[checkpoint]}; arrow keys choose`,
     on: { keydown: onWordKey, focus: () => state.word ?? chooseWord(0) },
   });
-  for (const [text, word, marked] of data.layouts[run.layout]) body.append(word >= 0 ? wordNode(run, text, word, marked) : gapNode(text, marked));
-  const cut = data.reviews[state.review].cut;
+  for (const [text, word, marked] of segmentsOf(run.layout)) body.append(word >= 0 ? wordNode(run, text, word, marked) : gapNode(text, marked));
+  const cut = data.layouts.cut[run.layout];
   if (cut) body.append(element("span", { class: "cut", text: ` (cut here for the model: ${cut} tokens carry no score)` }));
-  return element("article", { class: "panel" }, head, body, element("p", { class: "sum", text: sumOf(run) }));
+  return element("article", { class: "panel", dataset: { panel: checkpoint } }, head, misledLine(run), body, element("p", { class: "sum", text: sumOf(run) }));
 }
 
 function gapNode(text, marked) {
@@ -45,11 +28,15 @@ function wordNode(run, text, word, marked) {
   const value = run.scores[word];
   const node = element("span", { class: marked ? "word marked" : "word", role: "option", text, dataset: { word } });
   if (value === null) return node;
+  paint(node, value);
+  node.setAttribute("aria-label", `${text}, ${score(value)}`);
+  return node;
+}
+
+function paint(node, value) {
   const ground = colorOf(value);
   node.style.backgroundColor = css(ground);
   node.style.color = inkOn(ground);
-  node.setAttribute("aria-label", `${text}, ${score(value)}`);
-  return node;
 }
 
 function panelHead(checkpoint, run) {
@@ -66,12 +53,8 @@ function panelHead(checkpoint, run) {
 
 function missing(checkpoint) {
   const near = nearestRun(checkpoint);
-  const here = [state.layer === null ? null : `layer ${state.layer}`, state.beta === null ? null : `β ${number(state.beta)}`].filter(Boolean).join(", ");
-  const note = element("p", { class: "empty", text: `${data.checkpoints[checkpoint]} was not computed at ${here || "this setting"}. ` });
-  if (near) {
-    const where = [near.layer === null ? null : `layer ${near.layer}`, near.beta === null ? null : `β ${number(near.beta)}`].filter(Boolean).join(", ");
-    note.append(element("button", { type: "button", text: `Show ${where}`, on: { click: () => update({ layer: near.layer, beta: near.beta }) } }));
-  }
+  const note = element("p", { class: "empty", text: `${data.checkpoints[checkpoint]} was not computed at ${whereOf(state) || "this setting"}. ` });
+  if (near) note.append(element("button", { type: "button", text: `Show ${whereOf(near)}`, on: { click: () => update({ layer: near.layer, beta: near.beta }) } }));
   return note;
 }
 
@@ -80,62 +63,6 @@ function sumOf(run) {
   if (run.kept !== undefined) parts.push(`p(${className(run.target)}) kept at ${number(run.kept)}${run.converged ? "" : ", not yet settled"}`);
   if (run.opened !== undefined) parts.push(`log p(${className(run.target)}) from ${number(run.closed)} closed to ${number(run.opened)} open`);
   return parts.join(" · ");
-}
-
-// A map: a column of cells above each word, one for each run, the first at the bottom.
-function cellMap(checkpoint, along, axis, name) {
-  const layout = data.layouts[along[0].layout];
-  const body = element("div", { class: "map", dataset: { axis } });
-  body.append(columnOf("", along, (run) => element("span", { class: "cell-label", text: name(run) }), axis));
-  for (const run of runsOfText(layout)) {
-    if (run.length === 1 && run[0].word === null && /^\s$/.test(run[0].text)) {
-      body.append(run[0].text === "\n" ? element("br") : " ");
-      continue;
-    }
-    const group = element("span", { class: "together" });
-    for (const piece of run) {
-      if (piece.word === null) group.append(gapNode(piece.text, piece.marked));
-      else group.append(columnOf(piece.text, along, (r) => cell(r, piece.word, name(r)), axis, piece));
-    }
-    body.append(group);
-  }
-  const label = `${data.checkpoints[checkpoint]}: scores of every word by ${axis}; the review above gives them in words`;
-  return element("article", { class: "panel" }, element("header", {}, element("h3", { text: data.checkpoints[checkpoint] })),
-    element("div", { role: "img", "aria-label": label }, body));
-}
-
-function columnOf(text, along, make, axis, piece = null) {
-  const column = element("span", { class: "column" });
-  for (const run of [...along].reverse()) {
-    const node = make(run);
-    if (run[axis] === state[axis]) node.classList.add("chosen");
-    column.append(node);
-  }
-  column.append(element("span", { class: piece?.marked ? "marked" : "", text: text || "\u00a0" }));
-  if (piece) column.dataset.word = piece.word;
-  return column;
-}
-
-function cell(run, word, name) {
-  const value = run.scores[word];
-  const node = element("span", { class: "cell", title: `${name}: ${score(value)}`, dataset: { layer: run.layer ?? "", beta: run.beta ?? "" } });
-  if (value !== null) node.style.backgroundColor = css(colorOf(value));
-  return node;
-}
-
-function onMapClick(event) {
-  const column = event.target.closest(".column[data-word]");
-  if (!column) return;
-  const target = event.target.closest(".cell");
-  const changes = { word: Number(column.dataset.word) };
-  if (target) Object.assign(changes, { layer: target.dataset.layer === "" ? null : Number(target.dataset.layer), beta: target.dataset.beta === "" ? null : Number(target.dataset.beta) });
-  update(changes);
-}
-
-function renderMaps() {
-  const maps = shownCheckpoints().map((c) => [c, runsAlong("layer", c)]).filter(([, along]) => along.length > 1);
-  byId("maps").replaceChildren(...maps.map(([c, along]) => cellMap(c, along, "layer", (run) => `layer ${run.layer}`)));
-  byId("map-title").parentElement.hidden = maps.length === 0;
 }
 
 // Words: chosen by pointer or key, the same one in every panel.
@@ -168,7 +95,7 @@ function renderInspector() {
     inspector.replaceChildren(element("p", { class: "hint", text: "Point at a word, or press Tab and the arrow keys, for its exact values over the layers." }));
     return;
   }
-  const text = data.layouts[found[0][1].layout].find(([, word]) => word === state.word)?.[0] ?? "";
+  const text = wordText(found[0][1].layout, state.word);
   const lines = found.map(([c, run]) => [c, run, runsAlong("layer", c).map((r) => [r.layer, r.scores[state.word] ?? 0])]);
   const values = [0, ...lines.flatMap(([, , points]) => points.map((p) => p[1]))];
   const bounds = { low: Math.min(...values), high: Math.max(...values), ...measure() };

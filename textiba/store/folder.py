@@ -162,7 +162,7 @@ class RunFolder:
         """Writes degradation curves as one Parquet file for each way of removal, whole or not at all."""
         rows = [
             {**asdict(c), "steps": c.steps.tolist(), "probability": c.probability.tolist(),
-             "correct": c.correct.tolist(), "settings": settings_key(c.settings)}
+             "correct": c.correct.tolist(), "reviews": list(c.reviews), "settings": settings_key(c.settings)}
             for c in curves
         ]  # fmt: skip
         for removal in {row["removal"] for row in rows}:
@@ -170,7 +170,7 @@ class RunFolder:
             write_table(self.path / f"curves-{removal}.parquet", table)
 
     def read_curves(self, removal: str = "delete") -> list[Curve]:
-        """What `save_curves` wrote of a way of removal.
+        """What `save_curves` wrote of a way of removal; folders made before curves had them name no reviews.
 
         Raises:
             InputError: there are none yet.
@@ -182,8 +182,13 @@ class RunFolder:
         out = []
         for row in read_rows(path):
             arrays = {k: np.asarray(row[k], dtype=np.float64) for k in ("steps", "probability", "correct")}
-            out.append(Curve(**{**row, **arrays, "settings": json.loads(row["settings"])}))
+            known = {"reviews": tuple(row.get("reviews") or ()), "settings": json.loads(row["settings"])}
+            out.append(Curve(**{**row, **arrays, **known}))
         return out
+
+    def removals(self) -> list[str]:
+        """The ways of removal that `save_curves` has written."""
+        return sorted(path.stem.removeprefix("curves-") for path in self.path.glob("curves-*.parquet"))
 
     def shards(self) -> list[Path]:
         """The files of attributions."""

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from textiba.attribution import Attribution, BitsDetails, Details, EvidenceDetails, GateDetails
-from textiba.data import Review
+from textiba.data import LABELS, Review
+from textiba.information import NATS_PER_BIT
 from textiba.text import EncodedReview
 
 _FLOATS, _INTS = pa.list_(pa.float32()), pa.list_(pa.int32())
@@ -66,10 +67,11 @@ def from_row(row: Mapping[str, Any]) -> Attribution:
     details: Details | None = None
     if row["converged"] is not None:
         lists = {name: np.asarray(row[name], dtype=np.float32) for name in _LISTS}
-        layers = None if row["by_layer"] is None else np.asarray(row["by_layer"], dtype=np.float32)
+        by_layer = row.get("by_layer")  # not there in folders of before it was
+        layers = None if by_layer is None else np.asarray(by_layer, dtype=np.float32)
         details = BitsDetails(
             **lists, converged=row["converged"], probability=row["kept"], special_bits=row["special_bits"],
-            loss=row["loss"], by_layer=layers,
+            loss=_loss(row), by_layer=layers,
         )  # fmt: skip
     elif row["gates"] is not None:
         details = GateDetails(np.asarray(row["gates"], dtype=np.float32))
@@ -79,8 +81,16 @@ def from_row(row: Mapping[str, Any]) -> Attribution:
     return Attribution(
         review=encoded,
         settings=json.loads(row["settings"]),
-        labels=tuple(row["labels"]),
+        labels=tuple(row.get("labels", LABELS)),
         scores=np.asarray(row["scores"], dtype=np.float32),
         details=details,
         **{name: row[name] for name in same},
     )
+
+
+def _loss(row: Mapping[str, Any]) -> float:
+    """What was minimised, nats: `CE + β · KL`. Folders from before it had a column tell it by their traces."""
+    if row.get("loss") is not None:
+        return row["loss"]
+    beta = json.loads(row["settings"])["beta"]
+    return float(row["cross_entropy"][-1] + beta * row["information"][-1] * NATS_PER_BIT)

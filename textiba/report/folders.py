@@ -1,0 +1,191 @@
+"""From the folders of runs to what a page shows."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from textiba.attribution import Attribution, Curve
+from textiba.benchmark import leaderboard
+from textiba.benchmark.folder import BenchmarkFolder
+from textiba.benchmark.tables import by_table, lead_table
+from textiba.errors import InputError
+from textiba.profile import LayerRow, layer_profile
+from textiba.report.exploration import Exploration, Made, Removed
+from textiba.run import grouped
+from textiba.store import Key, RunFolder, settings_key
+from textiba.store.check import runs
+from textiba.text import EncodedReview
+
+REVIEWS = 200  # that a page shows of a run, where nothing else is said
+_SAME = 5e-3  # by which the probability of a whole review may differ between two passes of a model
+_FACTS = {"seed": "seed", "target": "explained class", "max_length": "tokens of a review, at most"}
+
+
+def explore(paths: Sequence[str | Path], title: str | None = None, limit: int = REVIEWS) -> Exploration:
+    """What one or several runs have found, for one page.
+
+    Runs may share reviews and results: the same result is shown once. Of a benchmark comes the leaderboard.
+
+    Args:
+        paths: folders that `sweep` (and `degrade_run`) or `benchmark` made, or folders of such folders.
+        title: of the page; None makes one of the folders' names.
+        limit: reviews of each run that are shown. Profiles and curves are over all.
+
+    Raises:
+        InputError: a folder holds no run; no result to show among them; or two models under one name.
+        CorruptFileError: a file cannot be read.
+    """
+    found = _Found()
+    sweeps, benches = _sort(paths)
+    for folder in sweeps:
+        _read(folder, found, limit)
+    if not found.results:
+        names = ", ".join(str(path) for path in paths)
+        raise InputError(f"a page shows the results of a sweep, and there is none in {names}; run: textiba sweep")
+    for folder in sweeps:
+        _read_curves(folder, found, limit)
+    boards = {t: lead_table(scores) for bench in benches for t, scores in by_table(leaderboard(bench)).items()}
+    made = [_made(f.path.name, f.manifest.values) for f in (*sweeps, *benches)]
+    advice = tuple(found.advice) if found.removed else (*found.advice, _how_to_degrade(max(sweeps, key=found.size)))
+    title = title or " · ".join(dict.fromkeys(Path(path).resolve().name for path in paths))
+    return Exploration(
+        title, tuple(found.results.values()), _best_rows(found.rows), tuple(found.curves.values()),
+        tuple(found.removed), boards, made, advice,
+    )  # fmt: skip
+
+
+@dataclass
+class _Found:
+    """What has been read so far."""
+
+    results: dict[tuple, Attribution] = field(default_factory=dict)
+    reviews: dict[EncodedReview, EncodedReview] = field(default_factory=dict)
+    rows: list[list[LayerRow]] = field(default_factory=list)
+    curves: dict[tuple, dict[str, Curve]] = field(default_factory=dict)
+    removed: list[Removed] = field(default_factory=list)
+    seen: set[tuple] = field(default_factory=set)
+    models: dict[str, tuple[str, Path]] = field(default_factory=dict)
+    numbered: dict[tuple[Path, Key], dict[int, Attribution]] = field(default_factory=dict)
+    orders: dict[tuple[Path, Key], list[int]] = field(default_factory=dict)
+    advice: list[str] = field(default_factory=list)
+
+    def add(self, a: Attribution) -> Attribution:
+        """Keeps a result, or gives the same one that was there before; equal reviews become one."""
+        a = replace(a, review=self.reviews.setdefault(a.review, a.review))
+        key = (id(a.review), a.checkpoint, a.method, settings_key(a.settings), a.target)
+        return self.results.setdefault(key, a)
+
+    def size(self, folder: RunFolder) -> int:
+        """How many results a folder has."""
+        return sum(len(numbers) for (path, _), numbers in self.orders.items() if path == folder.path)
+
+    def name_model(self, name: str, fingerprint: str, path: Path) -> None:
+        known, where = self.models.setdefault(name, (fingerprint, path))
+        if known != fingerprint:
+            raise InputError(
+                f"on one page a checkpoint's name stands for one model; '{name}' is {known} in {where} and "
+                f"{fingerprint} in {path}. Make two pages"
+            )
+
+
+def _sort(paths: Iterable[str | Path]) -> tuple[list[RunFolder], list[BenchmarkFolder]]:
+    """The sweeps and the benchmarks at or right below each path."""
+    sweeps: list[RunFolder] = []
+    benches: list[BenchmarkFolder] = []
+    for path in map(Path, paths):
+        before = len(sweeps) + len(benches)
+        for run in runs(path) if path.is_dir() else ():
+            if (run / "rows").is_dir():
+                benches.append(BenchmarkFolder(run))
+            elif any((run / "attributions").glob("part-*.parquet")):
+                sweeps.append(RunFolder(run))
+        if len(sweeps) + len(benches) == before:
+            raise InputError(f"{path}: no results of a sweep or a benchmark here; make them with textiba sweep CONFIG")
+    return sweeps, benches
+
+
+def _read(folder: RunFolder, found: _Found, limit: int) -> None:
+    for name, fingerprint in folder.manifest.values["checkpoints"].items():
+        found.name_model(name, fingerprint, folder.path)
+
+    def kept() -> Iterator[Attribution]:
+        for number, attribution in folder.read():
+            key = (attribution.checkpoint, attribution.method, settings_key(attribution.settings))
+            found.orders.setdefault((folder.path, key), []).append(number)
+            if number < limit:
+                shown.append((number, key, attribution))
+            yield attribution
+
+    shown: list[tuple[int, Key, Attribution]] = []
+    found.rows.append(layer_profile(kept()))
+    for number, key, attribution in sorted(shown, key=lambda item: item[0]):
+        found.numbered.setdefault((folder.path, key), {})[number] = found.add(attribution)
+
+
+def _best_rows(by_run: Sequence[Sequence[LayerRow]]) -> list[LayerRow]:
+    """Each line of the profile from the one run that has the most layers of it, and of these the most reviews.
+
+    Points of one line that rest on different reviews could not be compared.
+    """
+    lines: dict[tuple, dict[int, list[LayerRow]]] = {}
+    for run, rows in enumerate(by_run):
+        for row in rows:
+            others = {name: value for name, value in row.settings.items() if name != "layer"}
+            line = lines.setdefault((row.checkpoint, row.method, settings_key(others)), {})
+            line.setdefault(run, []).append(row)
+    return [row for line in lines.values() for row in max(line.values(), key=lambda rows: (len(rows), rows[0].reviews))]
+
+
+def _read_curves(folder: RunFolder, found: _Found, limit: int) -> None:
+    for removal in folder.removals():
+        for group in grouped(folder.read_curves(removal)):
+            curve = next(iter(group.values()))
+            key = (curve.checkpoint, curve.method, settings_key(curve.settings))
+            known = found.curves.get((*key, removal))
+            if known is None or len(next(iter(known.values())).probability) < len(curve.probability):
+                found.curves[*key, removal] = group
+            _match(folder, key, group, found, limit)
+
+
+def _match(folder: RunFolder, key: Key, group: dict[str, Curve], found: _Found, limit: int) -> None:
+    """Finds the attribution behind each row of the curves.
+
+    Curves from before they named their reviews were made in the order in which a folder is read. Whether that still
+    fits, the probability of the whole review says.
+    """
+    curve = next(iter(group.values()))
+    numbers = curve.reviews or tuple(found.orders.get((folder.path, key), ()))
+    known = found.numbered.get((folder.path, key), {})
+    rows = [(row, known[number]) for row, number in enumerate(numbers) if number in known]
+    fits = len(numbers) == len(curve.probability)
+    if not fits or any(abs(curve.probability[row, 0] - a.probability) > _SAME for row, a in rows):
+        again = f"textiba degrade {folder.path} --removal {curve.removal}"
+        note = f"The curves in {folder.path} are not of the results that are there now; make them again with: {again}"
+        if note not in found.advice:
+            found.advice.append(note)
+        return
+    for row, attribution in rows:
+        place = (id(attribution), curve.removal)
+        if place not in found.seen:
+            found.seen.add(place)
+            by_order = {order: np.asarray(c.probability[row]) for order, c in group.items()}
+            found.removed.append(Removed(attribution, curve.removal, curve.by, curve.steps, curve.seed, by_order))
+
+
+def _how_to_degrade(folder: RunFolder) -> str:
+    return f"No words were removed in this run yet; do it with: textiba degrade {folder.path}"
+
+
+def _made(name: str, values: dict[str, Any]) -> Made:
+    settings = values["settings"]
+    facts = {shown: str(settings[name]) for name, shown in _FACTS.items() if settings.get(name) is not None}
+    facts |= {f"fingerprint of {model}": value for model, value in values["checkpoints"].items()}
+    facts |= {f"seconds on {model}": f"{value:g}" for model, value in values.get("seconds", {}).items()}
+    facts |= dict(values["versions"])
+    plain = json.loads(json.dumps(values))
+    return Made(name, facts, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100))

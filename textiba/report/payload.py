@@ -1,0 +1,285 @@
+"""An exploration as values for JSON: names and texts as they are, numbers in packed columns."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from textiba.attribution import Attribution, BitsDetails, Curve, EvidenceDetails
+from textiba.degradation import Degradation, area, removal_order
+from textiba.errors import InputError
+from textiba.highlight import meaning
+from textiba.profile import Interval, LayerRow, bootstrap
+from textiba.report.exploration import Exploration, Removed
+from textiba.report.layout import Layout, token_positions, word_scores
+from textiba.report.packing import LEVELS, pack, quantise
+from textiba.scale import DARK_GROUND, RAMPS, Scale
+
+_NAMES = {"per_sample": "Bits", "evidence": "Evidence", "evidence_mean": "Evidence, mean", "lrp": "LRP", "lime": "LIME"}
+_ORDERS = ("morf", "lerf", "random")
+_DRAWS = 500  # of the bootstrap, for bands
+_DIGITS = 4
+_NONE = -1
+_SINGLE = ("checkpoint", "measure", "layer", "beta", "layout", "target", "predicted", "converged", "steps")
+_FLOATS = ("probability", "total", "step", "kept", "closed", "opened", "entropyStep", "bitsStep")
+
+
+def payload(exploration: Exploration) -> dict[str, Any]:
+    """The exploration as plain values.
+
+    What stands in the packed columns: `segment…`, `token…` and `pieceLength` for each layout; a value a run for most;
+    `score`, `entropy` and `bits` for each run as many as it has words or steps. Scores and traces are whole multiples
+    of their run's step, a thousandth of its largest; other numbers keep four significant digits or four bytes.
+
+    Raises:
+        InputError: no attributions; two for the same review, checkpoint, measure, layer and β; or a `Removed` of none
+            of them.
+    """
+    attributions = exploration.attributions
+    scale = Scale.of(attributions)
+    names = {
+        "checkpoints": _unique(a.checkpoint for a in attributions),
+        "measures": _unique(_measure_key(a) for a in attributions),
+        "betas": _unique(sorted({b for a in attributions if (b := _beta(a)) is not None})),
+        "reviews": _unique(a.review.review.text for a in attributions),
+    }
+    layouts: dict[Layout, int] = {}
+    runs = _Runs(names, layouts)
+    for a in attributions:
+        runs.add(a)
+    sets, removed = _removed(exploration.removed, runs, list(layouts))
+    columns = _layout_columns(list(layouts)) | runs.columns() | removed
+    first = {a.review.review.text: a.review.review for a in reversed(attributions)}
+    return {
+        "labels": list(max((a.labels for a in attributions), key=len)),
+        "ramps": {theme: {kind: list(stops) for kind, stops in ramp.items()} for theme, ramp in RAMPS.items()},
+        "darkGround": DARK_GROUND,
+        "levels": LEVELS,
+        "checkpoints": list(names["checkpoints"]),
+        "betas": list(names["betas"]),
+        "measures": _measures(names["measures"], attributions, scale),
+        "reviews": [{"text": t, "id": r.id, "kind": r.kind, "gold": r.label} for t, r in _in_order(first, names)],
+        "layouts": {
+            "review": [names["reviews"][layout.text] for layout in layouts],
+            "cut": [layout.cut for layout in layouts],
+            "segments": [len(layout.lengths) for layout in layouts],
+            "words": [len(layout.tokens) for layout in layouts],
+        },
+        "removals": sets,
+        "packed": pack(columns),
+        "profile": [_row(row) for row in exploration.profile],
+        "curves": [_curves(group) for group in exploration.curves],
+        "leaderboards": [
+            {"title": title, "columns": {name: list(cells) for name, cells in board.items()}}
+            for title, board in exploration.leaderboards.items()
+        ],
+        "advice": list(exploration.advice),
+    }
+
+
+def method_name(method: str) -> str:
+    """A method's name for readers."""
+    return _NAMES.get(method, method.replace("_", " ").capitalize())
+
+
+class _Runs:
+    """Collects a value a run, and its scores and traces."""
+
+    def __init__(self, names: Mapping[str, Mapping[Any, int]], layouts: dict[Layout, int]):
+        self.names, self.layouts = names, layouts
+        self.places: dict[tuple, int] = {}
+        self.layout_of: list[int] = []
+        self._known: dict[int, tuple[Any, int]] = {}  # a review that many runs share is cut once
+        self._single: dict[str, list[float]] = {name: [] for name in (*_SINGLE, *_FLOATS)}
+        self._lists: dict[str, list[np.ndarray]] = {name: [] for name in ("score", "entropy", "bits")}
+
+    def add(self, a: Attribution) -> None:
+        place = self.place(a)
+        if place in self.places:
+            raise InputError(
+                "a page has one attribution for each review, checkpoint, method, layer and β; got two for "
+                f"'{a.checkpoint}', '{a.method}', layer {a.layer}, β {_beta(a)}. Leave one out"
+            )
+        self.places[place] = len(self.places)
+        self.layout_of.append(self._layout(a))
+        scores, step = quantise(word_scores(a))
+        beta = _beta(a)
+        trace = a.details if isinstance(a.details, BitsDetails) else None
+        evidence = a.details if isinstance(a.details, EvidenceDetails) else None
+        entropy, entropy_step = quantise(np.asarray([] if trace is None else trace.cross_entropy, dtype=np.float64))
+        bits, bits_step = quantise(np.asarray([] if trace is None else trace.information, dtype=np.float64))
+        single = {
+            "checkpoint": self.names["checkpoints"][a.checkpoint],
+            "measure": self.names["measures"][_measure_key(a)],
+            "layer": _NONE if a.layer is None else a.layer,
+            "beta": _NONE if beta is None else self.names["betas"][beta],
+            "layout": self.layout_of[-1],
+            "target": a.target,
+            "predicted": a.predicted,
+            "converged": _NONE if trace is None else int(trace.converged),
+            "steps": len(entropy),
+            "probability": a.probability,
+            "total": a.total,
+            "step": step,
+            "kept": math.nan if trace is None else trace.probability,
+            "closed": math.nan if evidence is None else evidence.closed,
+            "opened": math.nan if evidence is None else evidence.opened,
+            "entropyStep": entropy_step,
+            "bitsStep": bits_step,
+        }
+        for name, value in single.items():
+            self._single[name].append(value)
+        for name, values in (("score", scores), ("entropy", entropy), ("bits", bits)):
+            self._lists[name].append(values)
+
+    def place(self, a: Attribution) -> tuple:
+        return (a.review.review.text, a.checkpoint, _measure_key(a), a.layer, _beta(a))
+
+    def columns(self) -> dict[str, np.ndarray]:
+        single = {name: np.asarray(self._single[name], dtype=np.int64) for name in _SINGLE}
+        floats = {name: np.asarray(self._single[name], dtype=np.float32) for name in _FLOATS}
+        return single | floats | {name: np.concatenate(lists) for name, lists in self._lists.items()}
+
+    def _layout(self, a: Attribution) -> int:
+        if id(a.review) not in self._known:
+            layout = Layout.of(a)
+            # The review is held too, so that its id stays its own.
+            self._known[id(a.review)] = a.review, self.layouts.setdefault(layout, len(self.layouts))
+        return self._known[id(a.review)][1]
+
+
+def _layout_columns(layouts: Sequence[Layout]) -> dict[str, np.ndarray]:
+    def joined(lists: Iterable[Sequence[int]]) -> np.ndarray:
+        return np.asarray([value for values in lists for value in values], dtype=np.int64)
+
+    return {
+        "segmentLength": joined(layout.lengths for layout in layouts),
+        "segmentKind": joined(layout.kinds for layout in layouts),
+        "wordTokens": joined(layout.tokens for layout in layouts),
+        "pieceLength": joined(layout.pieces for layout in layouts),
+    }
+
+
+def _removed(
+    removed: Sequence[Removed], runs: _Runs, layouts: Sequence[Layout]
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """The ways of removal, and columns: for each review its run and way, its tokens' cells, and probabilities.
+
+    Tokens that go in the same step, forwards and backwards, share a cell: the cells' first ranks are the counts that
+    are removed, and those that are left when as many are kept. `removal.js` makes both orders out of it.
+    """
+    sets: dict[tuple, int] = {}
+    numbers: dict[str, list[int]] = {"removedRun": [], "removedSet": [], "removedCell": [], "removedP": []}
+    for r in removed:
+        place = runs.place(r.attribution)
+        if place not in runs.places:
+            raise InputError(f"the page has no attribution for a removal of '{place[1]}', '{r.attribution.method}'")
+        orders = tuple(order for order in _ORDERS if order in r.probability)
+        way = (r.removal, r.by, tuple(float(step) for step in r.steps), orders)
+        run = runs.places[place]
+        numbers["removedRun"].append(run)
+        numbers["removedSet"].append(sets.setdefault(way, len(sets)))
+        numbers["removedCell"] += _cells(r, len(layouts[runs.layout_of[run]].pieces))
+        for order in orders:
+            numbers["removedP"] += [round(float(p) * 10 * LEVELS) for p in r.probability[order]]
+    ways: list[dict[str, Any]] = [
+        {"removal": removal, "by": by, "steps": list(steps), "orders": list(orders)}
+        for removal, by, steps, orders in sets
+    ]
+    return ways, {name: np.asarray(values, dtype=np.int64) for name, values in numbers.items()}
+
+
+def _cells(removed: Removed, tokens: int) -> list[int]:
+    settings = Degradation(
+        removal=removed.removal,  # type: ignore[arg-type] - validated there
+        by=removed.by,  # type: ignore[arg-type]
+        steps=tuple(float(step) for step in removed.steps),
+    )
+    counts = settings.counts(tokens)
+    edges = sorted({*counts, *(tokens - count for count in counts)})
+    order = removal_order(removed.attribution, "morf", removed.seed)
+    ranks = {position: rank for rank, position in enumerate(order)}
+    places = [ranks[position] for position in token_positions(removed.attribution)]
+    return (np.searchsorted(edges, places, side="right") - 1).tolist()
+
+
+def _unique(values: Iterable[Any]) -> dict[Any, int]:
+    """Each value with its place, in the order in which they first come."""
+    return {value: i for i, value in enumerate(dict.fromkeys(values))}
+
+
+def _in_order(first: Mapping[str, Any], names: Mapping[str, Mapping[Any, int]]) -> list[tuple[str, Any]]:
+    return [(text, first[text]) for text in names["reviews"]]
+
+
+def _beta(a: Attribution) -> float | None:
+    beta = a.settings.get("beta")
+    return None if beta is None else float(beta)
+
+
+def _measure_key(a: Attribution) -> tuple[str, str]:
+    """A method with all its settings but layer and β, which have sliders."""
+    others = {name: value for name, value in a.settings.items() if name not in ("layer", "beta")}
+    return a.method, json.dumps(others, sort_keys=True)
+
+
+def _measures(
+    keys: Mapping[tuple[str, str], int], attributions: Sequence[Attribution], scale: Scale
+) -> list[dict[str, Any]]:
+    mine: dict[tuple[str, str], list[Attribution]] = {key: [] for key in keys}
+    for a in attributions:
+        mine[_measure_key(a)].append(a)
+    out = []
+    for (method, others), some in mine.items():
+        span = scale.at(some[0])
+        alike = [json.loads(settings) for name, settings in keys if name == method]
+        settings = json.loads(others)
+        varied = [f"{k} {v}" for k, v in settings.items() if any(other.get(k) != v for other in alike)]
+        out.append({
+            "method": method,
+            "name": " · ".join([method_name(method), *varied]),
+            "unit": span.unit,
+            "signed": span.signed,
+            "limit": _round(span.limit),
+            "meaning": meaning(span.unit),
+            "layers": sorted({a.layer for a in some if a.layer is not None}),
+            "betas": sorted({beta for a in some if (beta := _beta(a)) is not None}),
+        })  # fmt: skip
+    return out
+
+
+def _round(value: float | None) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def _interval(interval: Interval | None) -> list[float | None] | None:
+    return None if interval is None else [_round(v) for v in (interval.mean, interval.low, interval.high)]
+
+
+def _row(row: LayerRow) -> dict[str, Any]:
+    return {
+        "checkpoint": row.checkpoint, "method": method_name(row.method), "layer": row.layer, "beta": row.beta,
+        "reviews": row.reviews, "total": _interval(row.total), "usable": _interval(row.usable),
+        "kept": _interval(row.kept),
+    }  # fmt: skip
+
+
+def _curves(group: Mapping[str, Curve]) -> dict[str, Any]:
+    curve = next(iter(group.values()))
+    known = [order for order in _ORDERS if order in group]
+    return {
+        "checkpoint": curve.checkpoint,
+        "method": method_name(curve.method),
+        "layer": curve.settings.get("layer"),
+        "beta": curve.settings.get("beta"),
+        "removal": curve.removal,
+        "by": curve.by,
+        "reviews": len(curve.probability),
+        "steps": [_round(float(step)) for step in curve.steps],
+        "orders": {o: [_interval(bootstrap(c, draws=_DRAWS)) for c in group[o].probability.T] for o in known},
+        "area": _interval(bootstrap(area(dict(group)))) if {"morf", "lerf"} <= group.keys() else None,
+    }

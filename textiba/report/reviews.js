@@ -1,0 +1,173 @@
+// The list of reviews: search, filters and order, and which words led a model astray.
+
+const TOP = 12;
+const items = []; // one list item a review, made once
+const texts = data.reviews.map(({ text, id, kind }) => `${text}\n${id}\n${kind}`.toLowerCase());
+
+function opening(text) {
+  const words = text.split(/\s+/).filter(Boolean);
+  return (words.slice(0, 9).join(" ") + (words.length > 9 ? " …" : "")).slice(0, 90);
+}
+
+function listItem(review, i) {
+  const verdicts = data.checkpoints.map((name, c) => {
+    const verdict = verdictOf(i, c);
+    if (!verdict || verdict.right === null) return null;
+    const says = `${name} predicts ${className(verdict.predicted)}`;
+    return element("span", { class: verdict.right ? "dot-right" : "dot-wrong", role: "img", "aria-label": `${says}, ${verdict.right ? "right" : "wrong"}`, text: verdict.right ? "✓" : "✗", title: says });
+  });
+  const tags = [review.gold === null ? null : className(review.gold), review.kind || null].filter(Boolean).join(" · ");
+  return element("li", {}, element("button", { type: "button", tabindex: -1, on: { click: () => update({ review: i }), keydown: onListKey } },
+    element("span", { class: "tags" }, element("span", { text: tags }), element("span", { class: "verdicts" }, ...verdicts)),
+    element("span", { class: "opening", text: opening(review.text) }), element("span", { class: "misled" })));
+}
+
+// Up and down go from review to review; so Tab need not pass them all.
+function onListKey(event) {
+  const buttons = [...byId("reviews").querySelectorAll("button")];
+  const here = buttons.indexOf(event.currentTarget);
+  const next = { ArrowUp: here - 1, ArrowDown: here + 1, Home: 0, End: buttons.length - 1 }[event.key];
+  if (next === undefined || !buttons[next]) return;
+  event.preventDefault();
+  buttons[next].click();
+  buttons[next].focus();
+}
+
+function isShown(i) {
+  if (state.search && !texts[i].includes(state.search.toLowerCase())) return false;
+  const verdict = verdictOf(i, state.judge);
+  if (state.show === "wrong") return verdict?.right === false;
+  if (state.show === "right") return verdict?.right === true;
+  if (state.show === "differ") return new Set(data.checkpoints.map((_, c) => verdictOf(i, c)?.predicted).filter((v) => v !== undefined)).size > 1;
+  return true;
+}
+
+// How sure the model is of the wrong, or how unsure of the right: 1 is as wrong as can be.
+function errorOf(i) {
+  const verdict = verdictOf(i, state.judge);
+  if (!verdict || verdict.right === null || verdict.confidence === null) return -1;
+  return verdict.right ? 1 - verdict.confidence : verdict.confidence;
+}
+
+const SORTS = {
+  run: null,
+  label: (i) => data.reviews[i].gold ?? Infinity,
+  sure: (i) => -(verdictOf(i, state.judge)?.confidence ?? -1),
+  unsure: (i) => verdictOf(i, state.judge)?.confidence ?? 2,
+  error: (i) => -errorOf(i),
+};
+
+function arrange() {
+  const rank = SORTS[state.sort];
+  const shown = items.map((_, i) => i).filter(isShown);
+  if (rank) {
+    const ranks = new Map(shown.map((i) => [i, rank(i)]));
+    shown.sort((a, b) => ranks.get(a) - ranks.get(b) || a - b);
+  }
+  byId("reviews").replaceChildren(...shown.map((i) => items[i]));
+  byId("found").textContent = `${shown.length} of ${items.length} reviews`;
+  return shown;
+}
+
+function setUpReviews() {
+  items.push(...data.reviews.map(listItem));
+  const labelled = data.reviews.some((review) => review.gold !== null);
+  for (const option of document.querySelectorAll("#show option, #sort option")) {
+    const needless = (option.value === "differ" && data.checkpoints.length < 2) || (!labelled && ["wrong", "right", "error", "label"].includes(option.value));
+    if (needless) option.remove();
+  }
+  byId("judge").append(...data.checkpoints.map((name, i) => element("option", { value: i, text: name })));
+  byId("judge-control").hidden = data.checkpoints.length < 2;
+  byId("search").addEventListener("input", (event) => choose({ search: event.target.value.trim() }));
+  byId("sort").addEventListener("change", (event) => choose({ sort: event.target.value }));
+  byId("show").addEventListener("change", (event) => choose({ show: event.target.value }));
+  byId("judge").addEventListener("change", (event) => choose({ judge: Number(event.target.value) }));
+  arrange();
+}
+
+// A review that the choice leaves out gives way to the first that it leaves in.
+function choose(changes) {
+  Object.assign(state, changes);
+  const shown = arrange();
+  byId("reviews").scrollTop = 0;
+  if (shown.length && !shown.includes(state.review)) update({ review: shown[0] });
+  else renderReviews();
+}
+
+function renderReviews() {
+  items.forEach((item, i) => {
+    const button = item.firstChild;
+    if (i === state.review) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+    button.tabIndex = i === state.review ? 0 : -1;
+    const run = state.show === "wrong" ? judgedRun(i) : undefined;
+    const words = run ? misleading(run).slice(0, 4).map(([text]) => text).join(", ") : "";
+    button.lastChild.textContent = words && `misled by ${words}`;
+  });
+  const first = byId("reviews").querySelector("button");
+  if (first && !items[state.review].isConnected) first.tabIndex = 0;
+  renderMisled();
+}
+
+function judgedRun(review, checkpoint = state.judge) {
+  return verdictOf(review, checkpoint)?.right === false ? findRun(checkpoint, { review }) ?? nearestRun(checkpoint, review) : undefined;
+}
+
+// The words that spoke for a wrong prediction, the strongest first. Scores of other units have no direction: then the
+// words that it rested on.
+function misleading(run) {
+  if (!measure().signed && run.target !== run.predicted) return [];
+  const sign = run.target === run.predicted ? 1 : -1;
+  return segmentsOf(run.layout)
+    .filter(([text, word]) => word >= 0 && /[\p{L}\p{N}]/u.test(text))
+    .map(([text, word]) => [text, sign * (run.scores[word] ?? 0)])
+    .filter(([, value]) => value > 0)
+    .sort((a, b) => b[1] - a[1]);
+}
+
+function misledLine(run) {
+  const { gold } = data.reviews[run.review];
+  if (gold === null || run.predicted === gold) return null;
+  const words = misleading(run).slice(0, 6);
+  if (!words.length) return null;
+  const intro = measure().signed ? `Misled to ${className(run.predicted)} by ` : `Wrongly ${className(run.predicted)}; it rested on `;
+  return element("p", { class: "misled" }, intro, ...words.flatMap(([text, value], i) => [i ? ", " : "", element("b", { text }), ` ${number(value, measure().signed)}`]), ` ${measure().unit}`);
+}
+
+function renderMisled() {
+  const section = byId("misled-section");
+  section.hidden = state.show !== "wrong";
+  if (section.hidden) return;
+  byId("misled-tables").replaceChildren(...shownCheckpoints().map(misledTable));
+  byId("misled-hint").textContent = measure().signed
+    ? "Evidence for the wrong class, summed over the reviews that a checkpoint gets wrong, at the chosen layer or the nearest that there is. Choose a word to search for it."
+    : "What the wrong predictions rested on, summed over the reviews that a checkpoint gets wrong; bits have no direction, evidence has.";
+}
+
+function misledTable(checkpoint) {
+  const wrong = data.reviews.map((_, i) => judgedRun(i, checkpoint)).filter(Boolean);
+  const judged = data.reviews.filter((_, i) => typeof verdictOf(i, checkpoint)?.right === "boolean").length;
+  const sums = new Map();
+  for (const run of wrong) {
+    const here = new Set();
+    for (const [text, value] of misleading(run)) {
+      const word = text.toLowerCase();
+      const entry = sums.get(word) ?? { value: 0, reviews: 0 };
+      sums.set(word, { value: entry.value + value, reviews: entry.reviews + (here.has(word) ? 0 : 1) });
+      here.add(word);
+    }
+  }
+  const top = [...sums].sort((a, b) => b[1].value - a[1].value).slice(0, TOP);
+  const rows = top.map(([word, { value, reviews }]) => element("tr", {},
+    element("th", { scope: "row" }, element("button", { type: "button", text: word, on: { click: () => searchFor(word) } })),
+    element("td", { text: number(value, measure().signed) }), element("td", { text: String(reviews) })));
+  const head = element("tr", {}, ...["word", measure().unit, "reviews"].map((text) => element("th", { scope: "col", text })));
+  return element("article", { class: "panel" }, element("h3", { text: data.checkpoints[checkpoint] }),
+    element("p", { class: "sum", text: `wrong on ${wrong.length} of ${judged} reviews` }),
+    rows.length ? element("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": `Words that misled ${data.checkpoints[checkpoint]}` }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows))) : null);
+}
+
+function searchFor(word) {
+  byId("search").value = word;
+  choose({ search: word });
+}
