@@ -1,9 +1,9 @@
-# make demo: the main job on the built-in model and reviews.   make test: all tests.   make check: lint and types.   make docs: the site.
+# make demo: the main job on the built-in model and reviews.   make test: all tests.   make check: lint and types.   make docs: the site.   make notebooks: runs them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs clean
+.PHONY: demo test check docs notebooks clean
 
 demo: $(VENV)/installed
 	$(BIN)/textiba demo --output demo
@@ -18,6 +18,9 @@ check: $(VENV)/installed
 
 docs: $(VENV)/installed
 	$(BIN)/mkdocs build --strict --site-dir site
+
+notebooks: $(VENV)/installed
+	$(BIN)/python notebooks/run.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("textiba needs Python 3.11 or newer; run: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'

@@ -2,18 +2,22 @@
 
 import io
 import math
+import re
+from typing import Any
 
 import pytest
 from pictures import REVIEW, WORDS, attribution, encoded
 from rich.console import Console
 
+from textiba.attribution import Attribution
 from textiba.data import Review
 from textiba.errors import InputError
 from textiba.highlight import highlight_html, print_highlight, segments
-from textiba.scale import RAMPS, Range, Scale, blend, contrast
+from textiba.scale import DARK_GROUND, RAMPS, Range, Scale, blend, contrast
 from textiba.typeset import typeset
 
 SCORES = (0.5, -1.0, 0.0, 0.25, 1.0, 1.0, 0.0)  # "wonderful" is two tokens
+UP_TO_2 = Scale({"nats": Range("nats", 2.0, True), "bits": Range("bits", 2.0, False)})
 
 
 def test_a_scale_is_the_98th_percentile_of_word_scores_over_all():
@@ -80,12 +84,48 @@ def test_html_has_exact_scores_colours_and_rationales():
     shown = attribution(SCORES)
     scale = Scale.of([shown, attribution([4 * s for s in SCORES])])
     markup = highlight_html([shown], scale, ["mine"])
-    assert '<h2 style="margin: 0">mine</h2>' in markup
-    assert f'data-score="2" title="2 nats" style="background: {scale.at(shown).color(2.0)};' in markup
+    assert "<b>mine</b>" in markup
+    assert f'data-score="2" title="2 nats" style="background-color: {scale.at(shown).tint(2.0)};' in markup
     assert markup.count("border-bottom") == 4
+    assert "underlined: marked as the reason" in markup
     assert "nan" not in markup
     assert "[X]" not in markup
     assert ",</mark><br><mark" in markup
+
+
+def test_html_says_what_the_colours_mean_and_the_sum():
+    markup = highlight_html([attribution(SCORES), attribution(SCORES, "bits")], UP_TO_2)
+    assert "≤ −2 <span" in markup
+    assert "</span> ≥ +2 nats per word: red speaks for the explained class, blue against it" in markup
+    assert "bits per word: how much of it" in markup
+    assert "sum +1.75 nats · gold positive · log p −2 with closed gates, −0.1 with open ones" in markup
+    assert "sum 3.75 bits · gold positive · p 0.90 with the bottleneck in place<" in markup
+    assert "wonderful +2</span> · <span" in markup
+
+
+def test_html_leaves_the_ink_to_the_page_and_needs_no_style_sheet():
+    markup = highlight_html([attribution(SCORES)])
+    assert re.search(r"[^-]color:", markup.replace("color: inherit", "")) is None
+    assert "<style" not in markup
+
+
+@pytest.mark.parametrize("kind", ["sequential", "diverging"])
+@pytest.mark.parametrize(("ink", "ground"), [("#212121", "#ffffff"), ("#e0e0e0", "#111111"), ("#cccccc", "#1e1e1e")])
+def test_a_notebook_s_ink_can_be_read_on_every_tint(kind: str, ink: str, ground: str):
+    span = Range("nats", 1.0, kind == "diverging")
+    for i in range(-20, 21):
+        *tint, alpha = (float(v) for v in re.findall(r"[\d.]+", span.tint(i / 20)))
+        under = [int(ground[at : at + 2], 16) for at in (1, 3, 5)]
+        mixed = [round(alpha * c + (1 - alpha) * g) for c, g in zip(tint, under, strict=True)]
+        assert contrast(ink, "#" + "".join(f"{c:02x}" for c in mixed)) >= 4.5
+
+
+def test_tints_say_which_side_and_grow_with_the_score():
+    span = Range("nats", 2.0, True)
+    alphas = [float(span.tint(v).rpartition(",")[2].strip(" )")) for v in (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0)]
+    assert alphas == [0.55, 0.55, 0.275, 0.0, 0.275, 0.55]
+    assert span.tint(1.0).startswith("rgba(214,")
+    assert span.tint(-1.0).startswith("rgba(46,")
 
 
 def test_html_escapes_text_and_titles():
@@ -103,19 +143,67 @@ def test_html_wants_a_title_for_each():
         highlight_html([attribution(), attribution()], titles=["one"])
 
 
-def test_a_terminal_shows_the_review_in_its_colours():
-    shown = attribution(SCORES, review=encoded(cut=7))
+def printed(*shown: Attribution, **console: Any) -> str:
+    """What a terminal, or with `force_terminal=False` a pipe, gets."""
     out = io.StringIO()
-    print_highlight(shown, console=Console(file=out, force_terminal=True, color_system="truecolor", width=200))
-    text = out.getvalue()
-    red = RAMPS["light"]["diverging"][-1]
-    assert f"48;2;{int(red[1:3], 16)};{int(red[3:5], 16)};{int(red[5:7], 16)}mwonderful" in text
-    assert "\x1b[4m \x1b[0m" in text  # the underline runs on between words
+    print_highlight(shown, UP_TO_2, Console(**{"file": out, "width": 100, "force_terminal": True} | console))
+    return out.getvalue()
+
+
+def sgr(role: int, color: str) -> str:
+    """The terminal's code for a colour; 38 is the ink, 48 the ground."""
+    return f"{role};2;{';'.join(str(int(color[i : i + 2], 16)) for i in (1, 3, 5))}"
+
+
+@pytest.mark.parametrize(("ground", "theme"), [("", "dark"), ("15;0", "dark"), ("0;15", "light")])
+def test_a_terminal_shows_the_review_on_a_ground_of_its_own(ground: str, theme: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLORFGBG", ground)
+    text = printed(attribution(SCORES), color_system="truecolor")
+    red = RAMPS[theme]["diverging"][-1]
+    assert re.search(rf"\x1b\[[\d;]*{sgr(48, red)}mwonderful", text)
+    card = {"light": "#ffffff", "dark": DARK_GROUND}[theme]
+    assert re.search(rf"\x1b\[[\d;]*{sgr(48, card)}m +\x1b", text)  # to the end of the line
+    assert re.search(r"\x1b\[4;[\d;]*m \x1b", text)  # the underline runs on between words
+    assert "≤ −2 " in text
+    assert "nats per word: red speaks" in text
+
+
+def test_a_terminal_lists_the_top_words_the_sum_and_one_legend_for_all():
+    text = printed(attribution(SCORES), attribution([s / 2 for s in SCORES], checkpoint="general"), no_color=True)
+    lines = [" ".join(line.split()) for line in re.sub(r"\x1b\[[\d;]*m", "", text).splitlines()]
+    assert "wonderful +2 █████████████████████" in lines
+    assert "wonderful +1 ██████████" in lines
+    assert "dull −0.5 █████" in lines
+    assert "sum +0.875 nats · gold positive · log p −2 with closed gates, −0.1 with open ones" in lines
+    assert sum("per word" in line for line in lines) == 1
+    assert not any("red" in line for line in lines)
+
+
+@pytest.mark.parametrize("how", [{"no_color": True}, {"force_terminal": False}])
+def test_without_colours_the_larger_scores_stand_in_the_text(how: dict[str, Any]):
+    text = printed(attribution(SCORES, review=encoded(cut=7)), **how)
+    assert "dull −1],\nalways [wonderful +2]." in re.sub(r"\x1b\[[\d;]*m", "", text)
+    assert "48;2" not in text
+    assert "[always" not in text
+    assert "fine-tuned · evidence · layer 1 · positive 0.90" in text
     assert "7 tokens were cut" in text
-    plain = io.StringIO()
-    print_highlight(shown, console=Console(file=plain, width=200))
-    assert "Never dull,\nalways wonderful." in plain.getvalue()
-    assert "fine-tuned · evidence · layer 1 · positive 0.90" in plain.getvalue()
+    assert "printed from 0.5 on" in text
+
+
+def test_a_pipe_gets_whole_lines_and_a_narrow_terminal_its_width():
+    long = encoded(Review("word " * 60))
+    shown = attribution([0.1] * 60, review=long)
+    assert ("word " * 60).strip() in printed(shown, force_terminal=False, width=40)
+    narrow = re.sub(r"\x1b\[[\d;]*m", "", printed(shown, width=40, color_system="truecolor"))
+    assert max(map(len, narrow.splitlines())) == 40
+    wide = re.sub(r"\x1b\[[\d;]*m", "", printed(shown, width=300, color_system="truecolor"))
+    assert max(map(len, wide.splitlines())) == 100
+
+
+def test_a_review_gives_the_terminal_no_commands():
+    text = printed(attribution(review=encoded(Review("a \x1b]0;b\x07"))), force_terminal=False)
+    assert "\x1b" not in text
+    assert "\ufffd" in text
 
 
 def test_lines_break_at_white_space_only():

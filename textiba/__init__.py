@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from textiba.attribution import Attribution, Curve, Word
+    from textiba.attribution import Attribution, Attributions, Curve, Word
     from textiba.checkpoints import load, load_statistics
     from textiba.data import Review, bundled, imdb, movie_rationales
     from textiba.degradation import Degradation, area, degrade
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Attribution": "attribution",
+    "Attributions": "attribution",
     "Curve": "attribution",
     "Degradation": "degradation",
     "Encoder": "encoder",

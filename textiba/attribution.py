@@ -1,8 +1,12 @@
-"""Results: frozen values that hold raw scores, and nothing that computes, draws or saves."""
+"""Results: frozen values that hold raw scores, and nothing that computes, draws or saves.
 
+A notebook shows them all the same: it asks a value for its HTML, and the value asks `textiba.highlight`.
+"""
+
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 import numpy as np
 from jaxtyping import Float
@@ -69,9 +73,11 @@ class EvidenceDetails:
 Details = BitsDetails | GateDetails | EvidenceDetails
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Attribution:
     """The scores of one review's tokens, from one method, on one checkpoint.
+
+    At the end of a notebook's cell it shows the review, highlighted, with the legend in its unit.
 
     Attributes:
         review: the tokens.
@@ -112,6 +118,44 @@ class Attribution:
         """Scores summed over the tokenizer's words: bits and nats are additive."""
         return words(self)
 
+    def __repr__(self) -> str:
+        top = ", ".join(f"{w.text} {amount(w.score, self.signed)}" for w in top_words(self, 3))
+        return f"<Attribution {describe(self)} · sum {amount(self.total, self.signed)} {self.unit} · {top}>"
+
+    def _repr_html_(self) -> str:
+        return _html([self])
+
+
+class Attributions(list[Attribution]):
+    """A list of attributions that a notebook shows as a small multiple, on one colour scale.
+
+    What `explain` returns. Slices and sums stay one, so `explain(…, general) + explain(…, tuned)` compares the two; of
+    a stream: `Attributions(a for _, a in stream(…))`.
+    """
+
+    @overload
+    def __getitem__(self, place: SupportsIndex) -> Attribution: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Attributions": ...
+    def __getitem__(self, place: SupportsIndex | slice) -> "Attribution | Attributions":
+        found = super().__getitem__(place)
+        return Attributions(found) if isinstance(found, list) else found
+
+    def __add__(self, other: list[Attribution]) -> "Attributions":  # type: ignore[override] - of attributions only
+        return Attributions([*self, *other])
+
+    def __repr__(self) -> str:
+        return "[" + ",\n ".join(map(repr, self)) + "]"
+
+    def _repr_html_(self) -> str | None:
+        return _html(self) if self else None
+
+
+def _html(attributions: list[Attribution]) -> str:
+    from textiba.highlight import highlight_html  # what draws results is built on them
+
+    return highlight_html(attributions)
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -137,6 +181,33 @@ def words(attribution: Attribution) -> list[Word]:
     return out
 
 
+def top_words(attribution: Attribution, count: int) -> list[Word]:
+    """The words with the largest |score| that is not 0, the largest first; of equal ones the earlier."""
+    scored = [w for w in attribution.words() if math.isfinite(w.score) and w.score]
+    return sorted(scored, key=lambda w: -abs(w.score))[:count]
+
+
+def describe(attribution: Attribution) -> str:
+    """What an attribution is of, in a line: "fine-tuned · evidence · layer 1 · positive 0.98"."""
+    beta = attribution.settings.get("beta")
+    parts = [attribution.checkpoint, attribution.method.replace("_", " ")]
+    parts += [] if attribution.layer is None else [f"layer {attribution.layer}"]
+    parts += [] if beta is None else [f"β {beta:g}"]
+    return " · ".join([*parts, f"{class_name(attribution, attribution.target)} {attribution.probability:.2f}"])
+
+
+def class_name(attribution: Attribution, target: int) -> str:
+    """The name of a class, or "class 7" where it has none."""
+    labels = attribution.labels
+    return labels[target] if target < len(labels) else f"class {target}"
+
+
+def amount(score: float, signed: bool = False) -> str:
+    """A score in three digits, with its sign where that means something: "+1.73", "−0.2", "1,204"."""
+    digits = f"{score:,.0f}" if abs(score) >= 1000 else f"{score:.3g}"
+    return ("+" if signed and score > 0 else "") + digits.replace("-", "−")
+
+
 def content_scores(attribution: Attribution) -> Float[np.ndarray, " content"]:
     """The scores of the tokens that carry one, in the order of the text."""
     return attribution.scores[list(attribution.review.content)]
@@ -156,6 +227,8 @@ class Curve:
         method: whose scores gave the order.
         checkpoint: the model's name.
         settings: the method's settings.
+        reviews: the number of each row's review in its run; empty where none is known.
+        seed: of the random order, and of ties.
     """
 
     order: str
@@ -167,3 +240,5 @@ class Curve:
     method: str
     checkpoint: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    reviews: tuple[int, ...] = ()
+    seed: int = 0

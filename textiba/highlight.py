@@ -6,27 +6,45 @@ Text between words, such as spaces, stays as it was; text that was cut off stays
 import html
 import itertools
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from textiba.attribution import Attribution
+from textiba.attribution import (
+    Attribution,
+    BitsDetails,
+    EvidenceDetails,
+    amount,
+    class_name,
+    describe,
+    top_words,
+)
 from textiba.errors import InputError
-from textiba.scale import Range, Scale
+from textiba.scale import DARK_GROUND, Range, Scale, readable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
-_FAINT = 0.04  # share of the limit below which a terminal, whose ground may be black, shows a word without colour
-_RULE = "border-bottom: 2px solid #d97706;"
-_WORD = (
-    '<mark data-score="{score}" title="{score} {unit}" style="background: {bg}; color: {ink}; padding: 0.1em 0; '
-    'border-radius: 0.2em; {rule}">{text}</mark>'
+_TOP = 5  # words that are listed under a review
+_SHOWN = 24  # reviews that HTML shows; a notebook's cell is no place for a corpus
+_PLAIN = 0.25  # share of the limit from which a score is printed where there are no colours
+_BAR = 21  # steps of a legend, of which the middle one is 0; and the length of a full bar
+_WIDEST = 100  # columns of a terminal that a review takes; longer lines are hard to read
+_GROUNDS = {"light": "#ffffff", "dark": DARK_GROUND}
+_CONTROLS = {c: "\ufffd" for c in (*range(32), *range(127, 160)) if chr(c) not in "\n\t"}  # a text is no command
+_MARK = (
+    '<mark data-score="{score}" title="{score} {unit}" style="background-color: {tint}; color: inherit; '
+    'padding: 0.1em 0; border-radius: 0.2em; {rule}">{text}</mark>'
 )
+_RULE = "border-bottom: 2px solid #d97706;"
+_SMALL = 'style="opacity: 0.85; font-size: 0.9em"'
 _MEANING = {
     "bits": "bits per word: how much of it the model needs to keep its answer",
     "nats": "nats per word: red speaks for the explained class, blue against it",
 }
+_PLAIN_MEANING = {**_MEANING, "nats": "nats per word: + speaks for the explained class, − against it"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,107 +97,192 @@ def segments(attribution: Attribution) -> list[Segment]:
     return out
 
 
-def describe(attribution: Attribution) -> str:
-    """What an attribution is of, in a line: "fine-tuned · evidence · layer 1 · positive 0.98"."""
-    beta = attribution.settings.get("beta")
-    parts = [attribution.checkpoint, attribution.method.replace("_", " ")]
-    parts += [] if attribution.layer is None else [f"layer {attribution.layer}"]
-    parts += [] if beta is None else [f"β {beta:g}"]
-    return " · ".join([*parts, f"{class_name(attribution, attribution.target)} {attribution.probability:.2f}"])
+def facts(attribution: Attribution) -> str:
+    """What else is known of an attribution, in a line: its sum, the gold class, and what the method tells of itself."""
+    a, gold = attribution, attribution.review.review.label
+    parts = [f"sum {amount(a.total, a.signed)} {a.unit}"]
+    parts += [f"the model predicts {class_name(a, a.predicted)}"] if a.predicted != a.target else []
+    parts += [] if gold is None else [f"gold {class_name(a, gold)}"]
+    if isinstance(a.details, BitsDetails):
+        parts += [f"p {a.details.probability:.2f} with the bottleneck in place"]
+        parts += [] if a.details.converged else ["not converged"]
+    if isinstance(a.details, EvidenceDetails):
+        parts += [f"log p {amount(a.details.closed)} with closed gates, {amount(a.details.opened)} with open ones"]
+    parts += [f"{a.review.cut} tokens were cut and carry no score"] if a.review.cut else []
+    return " · ".join(parts)
 
 
-def class_name(attribution: Attribution, target: int) -> str:
-    """The name of a class, or "class 7" where it has none."""
-    labels = attribution.labels
-    return labels[target] if target < len(labels) else f"class {target}"
+def meaning(unit: str) -> str:
+    """What a unit says about a word, in plain words, where red and blue can be seen."""
+    return _MEANING.get(unit, "score per word, in the method's own scale")
 
 
-def print_highlight(attribution: Attribution, scale: Scale | None = None, console: "Console | None" = None) -> None:
-    """Prints a review to a terminal, each word on its colour, with a legend; human rationales are underlined.
+def print_highlight(
+    attributions: Sequence[Attribution], scale: Scale | None = None, console: "Console | None" = None
+) -> None:
+    """Prints reviews to a terminal: each word on its colour, the sum, the top words, and a legend for all of them.
+
+    Each review brings its ground, dark or (where COLORFGBG says that the terminal's is) light, so that a colour means
+    the same everywhere; human rationales are underlined. Without colours the larger scores stand in the text:
+    `I [loved +1.73] it`.
 
     Args:
-        attribution: what to show.
-        scale: shared with whatever this is compared to; made from `attribution` alone when None.
-        console: rich's; a new one on standard output when None. Without colours the text comes plain.
+        attributions: what to show.
+        scale: shared with whatever these are compared to; made from them when None.
+        console: rich's; a new one on standard output when None.
+
+    Raises:
+        InputError: no attributions.
     """
     from rich.console import Console
+    from rich.padding import Padding
     from rich.text import Text
 
-    span = (scale or Scale.of([attribution])).at(attribution)
-    body = Text()
-    for segment in segments(attribution):
-        body.append(segment.text, style=_style(segment, span))
-    if attribution.review.cut:
-        body.append(f" [{attribution.review.cut} tokens were cut and carry no score]", style="dim italic")
     console = console or Console()
-    console.print(Text(describe(attribution), style="bold"))
-    console.print(body, soft_wrap=False)
-    console.print(_legend(span))
+    scale = scale or Scale.of(attributions)
+    theme = None if console.color_system is None or console.no_color else _terminal_theme()
+    width = min(console.width, _WIDEST)
+    for attribution in attributions:
+        span = scale.at(attribution)
+        text = Text(f"{describe(attribution)}\n", style="bold").append(
+            f"{facts(attribution)}\n\n", style="not bold dim"
+        )
+        text.append_text(_body(attribution, span, theme)).append_text(_top_words(attribution, span, theme))
+        if theme:
+            card = Padding(text, (0, 1), style=f"{readable(_GROUNDS[theme])} on {_GROUNDS[theme]}")
+            console.print(card, width=width)
+        else:
+            console.print(text, soft_wrap=not console.is_terminal)  # a pipe gets whole lines
+        console.print()
+    for span in dict.fromkeys(map(scale.at, attributions)):
+        console.print(_legend(span, theme), soft_wrap=not console.is_terminal)
 
 
 def highlight_html(
     attributions: Sequence[Attribution], scale: Scale | None = None, titles: Sequence[str] | None = None
 ) -> str:
-    """HTML of one or more highlighted reviews, one below the other, by spaCy's displaCy; for notebooks and pages.
+    """HTML of highlighted reviews, side by side where there is room, with a legend; for notebooks and pages.
+
+    The colours are tints over whatever ground the page has, light or dark, and need neither scripts nor a style sheet.
 
     Args:
-        attributions: what to show.
-        scale: shared by all of them; made from them when None.
+        attributions: what to show; the first 24 of them.
+        scale: shared by all of them; made from all, shown or not, when None.
         titles: one each; made from the attributions when None.
 
     Returns:
-        A fragment of HTML without scripts. All text is escaped; hovering a word shows its score.
+        A fragment of HTML. All text is escaped (spaCy's displaCy sets it); hovering a word shows its score.
 
     Raises:
         InputError: no attributions, or a number of titles that differs from theirs.
     """
-    from spacy import displacy
-
     scale = scale or Scale.of(attributions)
     titles = [describe(a) for a in attributions] if titles is None else titles
     if len(titles) != len(attributions):
         raise InputError(f"each review has one title; got {len(titles)} titles for {len(attributions)} reviews")
-    docs = []
-    for attribution, title in zip(attributions, titles, strict=True):
-        span = scale.at(attribution)
-        ents = [_entity(s, span) for s in segments(attribution) if s.score is not None or s.marked]
-        # displaCy escapes the text, and leaves the title as it is.
-        docs.append({"text": attribution.review.review.text, "ents": ents, "title": html.escape(title)})
-    return displacy.render(docs, style="ent", manual=True, page=False, jupyter=False, options={"template": _WORD})
-
-
-def meaning(unit: str) -> str:
-    """What a unit says about a word, in plain words."""
-    return _MEANING.get(unit, "score per word, in the method's own scale")
+    shown = list(zip(attributions, titles, strict=True))[:_SHOWN]
+    cards = [_card(attribution, title, scale.at(attribution)) for attribution, title in shown]
+    notes = [_html_legend(span) for span in dict.fromkeys(scale.at(a) for a, _ in shown)]
+    notes += ["underlined: marked as the reason"] if any(a.review.review.rationale for a, _ in shown) else []
+    left = len(attributions) - len(shown)
+    notes += [f"{left:,} more are not shown; for those take a slice, such as [{_SHOWN}:{2 * _SHOWN}]"] if left else []
+    legend = "".join(f"<div {_SMALL}>{note}</div>" for note in notes)
+    return f'<div style="display: flex; flex-wrap: wrap; gap: 0.8em 2em">{"".join(cards)}</div>{legend}'
 
 
 def _overlaps(start: int, end: int, spans: Sequence[tuple[int, int]]) -> bool:
     return any(start < b and end > a for a, b in spans)
 
 
+def _terminal_theme() -> str:
+    """What the terminal says of its ground; most say nothing, and dark reads on both."""
+    return "light" if os.environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15") else "dark"
+
+
+def _body(attribution: Attribution, span: Range, theme: str | None) -> "Text":
+    from rich.text import Text
+
+    body = Text(style="not bold")
+    for segment in segments(attribution):
+        text, style = segment.text.translate(_CONTROLS), "underline" if segment.marked else ""
+        if segment.score is not None and theme:
+            style += f" {span.ink(segment.score, theme)} on {span.color(segment.score, theme)}"
+        elif segment.score is not None and abs(segment.score) >= _PLAIN * span.limit:
+            text = f"[{text} {amount(segment.score, span.signed)}]"
+        body.append(text, style=style.strip())
+    return body
+
+
+def _top_words(attribution: Attribution, span: Range, theme: str | None) -> "Text":
+    """A line a word: the word, its score, and a bar that is full at the scale's end."""
+    from rich.cells import cell_len, set_cell_size
+    from rich.text import Text
+
+    words = [(w.text.translate(_CONTROLS), w.score) for w in top_words(attribution, _TOP)]
+    scores = [amount(score, span.signed) for _, score in words]
+    width = min(20, max((cell_len(text) for text, _ in words), default=0))
+    lines = Text("\n", style="not bold")
+    for (text, score), figure in zip(words, scores, strict=True):
+        lines.append(f"\n{set_cell_size(text, width)} {figure:>{max(map(len, scores))}} ")
+        bar = "█" * round(_BAR * min(1.0, abs(score) / span.limit))
+        lines.append(bar, style=span.color(score, theme) if theme else "")
+    return lines
+
+
+def _legend(span: Range, theme: str | None) -> "Text":
+    """The colours from end to end and what they mean; without colours, which scores are printed."""
+    from rich.text import Text
+
+    if theme is None:
+        what = _PLAIN_MEANING.get(span.unit, meaning(span.unit))
+        return Text(f"{what}; printed from {amount(_PLAIN * span.limit)} on", style="dim")
+    low, high = _ends(span)
+    legend = Text(f"{low} ")
+    for score in _steps(span, _BAR):
+        legend.append(" ", style=f"on {span.color(score, theme)}")
+    return legend.append(f" {high}\n").append(meaning(span.unit), style="dim")
+
+
+def _ends(span: Range) -> tuple[str, str]:
+    """What the ends of a scale are called: the colour saturates there."""
+    return f"≤ {amount(-span.limit)}" if span.signed else "0", f"≥ {amount(span.limit, span.signed)}"
+
+
+def _steps(span: Range, count: int) -> list[float]:
+    low = -span.limit if span.signed else 0.0
+    return [low + (span.limit - low) * i / (count - 1) for i in range(count)]
+
+
+def _card(attribution: Attribution, title: str, span: Range) -> str:
+    from spacy import displacy
+
+    ents = [_entity(s, span) for s in segments(attribution) if s.score is not None or s.marked]
+    doc = {"text": attribution.review.review.text, "ents": ents, "title": None}
+    text = displacy.render([doc], style="ent", manual=True, page=False, jupyter=False, options={"template": _MARK})
+    text = text.replace("line-height: 2.5", "line-height: 1.7", 1)  # displaCy leaves room for labels; there are none
+    top = " · ".join(
+        f'<span style="background-color: {span.tint(w.score)}">{html.escape(w.text)} '
+        f"{amount(w.score, span.signed)}</span>"
+        for w in top_words(attribution, _TOP)
+    )
+    return (
+        f'<div style="flex: 1 1 24em; max-width: 60em; text-align: left"><b>{html.escape(title)}</b>'
+        f"<div {_SMALL}>{html.escape(facts(attribution))}</div>{text}<div {_SMALL}>{top}</div></div>"
+    )
+
+
 def _entity(segment: Segment, span: Range) -> dict:
     """A span as displaCy takes it; `params` fill the template."""
-    rule = _RULE if segment.marked else ""
-    params = {"score": "", "unit": "", "bg": "transparent", "ink": "inherit", "rule": rule}
+    params = {"score": "", "unit": "", "tint": "transparent", "rule": _RULE if segment.marked else ""}
     if segment.score is not None:
-        score = segment.score
-        params |= {"score": f"{score:.4g}", "unit": span.unit, "bg": span.color(score), "ink": span.ink(score)}
+        params |= {"score": f"{segment.score:.4g}", "unit": span.unit, "tint": span.tint(segment.score)}
     return {"start": segment.start, "end": segment.end, "label": "word", "params": params}
 
 
-def _style(segment: Segment, span: Range) -> str:
-    line = "underline" if segment.marked else ""
-    if segment.score is None or abs(segment.score) < _FAINT * span.limit:
-        return line
-    return f"{line} {span.ink(segment.score)} on {span.color(segment.score)}".strip()
-
-
-def _legend(span: Range):
-    """A colour bar with its ends, and what the unit means."""
-    from rich.text import Text
-
-    low = -span.limit if span.signed else 0.0
-    legend = Text(f"{low:.3g} ")
-    for i in range(20):
-        legend.append(" ", style=f"on {span.color(low + (span.limit - low) * i / 19)}")
-    return legend.append(f" {span.limit:.3g} {meaning(span.unit)}", style="dim")
+def _html_legend(span: Range) -> str:
+    low, high = _ends(span)
+    cells = "".join(
+        f'<span style="background-color: {span.tint(score)}; display: inline-block; width: 0.6em">&nbsp;</span>'
+        for score in _steps(span, _BAR)
+    )
+    return f"{low} {cells} {high} {html.escape(meaning(span.unit))}"

@@ -31,6 +31,11 @@ RAMPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 _INKS = ("#111111", "#ffffff")
 
+# For a page whose ground and ink are not ours, such as a notebook, light or dark: a tint over its ground. Even at its
+# densest it leaves the page's ink readable; a test holds it to that.
+_TINTS = {"for": (214, 72, 54), "against": (46, 124, 204), "sequential": (13, 148, 132)}
+_DENSEST = 0.55
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -49,7 +54,11 @@ class Range:
     @property
     def stops(self) -> tuple[str, ...]:
         """The ramp's colours, evenly spaced from the low end to the high one."""
-        return RAMPS["light"]["diverging" if self.signed else "sequential"]
+        return self.ramp("light")
+
+    def ramp(self, theme: str) -> tuple[str, ...]:
+        """The same on a ground of that theme, "light" or "dark"."""
+        return RAMPS[theme]["diverging" if self.signed else "sequential"]
 
     def position(self, score: float) -> float:
         """Where `score` (in `unit`) falls on the ramp, 0 … 1, cut at its ends.
@@ -62,13 +71,19 @@ class Range:
         share = score / self.limit
         return min(1.0, max(0.0, (share + 1) / 2 if self.signed else share))
 
-    def color(self, score: float) -> str:
+    def color(self, score: float, theme: str = "light") -> str:
         """The background for `score`, as CSS hex."""
-        return blend(self.stops, self.position(score))
+        return blend(self.ramp(theme), self.position(score))
 
-    def ink(self, score: float) -> str:
-        """A text colour that reads on `color(score)`, as CSS hex."""
-        return readable(self.color(score))
+    def ink(self, score: float, theme: str = "light") -> str:
+        """A text colour that reads on `color(score, theme)`, as CSS hex."""
+        return readable(self.color(score, theme))
+
+    def tint(self, score: float) -> str:
+        """A translucent background for `score`, as a CSS colour, over any ground: the page's own ink reads on it."""
+        share = 2 * self.position(score) - 1 if self.signed else self.position(score)
+        kind = ("for" if share >= 0 else "against") if self.signed else "sequential"
+        return "rgba({}, {}, {}, {:.3g})".format(*_TINTS[kind], _DENSEST * abs(share))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import islice, product
 from typing import TypeVar
 
-from textiba.attribution import Attribution
+from textiba.attribution import Attribution, Attributions
 from textiba.data import Review
 from textiba.encoder import TOKEN_BUDGET, Encoder
 from textiba.methods.base import Method, require, resolve_targets
@@ -121,10 +121,14 @@ def explain(
     target: str | int = "predicted",
     seed: int = 0,
     budget: int = TOKEN_BUDGET,
-) -> list[Attribution]:
-    """One attribution a review, in the order of the reviews. Arguments and errors as of `stream`."""
+) -> Attributions:
+    """One attribution a review, in the order of the reviews. Arguments and errors as of `stream`.
+
+    Returns:
+        A list; at the end of a notebook's cell it shows the reviews highlighted, on one colour scale.
+    """
     found = dict(stream(encoder, [method], reviews, statistics, target, seed, budget))
-    return [found[i] for i in range(len(found))]
+    return Attributions(found[i] for i in range(len(found)))
 
 
 def grid(method: Method, layers: Sequence[int] = (), betas: Sequence[float] = (), path: bool = False) -> list[Method]:

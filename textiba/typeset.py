@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from textiba.attribution import Attribution
-from textiba.highlight import Segment, class_name, segments
+from textiba.attribution import Attribution, amount, class_name
+from textiba.highlight import Segment, segments
 from textiba.scale import Range
 
 if TYPE_CHECKING:
@@ -254,12 +254,8 @@ def _subtitle(block: Block) -> str:
     parts = [f"explains {class_name(a, a.target)}, p {a.probability:.2f}"]
     parts += [f"predicts {class_name(a, a.predicted)}"] if a.predicted != a.target else []
     parts += [] if gold is None else [f"gold {class_name(a, gold)}"]
-    parts += [] if block.strips else [f"sum {_amount(a.total, a.signed)} {a.unit}"]
-    return " · ".join(parts).replace("-", "−")
-
-
-def _amount(value: float, signed: bool) -> str:
-    return f"{value:{'+' if signed else ''}{',.0f' if abs(value) >= 1000 else '.3g'}}"
+    parts += [] if block.strips else [f"sum {amount(a.total, a.signed)} {a.unit}"]
+    return " · ".join(parts)
 
 
 def _color_bar(axes: "Axes", span: Range) -> None:

@@ -8,6 +8,18 @@ import typer
 from textiba.cli.shared import Checkpoint, Output, app, console, progress_bars, reporter, table
 from textiba.errors import InputError
 
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>textiba explain</title>
+<body style="font-family: sans-serif; margin: 2em">
+{}
+</body>
+</html>
+"""
+
 
 @app.command()
 def demo(output: Output = Path("demo")) -> None:
@@ -59,11 +71,10 @@ def explain(
     known = load_statistics(statistics) if statistics else own_statistics(checkpoint)
     found = run(encoder, chosen, reviews, known, int(target) if target.lstrip("-").isdigit() else target, seed)
     scale = Scale.of(found)
-    for attribution in found:
-        print_highlight(attribution, scale, console)
+    print_highlight(found, scale, console)
     if html:
         html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(highlight_html(found, scale), encoding="utf-8")
+        html.write_text(_PAGE.format(highlight_html(found, scale)), encoding="utf-8")
     if png:
         from textiba.plots import plot_highlight, save
 

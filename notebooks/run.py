@@ -1,0 +1,97 @@
+"""Runs the notebooks and keeps their outputs: `make notebooks`, or `python notebooks/run.py quickstart` for one.
+
+A notebook's first code cell says `SMALL = False`; the tests set it to True, so that a run takes seconds.
+"""
+
+import ast
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parent
+KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+SWITCH = "SMALL = False"
+HEAVIEST = 2_000_000  # bytes of all notebooks together
+
+
+def execute(path: Path, small: bool = False) -> nbformat.NotebookNode:
+    """The notebook with the outputs of a run from its first cell to its last in a kernel of its own.
+
+    Raises:
+        ValueError: its first code cell has no switch.
+        nbclient.exceptions.CellExecutionError: a cell failed.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    if SWITCH not in first.source:
+        raise ValueError(f"{path.name}: the first code cell has the line '{SWITCH}'; got {first.source!r}")
+    written = first.source
+    first.source = written.replace(SWITCH, f"SMALL = {small}")
+    resources = {"metadata": {"path": str(FOLDER)}}
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
+    client.execute(env={**os.environ, "PYTHONWARNINGS": "ignore:IProgress not found"})  # tqdm's, without ipywidgets
+    first.source = written
+    return tidied(notebook)
+
+
+def tidied(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Without what differs from run to run and says nothing: times, ids, versions."""
+    notebook.metadata = nbformat.from_dict(KERNEL)
+    notebook.nbformat_minor = 4  # the next one gives each cell a random id
+    for cell in notebook.cells:
+        cell.pop("id", None)
+        cell.metadata = nbformat.from_dict({})
+        for output in cell.get("outputs", ()):
+            if "metadata" in output:
+                output.metadata = nbformat.from_dict({})
+    return notebook
+
+
+def problems(notebook: nbformat.NotebookNode) -> list[str]:
+    """What a committed notebook must not have: failed or silent cells, warnings, progress bars, paths of a machine."""
+    found = []
+    for n, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), 1):
+        if cell.execution_count != n:
+            found.append(f"cell {n} was run as number {cell.execution_count}; run the whole notebook")
+        if shows(cell.source) and not cell.outputs:
+            found.append(f"cell {n} shows nothing")
+        for output in cell.outputs:
+            text = str(output)
+            if output.output_type == "error":
+                found.append(f"cell {n} failed: {output.ename}")
+            if output.get("name") == "stderr":
+                found.append(f"cell {n} wrote to stderr: {output.text[:80]!r}")
+            found += [f"cell {n} has a path: {p}" for p in (str(FOLDER.parent), str(Path.home()), "/tmp/") if p in text]  # noqa: S108
+    return found
+
+
+def shows(source: str) -> bool:
+    """Whether a cell's code ends with a value or prints something."""
+    code = "\n".join(line for line in source.splitlines() if not line.startswith("%"))  # IPython's own commands
+    body = ast.parse(code).body
+    calls = (node.func for node in ast.walk(ast.Module(body, [])) if isinstance(node, ast.Call))
+    prints = any(isinstance(called, ast.Name) and called.id == "print" for called in calls)
+    return prints or bool(body and isinstance(body[-1], ast.Expr))
+
+
+def main(names: list[str]) -> int:
+    """Runs these notebooks, or all; writes those without problems. Returns the exit code."""
+    failed = False
+    for path in sorted(FOLDER.glob("*.ipynb")):
+        if names and path.stem not in names:
+            continue
+        notebook = execute(path)
+        if found := problems(notebook):
+            failed = True
+            print(f"{path.name} is not written:", *found, sep="\n  ")
+            continue
+        nbformat.write(notebook, path)
+        print(f"{path.name}: {path.stat().st_size:,} bytes")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
