@@ -61,5 +61,5 @@ def test_what_is_in_the_wheel_runs_away_from_the_repository(wheel: zipfile.ZipFi
     file, count, *shown = ran.stdout.splitlines()
     assert Path(file).is_relative_to(tmp_path)
     assert count == "126"
-    assert "loved +" in " ".join(shown)
+    assert "dull +" in " ".join(shown)
     assert "loved</mark>" in (tmp_path / "mine.html").read_text("utf-8")

@@ -255,9 +255,7 @@ class Encoder:
     def _alike(self, last: nn.Module) -> bool:
         """Whether another last layer gives the same logits."""
         ids = torch.arange(16, device=self.device).remainder(self._model.config.vocab_size).view(2, 8)
-        mask = torch.ones_like(ids)
-        mask[1, 5:] = 0
-        inputs = {"input_ids": ids, "attention_mask": mask}
+        inputs = {"input_ids": ids, "attention_mask": torch.tensor([[1] * 8, [1] * 5 + [0] * 3]).to(ids)}
         try:
             whole = self._model(**inputs).logits
             given = self._with_layers([*self._layers[:-1], last])(**inputs).logits

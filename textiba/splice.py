@@ -79,7 +79,7 @@ class FirstQuery(nn.Module):
 
         Args:
             hidden: [batch, tokens, features].
-            attention_mask: [batch, 1, queries, tokens], true where a token is looked at, or what is added to the scores.
+            attention_mask: [batch, 1, queries, tokens], true where a token is looked at, or what scores are raised by.
         """
         asking = self._heads(self.query(hidden[:, :1]))
         keys, values = self._heads(self.key(hidden)), self._heads(self.value(hidden))
