@@ -69,9 +69,16 @@ def bars_table(bars: Sequence[Bar]) -> Table:
     return Table("Bars", "Medians over the rounds of this run.", ("what", "bar", "seen", "met?"), rows, rounds)
 
 
-def write(name: str, machine: Mapping[str, str], tables: Sequence[Table], folder: Path = RESULTS) -> str:
-    """Writes `name`.md and `name`.json; returns the Markdown."""
-    parts = ["# Speed and memory\n", "Written by `.venv/bin/python -m benchmarks`; not to be edited.\n"]
+def write(
+    name: str,
+    machine: Mapping[str, str],
+    tables: Sequence[Table],
+    folder: Path = RESULTS,
+    heading: str = "Speed and memory",
+    module: str = "benchmarks",
+) -> str:
+    """Writes `name`.md and `name`.json, which say what module made them; returns the Markdown."""
+    parts = [f"# {heading}\n", f"Written by `.venv/bin/python -m {module}`; not to be edited.\n"]
     parts.append(_markdown(("machine", ""), list(machine.items())))
     parts += [f"## {table.title}\n\n{table.note}\n\n{_markdown(table.columns, table.rows)}" for table in tables]
     text = "\n".join(parts)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import evaluate
+import evaluate.config
 import pytest
 import yaml
 from guides import ROOT, Block, blocks, commands, inline_commands, name, prose, textiba_arguments

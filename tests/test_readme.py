@@ -29,22 +29,13 @@ def test_every_number_in_the_table_of_areas_is_in_the_results():
         assert f"| {row['area']} {row['95 %']} |" in README
 
 
-def test_the_readout_s_figures_are_in_the_results_of_one_run():
-    folder = ROOT / "experiments/readout"
-    with (folder / "imdb/profile.csv").open(encoding="utf-8") as file:
-        losses = {row["settings"]: row["loss"] for row in csv.DictReader(file) if row["loss"]}
-    with (folder / "imdb/areas-delete.csv").open(encoding="utf-8") as file:
-        areas = {row["what"]: f"{row['area']} {row['95 %']}" for row in csv.DictReader(file)}
-    account = (folder / "README.md").read_text("utf-8")
-    assert len(losses) == 3
-    for figure in (*losses.values(), *areas.values()):
-        assert f"| {figure} |" in account
-    [cold] = [loss.split()[0] for settings, loss in losses.items() if "readout None" in settings]
-    [own] = [loss.split()[0] for settings, loss in losses.items() if settings.endswith("steps 0")]
-    [area] = [figure for what, figure in areas.items() if "· readout ·" in what and "per_sample" not in what]
+def test_the_readout_s_figures_are_in_the_results_of_the_study():
+    result = json.loads((ROOT / "experiments/06_per_sample_vs_readout/result.json").read_text("utf-8"))["found"]
+    own, cold = (result[name]["loss"]["mean"] for name in ("readout, tried out", "per-sample, ten cold steps"))
+    area = result["readout"]["area"]
     told = " ".join(README.split())
-    assert f"({own} against {cold} nats)" in told
-    assert f"area {area} on the reviews below" in told
+    assert f"({own:.3f} against {cold:.3f} nats)" in told
+    assert f"area {area['mean']:.3f} [{area['low']:.3f}, {area['high']:.3f}] on the reviews below" in told
 
 
 @pytest.mark.parametrize("name", BUILTIN)

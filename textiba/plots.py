@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Told apart by colour-blind readers, in grey too by their markers.
-LINES = (("#b45309", "o"), ("#475569", "s"), ("#0f766e", "^"), ("#7c3aed", "D"), ("#be185d", "v"))
+LINES = (("#b45309", "o"), ("#475569", "s"), ("#0f766e", "^"), ("#7c3aed", "D"), ("#be185d", "v"), ("#1d4ed8", "P"))
 ORDERS = {"morf": ("most relevant first", "#b2182b", "-"), "lerf": ("least relevant first", "#2166ac", "-"),
           "random": ("random", "#6b7280", "--")}  # fmt: skip
 LEGEND = {"frameon": False, "prop": {"family": FONT, "size": 8}, "labelcolor": INK, "handlelength": 1.6}
@@ -226,6 +226,15 @@ def panel(axes: "Axes", title: str, x: str, y: str) -> None:
     axes.set_axisbelow(True)
 
 
+def band_line(
+    axes: "Axes", x: Sequence[float | int], points: Sequence[Interval], index: int, label: str, dash: str = "-"
+) -> None:
+    """A line through means, with a band for their intervals, in the colour and with the marker of its number."""
+    color = LINES[index % len(LINES)][0]
+    axes.fill_between(x, [p.low for p in points], [p.high for p in points], color=color, alpha=0.14, lw=0)
+    _line(axes, x, [p.mean for p in points], index, label, dash)
+
+
 def _line(axes: "Axes", x: Sequence[float | int], y: Sequence[float], index: int, label: str, dash: str = "-") -> None:
     color, marker = LINES[index % len(LINES)]
     axes.plot(x, y, dash, color=color, marker=marker, ms=4, lw=1.6, label=label)
@@ -245,9 +254,7 @@ def _profile_panel(axes: "Axes", pairs: Sequence[tuple[LayerRow, Interval | None
         index = names.index(name)
         dash = ("-", "--", ":", "-.")[betas.index(beta) % 4] if beta is not None else "-"
         x = [layer for layer, _ in points]
-        color = LINES[index % len(LINES)][0]
-        axes.fill_between(x, [i.low for _, i in points], [i.high for _, i in points], color=color, alpha=0.14, lw=0)
-        _line(axes, x, [i.mean for _, i in points], index, label, dash)
+        band_line(axes, x, [i for _, i in points], index, label, dash)
     axes.set_xticks(sorted({layer for points in lines.values() for layer, _ in points}))
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.axhline(0, color=MUTED, lw=0.8)

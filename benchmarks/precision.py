@@ -1,0 +1,104 @@
+"""What bfloat16 and torch.compile are worth on this machine, and how exact they are: ratios within one run.
+
+Run: .venv/bin/python -m benchmarks.precision   (three minutes on two cores that do nothing else;
+writes benchmarks/results/precision.md)
+"""
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.machine import describe
+from benchmarks.report import Table, write
+from benchmarks.subjects import encoded
+from benchmarks.timing import in_turns, ratios
+from textiba import Encoder, Evidence, PerSample, bundled, load, load_statistics
+from textiba.cli import keep_freed_memory
+from textiba.methods import Method
+from textiba.metrics import rank_agreement
+from textiba.text import Batch
+
+REVIEWS = 16
+ROUNDS = 5
+METHODS: dict[str, Method] = {
+    "evidence, layer 2": Evidence(),
+    "per_sample, layer 2, 4 steps": PerSample(steps=4),
+}
+NOTE = (
+    f"{REVIEWS} bundled reviews in their batches; times in turns, medians of {ROUNDS} rounds. How exact: differences "
+    "of p(positive) for a plain pass, Spearman's ρ of the token scores for methods. In bfloat16 the weights and all "
+    "that is computed from them have that type, but for the gates, the statistics and the scores."
+)
+
+
+def variants(encoder: Encoder) -> dict[str, Encoder]:
+    """The encoder as it is, in bfloat16, and with every layer compiled."""
+    halved = Encoder(
+        copy.deepcopy(encoder.model).to(torch.bfloat16), encoder.tokenizer, encoder.name, encoder.max_length
+    )
+    compiled = encoder.copy()
+    for layer in compiled._layers:
+        layer.compile(dynamic=True)
+    return {"float32": encoder, "bfloat16": halved, "compiled": compiled}
+
+
+def plain(encoder: Encoder, batches: list[Batch]) -> np.ndarray:
+    """The probability of the second class, of every review."""
+    with torch.no_grad():
+        logits = [encoder.model(input_ids=b.input_ids, attention_mask=b.attention_mask.long()).logits for b in batches]
+    return torch.cat(logits).float().softmax(dim=1)[:, 1].numpy()
+
+
+def scores(encoder: Encoder, method: Method, batches: list[Batch], statistics: Any) -> list[np.ndarray]:
+    """Of every review."""
+    found = []
+    for batch in batches:
+        forward = encoder.forward(batch)
+        found += [
+            a.scores[list(a.review.content)]
+            for a in method.attribute(encoder, forward, encoder.predict(forward), statistics)
+        ]
+    return found
+
+
+def main() -> None:
+    """Measures, prints and writes the table."""
+    keep_freed_memory()
+    warnings.simplefilter("ignore")
+    machine = describe()
+    encoder, statistics = load("fine-tuned"), load_statistics("fine-tuned")
+    batches = list(encoder.batches(encoded(encoder, bundled())[:REVIEWS]))
+    rows = []
+    works: dict[str, Callable[[Encoder], Any]] = {"plain pass": lambda e: plain(e, batches)}
+    for name, method in METHODS.items():
+        works[name] = lambda e, m=method: scores(e, m, batches, statistics)
+    for what, work in works.items():
+        found: dict[str, Any] = {}
+        there: dict[str, Callable[[int], object]] = {}
+        for name, variant in variants(encoder).items():
+            try:
+                found[name] = work(variant)
+                there[name] = lambda _, v=variant, w=work: w(v)
+            except Exception as error:  # noqa: BLE001 - that it cannot be run is a finding
+                rows.append((what, name, f"fails: {type(error).__name__}", ""))
+        times = in_turns(there, ROUNDS).of
+        for name in [n for n in there if n != "float32"]:
+            speed = float(np.median(ratios(times["float32"], times[name])))
+            if what == "plain pass":
+                apart = np.abs(found[name] - found["float32"])
+                exact = f"|Δp| at most {apart.max():.4f}, {apart.mean():.4f} on average"
+            else:
+                rho = [rank_agreement(a, b) for a, b in zip(found[name], found["float32"], strict=True)]
+                exact = f"ρ at least {min(rho):.3f}, {np.mean(rho):.3f} on average"
+            rows.append((what, name, f"{speed:.2f} × faster", exact))
+    table = Table("Against float32, not compiled", NOTE, ("what", "how", "speed", "how exact"), rows, {})
+    heading, module = "bfloat16 and torch.compile", "benchmarks.precision"
+    print(write("precision", machine, [table], heading=heading, module=module))
+
+
+if __name__ == "__main__":
+    main()

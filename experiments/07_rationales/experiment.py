@@ -1,0 +1,110 @@
+"""How much of the top-scored words lies in what people marked as the reason? And does it help to pool over phrases?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from experiments.study import Study, collect, mean, shown
+from textiba import Attribution
+from textiba.metrics.plausibility import auprc, top_share, words_and_rationale
+from textiba.plots import LEGEND, band_line, panel
+
+WIDTHS = (0, 1, 2, 4, 8, 16)  # words to either side
+POOLED = ("two_sided", "evidence", "lrp", "saliency")
+OURS = ("two_sided", "evidence", "per_sample")
+REFERENCE = "saliency"
+
+Review = tuple[Any, Any]  # the words' scores, and whether each is marked
+
+
+def answer(study: Study) -> Path:
+    """Runs the sweep, chooses widths on the validation part and reports on the other, and publishes."""
+    chosen = widths(read(study.sweep("validation")))
+    reviews = read(study.sweep())
+    shares = {name: np.array([top_share(*r) for r in found]) for name, found in reviews.items()}
+    precision = {name: np.array([auprc(*r) for r in found]) for name, found in reviews.items()}
+    found: dict[str, Any] = {
+        "reviews": len(shares[REFERENCE]), "marked share of words": mean(m.mean() for _, m in reviews[REFERENCE]),
+        "methods": {}, "pooled": {},
+    }  # fmt: skip
+    for name in sorted(shares, key=lambda n: -shares[n].mean()):
+        found["methods"][name] = {
+            "top share": mean(shares[name]),
+            f"top share minus {REFERENCE}": mean(shares[name] - shares[REFERENCE]),
+            "auprc": mean(precision[name]),
+        }
+    for name in POOLED:
+        by = {w: mean(top_share(pooled(s, w), m) for s, m in reviews[name]) for w in WIDTHS}
+        best = np.array([top_share(pooled(s, chosen[name]), m) for s, m in reviews[name]])
+        found["pooled"][name] = {
+            "width chosen": chosen[name], "top share": mean(best), "gain": mean(best - shares[name]),
+            "auprc": mean(auprc(pooled(s, chosen[name]), m) for s, m in reviews[name]), "by width": by,
+        }  # fmt: skip
+    tables = {"methods": table(found["methods"]), "pooled": pooled_table(found["pooled"])}
+    return study.publish(found, tables, {"rationales": figure(found["pooled"], found["marked share of words"].mean)})
+
+
+def read(run: Any) -> dict[str, list[Review]]:
+    """Words of each method's reviews that have a mark within the model's length."""
+    values = collect(run, lambda a: words_and_rationale(a) if marked(a) else None)
+    return {method: [v for v in found if v is not None] for (_, method, _), found in values.items()}
+
+
+def marked(a: Attribution) -> bool:
+    """Whether a marked word is left."""
+    return any(a.review.rationale)
+
+
+def widths(reviews: dict[str, list[Review]]) -> dict[str, int]:
+    """The width with the highest mean AUPRC, of each method."""
+    return {name: max(WIDTHS, key=lambda w: float(np.mean([auprc(pooled(s, w), m) for s, m in reviews[name]])))
+            for name in POOLED}  # fmt: skip
+
+
+def pooled(scores: Float[np.ndarray, " words"], width: int) -> Float[np.ndarray, " words"]:
+    """The mean score of the words up to `width` places away, at the ends of those that there are."""
+    ones = np.ones(2 * width + 1)
+    return np.convolve(scores, ones, "full")[width:][: len(scores)] / np.convolve(
+        np.ones(len(scores)), ones, "full")[width:][: len(scores)]  # fmt: skip
+
+
+def table(rows: dict[str, Any]) -> dict[str, list[str]]:
+    """The README's."""
+    return {
+        "method": [f"**{name}**" if name in OURS else name for name in rows],
+        "top share (95 %)": [shown(r["top share"]) for r in rows.values()],
+        f"minus {REFERENCE}, paired": [
+            "" if name == REFERENCE else shown(r[f"top share minus {REFERENCE}"]) for name, r in rows.items()
+        ],
+        "AUPRC": [shown(r["auprc"]) for r in rows.values()],
+    }
+
+
+def pooled_table(rows: dict[str, Any]) -> dict[str, list[str]]:
+    """The README's second: scores pooled over the width that the validation part chose."""
+    return {
+        "method, pooled": list(rows),
+        "words to either side": [str(r["width chosen"]) for r in rows.values()],
+        "top share (95 %)": [shown(r["top share"]) for r in rows.values()],
+        "gain, paired": [shown(r["gain"]) for r in rows.values()],
+        "AUPRC": [shown(r["auprc"]) for r in rows.values()],
+    }
+
+
+def figure(rows: dict[str, Any], chance: float) -> Any:
+    """Top share against the width of pooling."""
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(6, 3.7), facecolor="white", layout="constrained")
+    axes = made.subplots()
+    panel(axes, "Within the rationale", "words pooled to either side", "share of the top-scored words")
+    places: Sequence[int] = range(len(WIDTHS))
+    for i, (name, row) in enumerate(rows.items()):
+        band_line(axes, list(places), list(row["by width"].values()), i, name.replace("_", " "))
+    axes.axhline(chance, color="#111111", ls=":", lw=1, label="chance")
+    axes.set_xticks(list(places), [str(w) for w in WIDTHS])
+    axes.legend(**LEGEND)
+    return made
