@@ -97,4 +97,5 @@ def _numbers(value: Any) -> Iterator[float]:
 
 
 def _forms(value: float) -> list[str]:
-    return [f"{value:.{digits}f}" for digits in (1, 2, 3, 4)] + [f"{value:,.0f}"]
+    """As a text may write it: with fewer digits, or as a percentage."""
+    return [f"{value:.{digits}f}" for digits in (1, 2, 3, 4)] + [f"{value:,.0f}", f"{100 * value:.1f}"]

@@ -66,12 +66,13 @@ def figure(found: dict[str, Any]) -> Any:
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(10.5, 3.8), facecolor="white", layout="constrained")
-    for axes, checkpoint in zip(made.subplots(1, 2, sharey=True), CHECKPOINTS, strict=True):
+    panels = made.subplots(1, 2, sharey=True)
+    for axes, checkpoint in zip(panels, CHECKPOINTS, strict=True):
         panel(axes, checkpoint, "tokens removed, most relevant first", "p(target)")
         for i, name in enumerate(n for n in DRAWN if n in found[checkpoint]):
             points = found[checkpoint][name]["probability"]
             band_line(axes, list(points), list(points.values()), i, name.replace("_", " "))
         axes.set_xlim(0, 40)
         axes.set_ylim(0, 1.02)
-        axes.legend(**LEGEND)
+    made.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(DRAWN), **LEGEND)
     return made
