@@ -76,7 +76,7 @@ def figure(found: dict[str, dict[str, Any]]) -> Any:
     for i, (key, label) in enumerate(wanted.items()):
         band_line(panels[1], betas, [r[key] for r in rows], i, label)
     panels[1].set_ylim(0, 1.02)
-    panel(panels[2], "The same order for fewer bits", "bits a review", "area, LeRF − MoRF")
+    panel(panels[2], "The order, by what passes", "bits a review", "area, LeRF − MoRF")
     for i, on in enumerate(ON):
         points = sorted((r["bits"].mean, r["area"]) for r in found[on].values())
         band_line(panels[2], [bits for bits, _ in points], [p for _, p in points], i, f"β on the {on}")

@@ -14,7 +14,7 @@ from textiba.metrics import rank_agreement
 from textiba.metrics.faithfulness import area
 from textiba.plots import LEGEND, band_line, panel
 
-STEPS = ("published", "statistics corrected", "β of the original paper", "one gate a token", "layer 2: our default")
+STEPS = ("published", "statistics corrected", "one gate a token", "layer 2: our default")
 RANDOM = "random"
 
 
@@ -46,9 +46,9 @@ def answer(study: Study) -> Path:
 def step(method: str, settings: Mapping[str, Any]) -> str:
     """Which step of the ladder a method's settings are."""
     if method == "per_sample":
-        index = 1 if settings["gates"] == "feature" else 3 if settings["layer"] == 4 else 4
+        index = 1 if settings["gates"] == "feature" else 2 if settings["layer"] == 4 else 3
         return STEPS[index]
-    return {"jiang2020": STEPS[0], "schulz2020": STEPS[2]}.get(method, RANDOM)
+    return STEPS[0] if method == "jiang2020" else RANDOM
 
 
 def numbers(a: Attribution) -> dict[str, Any]:
