@@ -14,7 +14,7 @@ from textiba.metrics import rank_agreement
 from textiba.metrics.faithfulness import area
 from textiba.plots import LEGEND, band_line, panel
 
-STEPS = ("published", "statistics corrected", "one gate a token", "layer 2: our default")
+STEPS = ("published", "statistics corrected", "ours at the same layer", "ours at layer 2")
 RANDOM = "random"
 
 
