@@ -139,10 +139,10 @@ def mean(values: Iterable[float]) -> Interval:
 
 def shown(interval: Interval, digits: int = 3) -> str:
     """An interval as text: "0.754 [0.735, 0.772]"; of larger numbers with fewer decimals, from 100 on without."""
-    if abs(interval.mean) >= 100:
-        return f"{interval.mean:,.0f} [{interval.low:,.0f}, {interval.high:,.0f}]"
-    digits = 1 if abs(interval.mean) >= 10 else digits
-    return f"{interval.mean:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+    values = [plain(value) for value in (interval.mean, interval.low, interval.high)]  # as in the result
+    form = ",.0f" if abs(interval.mean) >= 100 else ".1f" if abs(interval.mean) >= 10 else f".{digits}f"
+    middle, low, high = (format(value, form) for value in values)
+    return f"{middle} [{low}, {high}]"
 
 
 def plain(value: Any) -> Any:

@@ -17,7 +17,7 @@ from textiba.profile import Interval
 
 pytestmark = pytest.mark.filterwarnings("ignore::textiba.errors.TruncationWarning")
 SMALL = Small(reviews=("b19", "b08", "a42", "c41"), tokens=40)  # short ones, with marks
-NUMBER = re.compile(r"(?<![\w.])[−-]?\d[\d,]*(?:\.\d+)?(?![\w.]*\w)")
+NUMBER = re.compile(r"(?<![\w.])[−-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w.]*\w)")
 
 
 @pytest.mark.parametrize("name", NAMES)
