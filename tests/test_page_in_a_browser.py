@@ -73,7 +73,7 @@ def _move(slider: Locator, place: int) -> None:
 
 
 def _listed(page: Page) -> list[str]:
-    return page.locator("#reviews .opening").all_inner_texts()
+    return page.locator("#reviews .opening").all_text_contents()  # also of rows that are out of sight, and so not drawn
 
 
 def test_the_layer_slider_changes_the_colours_and_the_address(page: Page):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from jaxtyping import Int
@@ -88,7 +88,13 @@ def imdb_stream(source: str = IMDB, split: str = "test") -> Iterator[Review]:
     return (_imdb_review(row, split, n) for n, row in enumerate(table))
 
 
-class Rows(Sequence[Review]):
+if TYPE_CHECKING:
+    _Reviews = Sequence[Review]
+else:
+    _Reviews = Sequence  # a checker at run time that looks at an item of it would read a file
+
+
+class Rows(_Reviews):
     """Reviews that are read from the disk when they are asked for; a slice of it is another.
 
     Args:
