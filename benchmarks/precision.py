@@ -1,6 +1,6 @@
 """What bfloat16 and torch.compile are worth on this machine, and how exact they are: ratios within one run.
 
-Run: .venv/bin/python -m benchmarks.precision   (three minutes on two cores that do nothing else;
+Run: .venv/bin/python -m benchmarks.precision   (two minutes on two cores that do nothing else;
 writes benchmarks/results/precision.md)
 """
 
@@ -22,8 +22,8 @@ from textiba.methods import Method
 from textiba.metrics import rank_agreement
 from textiba.text import Batch
 
-REVIEWS = 16
-ROUNDS = 5
+REVIEWS = 8
+ROUNDS = 3
 METHODS: dict[str, Method] = {
     "evidence, layer 2": Evidence(),
     "per_sample, layer 2, 4 steps": PerSample(steps=4),
