@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import toys
 from folders import table
 
 import textiba.run
@@ -18,6 +19,7 @@ from textiba.degradation import Degradation
 from textiba.errors import CorruptFileError, InputError, RepairWarning
 from textiba.run import degrade_run, grouped, sweep
 from textiba.store import RunFolder
+from textiba.store.rows import from_row, to_row
 from textiba.sweep import stream_batches
 
 CONFIG = SweepConfig(
@@ -163,3 +165,14 @@ def test_curves_are_saved_and_read_again(folder: RunFolder):
             np.testing.assert_allclose(left.pop(name), right.pop(name))
         assert left == right
     assert [set(group) for group in grouped(found)] == [{"morf", "lerf", "random"}] * 4
+
+
+def test_a_loss_that_old_columns_do_not_tell_is_not_made_up():
+    encoder, method = toys.encoder(), PerSample(layer=1, steps=1, beta_on="mean")
+    [found] = explain(encoder, method, toys.texts(1), toys.statistics(encoder))
+    assert isinstance(found.details, BitsDetails)
+    row = to_row(0, found)
+    for loss, expected in ((row["loss"], found.details.loss), (None, np.nan)):
+        again = from_row({**row, "loss": loss}).details
+        assert isinstance(again, BitsDetails)
+        np.testing.assert_equal(again.loss, expected)

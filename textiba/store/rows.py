@@ -1,6 +1,7 @@
 """Attributions as rows of a table, and back."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -89,8 +90,13 @@ def from_row(row: Mapping[str, Any]) -> Attribution:
 
 
 def _loss(row: Mapping[str, Any]) -> float:
-    """What was minimised, nats: `CE + β · KL`. Folders from before it had a column tell it by their traces."""
+    """What was minimised, nats: `CE + β · KL`. Folders from before it had a column tell it by their traces.
+
+    They do where β is on the sum; on the mean it depends on the number of features, which no column has: NaN.
+    """
     if row.get("loss") is not None:
         return row["loss"]
-    beta = json.loads(row["settings"])["beta"]
-    return float(row["cross_entropy"][-1] + beta * row["information"][-1] * NATS_PER_BIT)
+    settings = json.loads(row["settings"])
+    if settings.get("beta_on") != "sum":
+        return math.nan
+    return float(row["cross_entropy"][-1] + settings["beta"] * row["information"][-1] * NATS_PER_BIT)
