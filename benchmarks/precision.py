@@ -18,6 +18,7 @@ from benchmarks.subjects import encoded
 from benchmarks.timing import in_turns, ratios
 from textiba import Encoder, Evidence, PerSample, bundled, load, load_statistics
 from textiba.cli import keep_freed_memory
+from textiba.encoder import LAYER_PATHS
 from textiba.methods import Method
 from textiba.metrics import rank_agreement
 from textiba.text import Batch
@@ -38,10 +39,14 @@ NOTE = (
 def variants(encoder: Encoder) -> dict[str, Encoder]:
     """The encoder as it is, in bfloat16, and with every layer compiled."""
     halved = Encoder(
-        copy.deepcopy(encoder.model).to(torch.bfloat16), encoder.tokenizer, encoder.name, encoder.max_length
+        copy.deepcopy(encoder.model).to(torch.bfloat16),
+        encoder.tokenizer,
+        encoder.name,
+        encoder.max_length,
+        encoder.fingerprint,  # so that the same statistics are taken
     )
     compiled = encoder.copy()
-    for layer in compiled._layers:
+    for layer in compiled.model.get_submodule(LAYER_PATHS[compiled.model.config.model_type]):
         layer.compile(dynamic=True)
     return {"float32": encoder, "bfloat16": halved, "compiled": compiled}
 
@@ -90,7 +95,7 @@ def main() -> None:
             speed = float(np.median(ratios(times["float32"], times[name])))
             if what == "plain pass":
                 apart = np.abs(found[name] - found["float32"])
-                exact = f"|Δp| at most {apart.max():.4f}, {apart.mean():.4f} on average"
+                exact = f"Δp at most {apart.max():.4f}, {apart.mean():.4f} on average"
             else:
                 rho = [rank_agreement(a, b) for a, b in zip(found[name], found["float32"], strict=True)]
                 exact = f"ρ at least {min(rho):.3f}, {np.mean(rho):.3f} on average"

@@ -36,11 +36,12 @@ def answer(study: Study) -> Path:
             f"top share minus {REFERENCE}": mean(shares[name] - shares[REFERENCE]),
             "auprc": mean(precision[name]),
         }
+    best = {name: np.array([top_share(pooled(s, chosen[name]), m) for s, m in reviews[name]]) for name in POOLED}
     for name in POOLED:
         by = {w: mean(top_share(pooled(s, w), m) for s, m in reviews[name]) for w in WIDTHS}
-        best = np.array([top_share(pooled(s, chosen[name]), m) for s, m in reviews[name]])
         found["pooled"][name] = {
-            "width chosen": chosen[name], "top share": mean(best), "gain": mean(best - shares[name]),
+            "width chosen": chosen[name], "top share": mean(best[name]), "gain": mean(best[name] - shares[name]),
+            f"minus {REFERENCE}": mean(best[name] - best[REFERENCE]),
             "auprc": mean(auprc(pooled(s, chosen[name]), m) for s, m in reviews[name]), "by width": by,
         }  # fmt: skip
     tables = {"methods": table(found["methods"]), "pooled": pooled_table(found["pooled"])}
@@ -90,6 +91,9 @@ def pooled_table(rows: dict[str, Any]) -> dict[str, list[str]]:
         "words to either side": [str(r["width chosen"]) for r in rows.values()],
         "top share (95 %)": [shown(r["top share"]) for r in rows.values()],
         "gain, paired": [shown(r["gain"]) for r in rows.values()],
+        f"minus {REFERENCE} pooled, paired": [
+            "" if name == REFERENCE else shown(r[f"minus {REFERENCE}"]) for name, r in rows.items()
+        ],
         "AUPRC": [shown(r["auprc"]) for r in rows.values()],
     }
 
