@@ -9,7 +9,7 @@ demo: $(VENV)/installed
 	$(BIN)/textiba demo --output demo
 
 test: $(VENV)/installed
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 check: $(VENV)/installed
 	$(BIN)/ruff format --check .

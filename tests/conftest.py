@@ -9,6 +9,7 @@ _CACHE = tempfile.TemporaryDirectory(prefix="textiba-tests-", ignore_cleanup_err
 os.environ["HF_DATASETS_CACHE"] = _CACHE.name
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start, too
 
 import benches  # noqa: E402
 import pytest  # noqa: E402
@@ -17,8 +18,6 @@ import toys  # noqa: E402
 
 from textiba.benchmark import benchmark  # noqa: E402
 from textiba.benchmark.folder import BenchmarkFolder  # noqa: E402
-
-torch.set_num_threads(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,14 +6,14 @@ import toys
 from torch import Tensor, nn
 
 from textiba.encoder import LAYER_PATHS, Encoder
-from textiba.splice import first_token_only
+from textiba.splice import PROJECTIONS, first_token_only
 
 REVIEWS = toys.texts(5, seed=1)
 
 
 @pytest.mark.parametrize("kind", sorted(LAYER_PATHS))
 def test_the_last_layer_goes_on_with_the_first_token_alone(kind: str):
-    encoder = toys.encoder(kind)
+    encoder = Encoder(toys.model(kind), toys.tokenizer())
     widths: list[int] = []
     last = encoder.model.get_submodule(LAYER_PATHS[kind])[-1]
     feed_forward = [m for m in last.modules() if isinstance(m, nn.Linear)][-1]
@@ -21,9 +21,30 @@ def test_the_last_layer_goes_on_with_the_first_token_alone(kind: str):
     batch = encoder.collate(encoder.encode(REVIEWS))
     widths.clear()
     encoder.logits(batch)
-    encoder.run_from(batch, 1, encoder.forward(batch).hidden[1])
+    hidden = encoder.forward(batch).hidden
+    encoder.run_from(batch, 1, hidden[1])
+    assert widths == [1, 1, 1]
+    assert hidden[-1] is hidden[len(hidden) - 1]  # made once, and whole
     handle.remove()
-    assert widths[-3:] == [1, batch.input_ids.shape[1], 1]
+    assert widths[3:] == [batch.input_ids.shape[1]]
+
+
+@pytest.mark.parametrize("kind", sorted(LAYER_PATHS))
+def test_the_last_state_is_the_models_own(kind: str):
+    encoder = toys.encoder(kind)
+    batch = encoder.collate(encoder.encode(REVIEWS))
+    types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
+    with torch.no_grad():
+        whole = encoder.model(
+            input_ids=batch.input_ids, attention_mask=batch.attention_mask.long(), output_hidden_states=True, **types
+        )
+    hidden = encoder.forward(batch).hidden
+    assert len(hidden) == len(whole.hidden_states)
+    for ours, expected in zip(hidden, whole.hidden_states, strict=True):
+        torch.testing.assert_close(ours[batch.attention_mask], expected[batch.attention_mask])
+    assert len(hidden[1:]) == len(hidden) - 1
+    with pytest.raises(IndexError):
+        hidden[len(hidden)]
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
@@ -32,13 +53,55 @@ def test_attention_is_asked_by_the_first_token_alone(kind: str, attention: str):
     model = toys.model(kind).eval()
     model.set_attn_implementation(attention)
     encoder = Encoder(model, toys.tokenizer())
-    widths: list[int] = []
-    last = encoder.model.get_submodule(LAYER_PATHS[kind])[-1]
-    last.attention.self.query.register_forward_hook(lambda _module, given, _out: widths.append(given[0].shape[1]))
     batch = encoder.collate(encoder.encode(REVIEWS))
-    whole = encoder.forward(batch).logits
+    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask.long()}
+    inputs |= {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
+    seen: dict[str, list[int]] = {name: [] for name in PROJECTIONS}
+    asked = encoder.model.get_submodule(LAYER_PATHS[kind])[-1].attention.self
+    for name, widths in seen.items():
+        asked.get_submodule(name).register_forward_hook(lambda _m, given, _out, w=widths: w.append(given[0].shape[1]))
+    with torch.no_grad():
+        torch.testing.assert_close(encoder.logits(batch), encoder.model(**inputs).logits)
+    tokens = batch.input_ids.shape[1]
+    assert seen == {"query": [1, tokens], "key": [tokens], "value": [tokens]}  # the second is the whole model's
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
+def test_projections_of_another_make_are_run(kind: str):
+    class Twice(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * super().forward(x)
+
+    model = toys.model(kind).eval()
+    attention = model.get_submodule(LAYER_PATHS[kind])[-1].attention.self
+    twice = Twice(attention.value.in_features, attention.value.out_features)
+    twice.load_state_dict(attention.value.state_dict())
+    attention.value = twice
+    encoder = Encoder(model, toys.tokenizer())
+    batch = encoder.collate(encoder.encode(REVIEWS))
+    whole = encoder.run_from(batch, 1, encoder.run_to(batch, 1), {encoder.n_layers: lambda state: state})
     torch.testing.assert_close(encoder.logits(batch), whole)
-    assert widths == [batch.input_ids.shape[1], 1]
+
+
+@pytest.mark.parametrize("kind", sorted(LAYER_PATHS))
+@pytest.mark.parametrize("special", [False, True])
+def test_one_token_stands_for_all_that_share_a_state(kind: str, special: bool):
+    encoder = toys.encoder(kind)
+    first, *others = encoder.encode(REVIEWS)
+    batch = encoder.collate([first.hide([2, 3]), *others])  # what no token looks at is not counted
+    alike = batch.attention_mask if special else batch.content
+    state = encoder.run_to(batch, 1)
+    state[alike] = torch.randn(state.shape[-1], generator=torch.Generator().manual_seed(0))
+    merged, places = batch.merge(alike)
+    assert merged.input_ids.shape[1] == (1 if special else 3)
+    assert merged.stands_for is not None
+    assert merged.stands_for.sum(dim=1).tolist() == batch.attention_mask.sum(dim=1).tolist()
+    short = state.gather(1, places[..., None].expand(-1, -1, state.shape[-1]))
+    for layer in range(encoder.n_layers + 1):
+        expected = encoder.run_from(batch, layer, state)
+        torch.testing.assert_close(encoder.run_from(merged, layer, short), expected)
+        twice = encoder.run_from(merged.repeat(2), layer, short.repeat(2, 1, 1))
+        torch.testing.assert_close(twice, expected.repeat(2, 1))
 
 
 def test_a_head_that_reads_other_tokens_gets_them():

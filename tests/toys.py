@@ -27,8 +27,9 @@ from transformers import (
 
 from textiba.attribution import Attribution
 from textiba.data import Review
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
 from textiba.errors import FewReviewsWarning
+from textiba.forward import ForwardPass
 from textiba.methods import Method
 from textiba.readout import Architecture, ReadoutNetwork, fresh_readout
 from textiba.statistics import FeatureStatistics, estimate

@@ -8,9 +8,8 @@ embeddings where a run from a state has no use for them, and what the last layer
 
 import copy
 import hashlib
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from textiba.data import Review
 from textiba.errors import InputError, LayerError, NotFiniteError, SettingError, TargetError, UnsupportedModelError
+from textiba.forward import ForwardPass, HiddenStates
 from textiba.splice import Between, Given, exchange, first_token_only, recorder, view
 from textiba.text import Batch, EncodedReview, buckets, collate, encode
 from textiba.types import Logits, State, Targets
@@ -32,23 +32,6 @@ LAYER_PATHS = {
 
 # Tokens in a batch, padding included. On a CPU small batches stay in its cache and are faster; see benchmarks/.
 TOKEN_BUDGET = 512
-
-
-@dataclass(frozen=True, eq=False)
-class ForwardPass:
-    """One pass of the whole model over a batch: everything that later steps share.
-
-    Attributes:
-        batch: the reviews.
-        hidden: hidden states 0 … L.
-        logits: of the whole model.
-        memory: what one method leaves there for the next one on the same batch; None where none is to come.
-    """
-
-    batch: Batch
-    hidden: tuple[State, ...]
-    logits: Logits
-    memory: dict[Hashable, Any] | None = None
 
 
 class Encoder:
@@ -193,9 +176,9 @@ class Encoder:
             NotFiniteError: the model gives NaN or infinity.
         """
         states: list[Tensor] = []
-        tapped = [module for layer in self._layers for module in (recorder(states), layer)]
-        logits = _finite(self._run(self._with_layers([*tapped, recorder(states)]), batch), batch, self.name)
-        return ForwardPass(batch, tuple(states), logits)
+        tapped = [module for layer in [*self._layers[:-1], self._last] for module in (recorder(states), layer)]
+        logits = _finite(self._run(self._with_layers(tapped), batch), batch, self.name)
+        return ForwardPass(batch, HiddenStates(states, partial(self._through_last, batch, states[-1])), logits)
 
     @torch.no_grad()
     def run_to(self, batch: Batch, layer: int) -> State:
@@ -246,6 +229,15 @@ class Encoder:
         """The predicted class of each review."""
         return forward.logits.argmax(dim=1)
 
+    @torch.no_grad()
+    def _through_last(self, batch: Batch, state: State) -> State:
+        """`hidden_states[L]` of all tokens, from `hidden_states[L − 1]`."""
+        states: list[Tensor] = []
+        way = [Between(lambda _hidden: state), self._layers[-1], recorder(states)]
+        base = getattr(self._without_embeddings(self._with_layers(way), state), self._model.base_model_prefix)
+        self._run(base, batch, head=False)
+        return states[0]
+
     @property
     def _last(self) -> nn.Module:
         """The last layer; for the first token alone, where the head was seen to read no other."""
@@ -276,7 +268,10 @@ class Encoder:
     @staticmethod
     def _run(model: Any, batch: Batch, head: bool = True) -> Tensor:
         types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
-        output = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask.long(), **types)
+        mask = batch.attention_mask.long()
+        if batch.stands_for is not None:
+            mask = batch.stands_for.log().to(model.dtype)[:, None, None]
+        output = model(input_ids=batch.input_ids, attention_mask=mask, **types)
         return output.logits if head else output[0]
 
 

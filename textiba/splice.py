@@ -82,13 +82,32 @@ class FirstQuery(nn.Module):
             attention_mask: [batch, 1, queries, tokens], true where a token is looked at, or what scores are raised by.
         """
         asking = self._heads(self.query(hidden[:, :1]))
-        keys, values = self._heads(self.key(hidden)), self._heads(self.value(hidden))
         mask = None if attention_mask is None else attention_mask[:, :, :1]
-        found = functional.scaled_dot_product_attention(asking, keys, values, attn_mask=mask)
-        return found.transpose(1, 2).flatten(2), None
+        return self._found(asking, hidden, mask).transpose(1, 2).flatten(2), None
+
+    def _found(self, asking: Tensor, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """What each head finds [batch, heads, 1, width]."""
+        keys, values = self._heads(self.key(hidden)), self._heads(self.value(hidden))
+        return functional.scaled_dot_product_attention(asking, keys, values, attn_mask=mask)
 
     def _heads(self, states: Tensor) -> Tensor:
         return states.unflatten(2, (-1, self.width)).transpose(1, 2)
+
+
+class FirstQueryOfStates(FirstQuery):
+    """The same of plain linear projections, which are moved to where there is one state, not one for each token.
+
+    q₀(HW_Kᵀ + b)ᵀ is (q₀W_K)Hᵀ and a number that all tokens share, which softmax does not see; and as weights add up to
+    1, A(HW_Vᵀ + b) = (AH)W_Vᵀ + b. So no token has a key or a value.
+    """
+
+    def _found(self, asking: Tensor, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        keys, values = (module.weight.unflatten(0, (-1, self.width)) for module in (self.key, self.value))
+        # The heads are so many queries to the states themselves, at the scale of a head's width.
+        asking, states = (asking @ keys).transpose(1, 2), hidden.unsqueeze(1)
+        seen = functional.scaled_dot_product_attention(asking, states, states, attn_mask=mask, scale=self.width**-0.5)
+        found = seen.transpose(1, 2) @ values.transpose(1, 2)
+        return found if self.value.bias is None else found + self.value.bias.unflatten(0, (-1, 1, self.width))
 
 
 def recorder(states: list[Tensor]) -> Between:
@@ -127,6 +146,8 @@ def first_token_only(layer: Any) -> Any:
     if path is None:
         return layer
     narrow = exchange(layer, path, FirstToken(known[path]))
-    if all(f"{ATTENTION}.{name}" in known for name in PROJECTIONS):
-        narrow = exchange(narrow, ATTENTION, FirstQuery(known[ATTENTION]))
+    projections = [known.get(f"{ATTENTION}.{name}") for name in PROJECTIONS]
+    if None not in projections:
+        plain = all(type(module) is nn.Linear for module in projections)
+        narrow = exchange(narrow, ATTENTION, (FirstQueryOfStates if plain else FirstQuery)(known[ATTENTION]))
     return narrow

@@ -13,8 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
 from textiba.errors import CorruptFileError, FewReviewsWarning, InputError, StatisticsMismatchError
+from textiba.forward import ForwardPass
 from textiba.types import LayerFeatures
 
 ADVISED_REVIEWS = 1000

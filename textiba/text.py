@@ -97,6 +97,7 @@ class Batch:
         attention_mask: True on real tokens, special ones included, and hidden ones not.
         content: True on the tokens that carry a score.
         token_type_ids: None where the model takes none.
+        stands_for: how many tokens each of them counts as in attention; None for one.
     """
 
     reviews: tuple[EncodedReview, ...]
@@ -104,6 +105,7 @@ class Batch:
     attention_mask: Bool[Tensor, "batch tokens"]
     content: Bool[Tensor, "batch tokens"]
     token_type_ids: Int[Tensor, "batch tokens"] | None
+    stands_for: Int[Tensor, "batch tokens"] | None = None
 
     def repeat(self, times: int) -> "Batch":
         """The whole batch, `times` times over: rows 0 … n−1, then again 0 … n−1."""
@@ -113,8 +115,28 @@ class Batch:
         def tile(x: Tensor) -> Tensor:
             return x.repeat(times, 1)
 
-        types = None if self.token_type_ids is None else tile(self.token_type_ids)
-        return Batch(self.reviews * times, tile(self.input_ids), tile(self.attention_mask), tile(self.content), types)
+        types, counts = (None if x is None else tile(x) for x in (self.token_type_ids, self.stands_for))
+        masks = tile(self.attention_mask), tile(self.content)
+        return Batch(self.reviews * times, tile(self.input_ids), *masks, types, counts)
+
+    def merge(self, alike: Mask) -> tuple["Batch", Int[Tensor, "batch merged"]]:
+        """One token in place of all that are `alike` in each review, and their places; what is hidden is left out.
+
+        To a transformer it is the same run: tokens that share a state at one layer share it at every later one, and
+        attention to n of them is attention to one, its score raised by log n.
+        """
+        alike = alike & self.attention_mask
+        first = alike & (alike.cumsum(dim=1) == 1)
+        kept = self.attention_mask & (first | ~alike)
+        places = (~kept).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(kept.sum(dim=1).max())]
+
+        def take(x: Tensor) -> Tensor:
+            return x.gather(1, places)
+
+        counts = torch.where(first, alike.sum(dim=1, keepdim=True), kept.long())
+        types = None if self.token_type_ids is None else take(self.token_type_ids)
+        masks = take(kept), take(self.content & kept)
+        return Batch(self.reviews, take(self.input_ids), *masks, types, take(counts)), places
 
     @property
     def special(self) -> Mask:

@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from textiba.attribution import Attribution
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
 from textiba.errors import UnsupportedModelError
+from textiba.forward import ForwardPass
 from textiba.methods.base import Method, Passes, results
 from textiba.statistics import FeatureStatistics
 from textiba.types import Targets

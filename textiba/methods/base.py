@@ -11,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from textiba.attribution import Attribution, Details
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
 from textiba.errors import SettingError, TargetError
+from textiba.forward import ForwardPass
 from textiba.settings import Settings
 from textiba.statistics import FeatureStatistics
 from textiba.text import EncodedReview

@@ -6,7 +6,8 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
+from textiba.forward import ForwardPass
 from textiba.methods.gradients import GradientMethod
 from textiba.types import Mask, State, Targets
 

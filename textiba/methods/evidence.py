@@ -17,14 +17,16 @@ import torch
 from pydantic import Field
 
 from textiba.attribution import Attribution, EvidenceDetails
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
 from textiba.errors import SettingError
+from textiba.forward import ForwardPass
 from textiba.methods.base import Method, Passes, require, results
 from textiba.methods.lrp import SHARES, run_with_rules, with_rules
 from textiba.methods.output import target_output
 from textiba.methods.references import blank_state
 from textiba.statistics import FeatureStatistics
-from textiba.types import State, Targets
+from textiba.text import Batch
+from textiba.types import Logits, Mask, State, Targets
 
 
 class Evidence(Method):
@@ -56,10 +58,13 @@ class Evidence(Method):
         return self.closed == "mean"
 
     def passes(self, layers: int, tokens: int) -> Passes:
-        """A pass there and back above the layer for each node, one with closed gates, and the [MASK] review's below."""
+        """A pass there and back above the layer for each node; the [MASK] review's below, and with closed gates above.
+
+        Closed gates that all show the mean take a pass over three tokens, which is not counted.
+        """
         above = (layers - self.layer) / layers
-        below = self.layer / layers if self.closed == "mask" else 0
-        return Passes(1 + below + (self.nodes + 1) * above, self.nodes * above)
+        closed = 1 if self.closed == "mask" else 0
+        return Passes(1 + closed + self.nodes * above, self.nodes * above)
 
     def attribute(
         self,
@@ -73,8 +78,8 @@ class Evidence(Method):
         encoder.check_layer(self.layer)
         state = forward.hidden[self.layer]
         batch = forward.batch
-        gated = (batch.attention_mask if self.gate_special else batch.content).unsqueeze(-1)
-        reference = torch.where(gated, self.reference(encoder, forward, statistics), state)
+        gated = batch.attention_mask if self.gate_special else batch.content
+        reference = torch.where(gated.unsqueeze(-1), self.reference(encoder, forward, statistics), state)
         path = state - reference
         evidence = torch.zeros_like(state[..., 0])
         run = encoder.run_from
@@ -86,13 +91,22 @@ class Evidence(Method):
             (gradient,) = torch.autograd.grad(log_p.sum(), point)
             evidence += weight * (gradient * path).sum(dim=-1)
         with torch.no_grad():
-            closed = target_output(encoder.run_from(batch, self.layer, reference), targets, "log_probability")
+            closed = target_output(self._closed(encoder, batch, reference, gated), targets, "log_probability")
         opened = target_output(forward.logits, targets, "log_probability")
         special = (evidence * batch.special).sum(dim=1)
         residual = opened - closed - evidence.sum(dim=1)
         columns = torch.stack([closed, opened, special, residual], dim=1).tolist()
         details = [EvidenceDetails(*row) for row in columns]
         return results(self, self.layer, encoder, forward, targets, evidence, details)
+
+    def _closed(self, encoder: Encoder, batch: Batch, reference: State, gated: Mask) -> Logits:
+        """With all gates closed; where they all show one state, one token stands for all of them."""
+        if self.closed == "mask":
+            return encoder.run_from(batch, self.layer, reference)
+        merged, places = batch.merge(gated)
+        return encoder.run_from(
+            merged, self.layer, reference.gather(1, places[..., None].expand(-1, -1, reference.shape[2]))
+        )
 
     def reference(self, encoder: Encoder, forward: ForwardPass, statistics: FeatureStatistics | None) -> State:
         """What closed gates show [batch, tokens, features]."""

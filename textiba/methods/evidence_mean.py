@@ -14,7 +14,8 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from textiba.attribution import Attribution, EvidenceDetails
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
+from textiba.forward import ForwardPass
 from textiba.methods.base import Method, Passes, require
 from textiba.methods.evidence import Evidence
 from textiba.statistics import FeatureStatistics

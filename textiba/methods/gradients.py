@@ -13,8 +13,9 @@ from pydantic import Field
 from torch import Tensor
 
 from textiba.attribution import Attribution
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
 from textiba.errors import SettingError, missing_extra
+from textiba.forward import ForwardPass
 from textiba.methods.base import Method, Passes, results
 from textiba.methods.output import Output, target_output
 from textiba.methods.references import blank_state

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from textiba.encoder import LAYER_PATHS, Encoder, ForwardPass
+from textiba.encoder import LAYER_PATHS, Encoder
 from textiba.errors import UnsupportedModelError
+from textiba.forward import ForwardPass
 from textiba.methods.gradients import GradientMethod
 from textiba.types import Targets
 

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from textiba.attribution import Attribution
 from textiba.bottleneck import Bottleneck
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
+from textiba.forward import ForwardPass
 from textiba.information import bits
 from textiba.methods.base import Passes, require, results
 from textiba.methods.optimised import Optimised, bits_details, cross_entropies, optimise, standard_normal

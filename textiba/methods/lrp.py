@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from textiba.attribution import Attribution
-from textiba.encoder import LAYER_PATHS, Encoder, ForwardPass
+from textiba.encoder import LAYER_PATHS, Encoder
 from textiba.errors import SettingError, UnsupportedModelError
+from textiba.forward import ForwardPass
 from textiba.methods.base import Method, Passes, results
 from textiba.statistics import FeatureStatistics
 from textiba.text import Batch

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 import torch
 
 from textiba.attribution import Attribution
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
+from textiba.forward import ForwardPass
 from textiba.methods.base import Passes, results
 from textiba.methods.output import target_output
 from textiba.methods.removal import Removal, variant_outputs

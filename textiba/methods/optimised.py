@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from textiba.attribution import BitsDetails
-from textiba.encoder import ForwardPass
+from textiba.forward import ForwardPass
 from textiba.information import bits
 from textiba.methods.base import Method
 from textiba.text import EncodedReview

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from textiba.attribution import Attribution
 from textiba.bottleneck import Bottleneck
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
+from textiba.forward import ForwardPass
 from textiba.information import beta_for_sum, bits
 from textiba.methods.base import Passes, require, results
 from textiba.methods.optimised import Optimised, Trace, bits_details, cross_entropies, optimise, standard_normal

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from textiba.attribution import Attribution
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
+from textiba.forward import ForwardPass
 from textiba.information import beta_for_sum, bits, kl_nats
 from textiba.methods.base import Method, Passes, require, results
 from textiba.methods.optimised import bits_details, standard_normal

@@ -5,7 +5,8 @@ from typing import ClassVar
 import torch
 
 from textiba.attribution import Attribution
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
+from textiba.forward import ForwardPass
 from textiba.methods.base import Method, Passes, results
 from textiba.statistics import FeatureStatistics
 from textiba.types import Targets

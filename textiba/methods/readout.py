@@ -9,8 +9,9 @@ import torch
 from pydantic import Field
 
 from textiba.attribution import Attribution, GateDetails
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
 from textiba.errors import TargetError
+from textiba.forward import ForwardPass
 from textiba.information import bits, kl_nats, normalize
 from textiba.methods.base import Method, Passes, results
 from textiba.readout import OWN, readout_for, readout_identity

@@ -17,8 +17,9 @@ from pydantic import Field
 from torch import Tensor
 
 from textiba.attribution import Attribution
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
 from textiba.errors import missing_extra
+from textiba.forward import ForwardPass
 from textiba.methods.base import Passes, results
 from textiba.methods.removal import Removal, variant_outputs
 from textiba.statistics import FeatureStatistics

@@ -18,7 +18,8 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from textiba.attribution import Attribution
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
+from textiba.forward import ForwardPass
 from textiba.information import mix
 from textiba.methods.base import Method, Passes, require, results
 from textiba.methods.evidence import Evidence

@@ -21,8 +21,9 @@ from torch import Tensor
 
 from textiba.checkpoints import CARD, file_hash, load, load_statistics, own_statistics
 from textiba.data import Review, imdb
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
 from textiba.errors import InputError, TruncationWarning, missing_extra
+from textiba.forward import ForwardPass
 from textiba.information import NATS_PER_BIT
 from textiba.methods.base import require
 from textiba.processes import current

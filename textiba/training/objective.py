@@ -5,7 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from textiba.encoder import Encoder, ForwardPass
+from textiba.encoder import Encoder
+from textiba.forward import ForwardPass
 from textiba.information import kl_nats, mix, normalize
 from textiba.methods.lrp import SHARES, relevance_by_layer
 from textiba.methods.optimised import standard_normal
