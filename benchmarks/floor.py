@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from textiba.encoder import LAYER_PATHS, Encoder
-from textiba.methods import Method
+from textiba.methods import Method, Readout
 
 
 def forward_operations(encoder: Encoder, tokens: int) -> float:
@@ -21,26 +21,27 @@ def forward_operations(encoder: Encoder, tokens: int) -> float:
 
 
 def narrow_operations(encoder: Encoder, tokens: int) -> float:
-    """What a pass saves whose last layer is asked for the first token alone: BERT's kind, from its queries on."""
+    """What a pass saves of its last layer, BERT's kind: the first token alone goes through it, and in place of every
+    token's key and value each head looks at the states themselves.
+    """
     [last] = list(encoder.model.get_submodule(LAYER_PATHS[encoder.model.config.model_type]))[-1:]
-    linear = [m.in_features * m.out_features for m in last.modules() if isinstance(m, nn.Linear)]
-    features = encoder.model.config.hidden_size
-    of_every_token = 2 * features**2  # keys and values
-    attention = 2 * tokens * features
-    return 2.0 * (tokens - 1) * (sum(linear) + attention - of_every_token)
+    linear = sum(m.in_features * m.out_features for m in last.modules() if isinstance(m, nn.Linear))
+    config = encoder.model.config
+    whole = tokens * (linear + 2 * tokens * config.hidden_size)
+    return 2.0 * (whole - linear - 2 * tokens * config.num_attention_heads * config.hidden_size)
 
 
 def plain_operations(encoder: Encoder, tokens: int) -> float:
-    """Of a pass that gives nothing but the logits."""
+    """Of a pass that gives the logits, and every hidden state but the last."""
     return forward_operations(encoder, tokens) - narrow_operations(encoder, tokens)
 
 
 def operations(encoder: Encoder, method: Method, lengths: Sequence[int], special: int = 2) -> float:
     """Of all the passes a method must run over reviews of these lengths, without padding.
 
-    The first pass keeps every hidden state; the others, from the method's layer up, end in a last layer that is asked
-    for the first token alone. A pass back to the activations counts as much as the pass there. For attention it takes
-    twice as much, as both operands of a product need a gradient: the floor is a little lower than what can be reached.
+    The first pass is a plain one, and the others are from the method's layer up; the readout reads the last hidden
+    state too. A pass back to the activations counts as much as the pass there. For attention it takes twice as much,
+    as both operands of a product need a gradient: the floor is a little lower than what can be reached.
 
     Args:
         encoder: the model.
@@ -54,8 +55,9 @@ def operations(encoder: Encoder, method: Method, lengths: Sequence[int], special
     for tokens in lengths:
         passes = method.passes(encoder.n_layers, tokens - special)
         others = passes.forward - 1 + passes.backward
-        whole = forward_operations(encoder, tokens)
-        total += whole + others * (whole - narrow_operations(encoder, tokens) / share)
+        whole, narrow = forward_operations(encoder, tokens), narrow_operations(encoder, tokens)
+        first = whole if isinstance(method, Readout) else whole - narrow
+        total += first + others * (whole - narrow / share)
     return total
 
 

@@ -13,7 +13,6 @@ os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start, too
 
 import benches  # noqa: E402
 import pytest  # noqa: E402
-import torch  # noqa: E402
 import toys  # noqa: E402
 
 from textiba.benchmark import benchmark  # noqa: E402

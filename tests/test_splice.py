@@ -69,8 +69,8 @@ def test_attention_is_asked_by_the_first_token_alone(kind: str, attention: str):
 @pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
 def test_projections_of_another_make_are_run(kind: str):
     class Twice(nn.Linear):
-        def forward(self, x: Tensor) -> Tensor:
-            return 2 * super().forward(x)
+        def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in torch
+            return 2 * super().forward(input)
 
     model = toys.model(kind).eval()
     attention = model.get_submodule(LAYER_PATHS[kind])[-1].attention.self

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, overload
 from textiba.text import Batch
 from textiba.types import Logits, State
 
-
 if TYPE_CHECKING:
     _States = Sequence[State]
 else:
