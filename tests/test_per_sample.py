@@ -243,17 +243,27 @@ def test_a_path_is_shared_and_ends_where_it_ends_alone(gates: Any, monkeypatch: 
     assert [(m.beta, m.path) for m in methods if isinstance(m, PerSample)] == [
         (1e-4, ()), (1e-3, (1e-4,)), (1e-2, (1e-4, 1e-3)),
     ]  # fmt: skip
-    statistics, calls = toys.statistics(ENCODER), []
-    run = textiba.methods.per_sample.optimise
-    monkeypatch.setattr(textiba.methods.per_sample, "optimise", lambda *args: calls.append(args[3]) or run(*args))
+    statistics, passes, run = toys.statistics(ENCODER), [], PerSample._run
+    monkeypatch.setattr(PerSample, "_run", lambda *args: passes.append(args) or run(*args))
     together = list(textiba.stream(ENCODER, methods, REVIEWS, statistics, budget=10_000))
-    assert calls == [2, 2, 2]
+    assert len(passes) == 3 * 2 + 1  # two steps at each, and a last look: the others are the next one's first pass
     alone = dict(textiba.stream(ENCODER, methods[-1:], REVIEWS, statistics, budget=10_000))
-    assert calls == [2, 2, 2] * 2
+    assert len(passes) == 2 * (3 * 2 + 1)
     for i, a in together[-len(REVIEWS) :]:
         np.testing.assert_array_equal(a.scores, alone[i].scores)
         assert a.settings == alone[i].settings
         assert len(details(a).information) == 3  # of the last β alone
+
+
+def test_two_paths_through_one_value_do_not_disturb_each_other():
+    statistics = toys.statistics(ENCODER)
+    through = [PerSample(layer=1, steps=2, beta=beta, path=(1e-4,)) for beta in (1e-3, 1e-2, 1e-4)]
+    methods = [through[0], PerSample(layer=1, steps=2, beta=1e-4), *through[1:]]
+    together = list(textiba.stream(ENCODER, methods, REVIEWS, statistics, budget=10_000))
+    for n, method in enumerate(methods):
+        alone = dict(textiba.stream(ENCODER, [method], REVIEWS, statistics, budget=10_000))
+        for i, a in together[n * len(REVIEWS) : (n + 1) * len(REVIEWS)]:
+            np.testing.assert_array_equal(a.scores, alone[i].scores)
 
 
 def test_each_step_of_a_path_starts_where_the_last_has_ended():

@@ -23,7 +23,7 @@ from textiba.encoder import Encoder
 from textiba.forward import ForwardPass
 from textiba.information import bits
 from textiba.methods.base import Passes, require, results
-from textiba.methods.optimised import Optimised, bits_details, cross_entropies, optimise, standard_normal
+from textiba.methods.optimised import Descent, Optimised, Pass, bits_details, cross_entropies, standard_normal
 from textiba.statistics import FeatureStatistics
 from textiba.types import State, Targets
 
@@ -80,7 +80,7 @@ class Joint(Optimised):
         noise = standard_normal(forward.batch.reviews, state, self.samples, self.antithetic, seed)
         beta = state.new_full((len(state),), self.beta)
         run = partial(self._run, encoder, forward, targets, bottlenecks, noise)
-        nats, traces = optimise(lowest.gate_logits, run, beta, self.steps, self.learning_rate)
+        nats, traces = Descent(lowest.gate_logits, run).to(beta, self.steps, self.learning_rate)
         by_layer = bits(nats)
         scores = by_layer.mean(dim=0)
         gates = lowest.gates().detach().squeeze(-1)
@@ -104,7 +104,7 @@ class Joint(Optimised):
         targets: Targets,
         bottlenecks: dict[int, Bottleneck],
         noise: Iterator[Float[Tensor, "samples batch tokens features"]],
-    ) -> tuple[Float[Tensor, "samples batch"], Float[Tensor, "layers batch tokens"]]:
+    ) -> Pass:
         """One pass with fresh noise: cross-entropy of the target, and the information at each layer, nats."""
         passed: list[Float[Tensor, "batch tokens"]] = []
 

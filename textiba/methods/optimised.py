@@ -96,44 +96,62 @@ def cross_entropies(
     return losses.unflatten(0, (samples, -1))
 
 
-Pass = Callable[[], tuple[Float[Tensor, "samples batch"], Float[Tensor, "layers batch tokens"]]]
+Pass = tuple[Float[Tensor, "samples batch"], Float[Tensor, "layers batch tokens"]]
 Trace = tuple[Float[Tensor, "steps samples batch"], Float[Tensor, "steps batch"]]
 
 
-def optimise(
-    gate_logits: nn.Parameter, run: Pass, beta: Float[Tensor, " batch"], steps: int, learning_rate: float
-) -> tuple[Float[Tensor, "layers batch tokens"], Trace]:
+class Descent:
     """Adam on the gates of all reviews at once, for `CE + β · KL`, the KL being summed over tokens.
 
     Args:
         gate_logits: is changed.
         run: one pass with the gates as they are and fresh noise: cross-entropy, nats, and information at each layer,
-            nats. It is called `steps` + 1 times, and the last time without gradients.
-        beta: the price of a nat, for each review.
-        steps: of Adam.
-        learning_rate: of Adam.
-
-    Returns:
-        The information of the last pass, nats; and cross-entropy and information (sum over tokens, mean over layers),
-        nats, of every pass.
+            nats.
     """
-    # Adam works element by element, so each review has its own state within the one tensor.
-    adam = torch.optim.Adam([gate_logits], lr=learning_rate)
-    entropies, informations = [], []
-    for _ in range(steps):
-        losses, nats = run()
-        information = nats.mean(dim=0).sum(dim=1)
-        # Reviews do not share gates, so the gradient of the sum is each review's own.
-        loss = (losses.mean(dim=0) + beta * information).sum()
-        (gate_logits.grad,) = torch.autograd.grad(loss, gate_logits)
-        adam.step()
+
+    def __init__(self, gate_logits: nn.Parameter, run: Callable[[], Pass]):
+        self._gate_logits = gate_logits
+        self._run = run
+        self._ahead: Pass | None = None  # the last pass at one β, which is the first one at the next
+
+    def to(
+        self, beta: Float[Tensor, " batch"], steps: int, learning_rate: float, further: bool = False
+    ) -> tuple[Float[Tensor, "layers batch tokens"], Trace]:
+        """`steps` of a new Adam at one β, from where the gates are; `steps` + 1 passes, the last to see where they end.
+
+        Args:
+            beta: the price of a nat, for each review.
+            steps: of Adam.
+            learning_rate: of Adam.
+            further: another β may follow. Its first pass is then this one's last, which keeps what gradients need.
+
+        Returns:
+            The information of the last pass, nats; and cross-entropy and information (sum over tokens, mean over
+            layers), nats, of every pass.
+        """
+        # Adam works element by element, so each review has its own state within the one tensor.
+        adam = torch.optim.Adam([self._gate_logits], lr=learning_rate)
+        entropies, informations = [], []
+        for _ in range(steps):
+            losses, nats = self._pass(gradient=True)
+            self._ahead = None
+            information = nats.mean(dim=0).sum(dim=1)
+            # Reviews do not share gates, so the gradient of the sum is each review's own.
+            loss = (losses.mean(dim=0) + beta * information).sum()
+            (self._gate_logits.grad,) = torch.autograd.grad(loss, self._gate_logits)
+            adam.step()
+            entropies.append(losses.detach())
+            informations.append(information.detach())
+        losses, nats = self._pass(gradient=further)
         entropies.append(losses.detach())
-        informations.append(information.detach())
-    with torch.no_grad():
-        losses, nats = run()
-    entropies.append(losses)
-    informations.append(nats.mean(dim=0).sum(dim=1))
-    return nats, (torch.stack(entropies), torch.stack(informations))
+        informations.append(nats.detach().mean(dim=0).sum(dim=1))
+        return nats.detach(), (torch.stack(entropies), torch.stack(informations))
+
+    def _pass(self, gradient: bool) -> Pass:
+        if self._ahead is None:
+            with torch.set_grad_enabled(gradient):
+                self._ahead = self._run()
+        return self._ahead
 
 
 def bits_details(

@@ -3,7 +3,7 @@
 Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.1, on a transformer's hidden states.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar, Literal
@@ -19,7 +19,7 @@ from textiba.encoder import Encoder
 from textiba.forward import ForwardPass
 from textiba.information import beta_for_sum, bits
 from textiba.methods.base import Passes, require, results
-from textiba.methods.optimised import Optimised, Trace, bits_details, cross_entropies, optimise, standard_normal
+from textiba.methods.optimised import Descent, Optimised, Pass, Trace, bits_details, cross_entropies, standard_normal
 from textiba.readout import readout_for, readout_identity
 from textiba.statistics import FeatureStatistics
 from textiba.types import Mask, State, Targets
@@ -34,14 +34,16 @@ class _Found:
         gates: λ, mean over the features.
         traces: cross-entropy and information of every pass.
         beta: the price of a nat of the sum, for each review.
-        logits: of the gates.
+        bottleneck: with the gates, for whoever goes further.
+        descent: of the gates.
     """
 
     scores: Float[Tensor, "batch tokens"]
     gates: Float[Tensor, "batch tokens"]
     traces: Trace
     beta: Float[Tensor, " batch"]
-    logits: Float[Tensor, "batch tokens gates"]
+    bottleneck: Bottleneck
+    descent: Descent
 
 
 class PerSample(Optimised):
@@ -57,8 +59,9 @@ class PerSample(Optimised):
             warm start: fewer steps and a lower learning rate do): "built-in" for the one that comes with the
             checkpoint, or a folder or a file.
         path: values of β that the gates go through before `beta`, each from where the last has left them, with `steps`
-            steps at each. Rising, it is what the gates do of their own when they close from open: fewer steps at each
-            do. Methods that go one way further each share it: a sweep of n values costs n times `steps`.
+            steps at each; the last pass at one is the first at the next. Rising, it is what the gates do of their own
+            when they close from open: fewer steps at each do. Methods that go one way further each share it: a sweep
+            of n values costs n times `steps`.
         gate_special, steps, learning_rate, samples, antithetic, initial_gate, min_std, tolerance: see `Optimised`.
     """
 
@@ -71,9 +74,10 @@ class PerSample(Optimised):
     path: tuple[Annotated[float, Field(ge=0)], ...] = ()
 
     def passes(self, layers: int, tokens: int) -> Passes:
-        """A pass there and back above the layer for each step and noise draw, and a last one forward, at every β."""
-        above = (1 + len(self.path)) * self.samples * (layers - self.layer) / layers
-        return Passes(1 + (self.steps + 1) * above, self.steps * above)
+        """A pass there and back above the layer for each noise draw and step at every β, and a last one forward."""
+        above = self.samples * (layers - self.layer) / layers
+        steps = (1 + len(self.path)) * self.steps
+        return Passes(1 + (steps + 1) * above, steps * above)
 
     def rests_on(self, encoder: Encoder) -> dict[str, str]:
         """See `Method.rests_on`."""
@@ -89,58 +93,61 @@ class PerSample(Optimised):
     ) -> list[Attribution]:
         """Optimises the gates of all reviews of the batch at once; see `Method.attribute`."""
         encoder.check_layer(self.layer)
-        found = self._found(encoder, forward, targets, require(statistics, encoder, self.name), seed)
+        found = self._found(
+            encoder, forward, targets, require(statistics, encoder, self.name), seed, forward.memory is not None
+        )
         details = bits_details(forward, found.scores, found.gates, *found.traces, found.beta, self.tolerance)
         return results(self, self.layer, encoder, forward, targets, found.scores, details)
 
     def _found(
-        self, encoder: Encoder, forward: ForwardPass, targets: Targets, statistics: FeatureStatistics, seed: int
-    ) -> "_Found":
-        """Where the optimisation ends; it is kept for a method whose path leads through here."""
-        memory = {} if forward.memory is None else forward.memory
-        key = (self, statistics.identity, seed, tuple(targets.tolist()))
-        if key not in memory:
-            start = self._start(encoder, forward, targets, statistics, seed)
-            memory[key] = self._optimised(encoder, forward, targets, statistics, seed, start)
-        return memory[key]
-
-    def _optimised(
         self,
         encoder: Encoder,
         forward: ForwardPass,
         targets: Targets,
         statistics: FeatureStatistics,
         seed: int,
-        start: float | Float[Tensor, "batch tokens #features"],
-    ) -> "_Found":
-        state, gated = forward.hidden[self.layer], self.gated(forward)
-        mean, std = statistics.at(self.layer, state)
-        bottleneck = Bottleneck(mean, std.clamp_min(self.min_std), gated, start, self.gates == "feature")
-        noise = standard_normal(forward.batch.reviews, state, self.samples, self.antithetic, seed)
-        run = partial(self._run, encoder, forward, targets, bottleneck, noise)
-        beta = self._beta(gated, state)
-        _, traces = optimise(bottleneck.gate_logits, run, beta, self.steps, self.learning_rate)
-        with torch.no_grad():
-            scores, gates = bits(bottleneck.information(state)), bottleneck.gates().mean(dim=-1)
-        return _Found(scores, gates, traces, beta, bottleneck.gate_logits.detach())
-
-    def _start(
-        self, encoder: Encoder, forward: ForwardPass, targets: Targets, statistics: FeatureStatistics, seed: int
-    ) -> float | Float[Tensor, "batch tokens #features"]:
-        """The gates' logits before the first step."""
+        further: bool,
+    ) -> _Found:
+        """Where the optimisation ends; it is kept for a method whose path leads through here, and further."""
+        memory = {} if forward.memory is None else forward.memory
+        key = self._key(targets, statistics, seed)
+        if key in memory:
+            return memory[key]
         if self.path:
             *path, before = self.path
-            return (
-                self.model_copy(update={"path": tuple(path), "beta": before})
-                ._found(encoder, forward, targets, statistics, seed)
-                .logits
-            )
-        if self.readout is None:
-            return self.initial_logit
+            shorter = self.model_copy(update={"path": tuple(path), "beta": before})
+            last = shorter._found(encoder, forward, targets, statistics, seed, further=True)
+            memory.pop(shorter._key(targets, statistics, seed), None)  # its gates are about to change
+            bottleneck, descent = last.bottleneck, last.descent
+        else:
+            bottleneck, descent = self._begun(encoder, forward, targets, statistics, seed)
+        state = forward.hidden[self.layer]
+        beta = self._beta(self.gated(forward), state)
+        _, traces = descent.to(beta, self.steps, self.learning_rate, further)
         with torch.no_grad():
-            predicted = readout_for(encoder, self.readout).at(self.layer, forward.hidden)
-        # Special tokens: it knows none.
-        return predicted.masked_fill(~forward.batch.content, self.initial_logit).unsqueeze(-1)
+            scores, gates = bits(bottleneck.information(state)), bottleneck.gates().mean(dim=-1)
+        memory[key] = _Found(scores, gates, traces, beta, bottleneck, descent)
+        return memory[key]
+
+    def _key(self, targets: Targets, statistics: FeatureStatistics, seed: int) -> Hashable:
+        return self, statistics.identity, seed, tuple(targets.tolist())
+
+    def _begun(
+        self, encoder: Encoder, forward: ForwardPass, targets: Targets, statistics: FeatureStatistics, seed: int
+    ) -> tuple[Bottleneck, Descent]:
+        """The gates before the first step."""
+        state, start = forward.hidden[self.layer], self.initial_logit
+        if self.readout is not None:
+            with torch.no_grad():
+                predicted = readout_for(encoder, self.readout).at(self.layer, forward.hidden)
+            # Special tokens: it knows none.
+            start = predicted.masked_fill(~forward.batch.content, self.initial_logit).unsqueeze(-1)
+        mean, std = statistics.at(self.layer, state)
+        spread = std.clamp_min(self.min_std)
+        bottleneck = Bottleneck(mean, spread, self.gated(forward), start, self.gates == "feature")
+        noise = standard_normal(forward.batch.reviews, state, self.samples, self.antithetic, seed)
+        run = partial(self._run, encoder, forward, targets, bottleneck, noise)
+        return bottleneck, Descent(bottleneck.gate_logits, run)
 
     def _run(
         self,
@@ -149,7 +156,7 @@ class PerSample(Optimised):
         targets: Targets,
         bottleneck: Bottleneck,
         noise: Iterator[Float[Tensor, "samples batch tokens features"]],
-    ) -> tuple[Float[Tensor, "samples batch"], Float[Tensor, "layers batch tokens"]]:
+    ) -> Pass:
         """One pass with fresh noise: cross-entropy of the target, and the information at this one layer, nats."""
         noisy, nats = bottleneck(forward.hidden[self.layer], next(noise))
         logits = encoder.run_from(forward.batch.repeat(self.samples), self.layer, noisy.flatten(0, 1))
