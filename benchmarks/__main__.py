@@ -64,7 +64,7 @@ def measure(plans: Mapping[str, Plan]) -> list[Table]:
             bars += all_layers(one, plan)
             if plan.degraded:
                 say(f"{name}: degradation")
-                bars.append(degradation(one, plan))
+                bars += degradation(one, plan)
             if plan.streamed:
                 say(f"{name}: memory of a process")
                 bars.append(flat_memory(*plan.streamed))

@@ -7,7 +7,7 @@ import torch
 from benchmarks.plan import Plan
 from benchmarks.report import Bar
 from benchmarks.subjects import Subject, encoded
-from benchmarks.timing import in_turns
+from benchmarks.timing import in_turns, ratios
 from textiba import Attribution, Degradation, Random, bundled, degrade
 from textiba.degradation import removal_order
 
@@ -15,8 +15,8 @@ LEAST = 5.0
 SETTINGS = Degradation(orders=("morf", "lerf"))
 
 
-def degradation(subject: Subject, plan: Plan) -> Bar:
-    """Bar d; the literal way is run on evenly spread reviews, and scaled by their tokens to all."""
+def degradation(subject: Subject, plan: Plan) -> list[Bar]:
+    """Bar d, and the same in bfloat16; the literal way is run on evenly spread reviews, and scaled by their tokens."""
     reviews = bundled()[: plan.degraded]
     encoder = subject.encoder
     found: list[Attribution] = []
@@ -26,14 +26,19 @@ def degradation(subject: Subject, plan: Plan) -> Bar:
     chosen = found[:: len(found) // plan.literal][: plan.literal]
     scale = sum(len(a.review) for a in found) / sum(len(a.review) for a in chosen)
     literal(subject, chosen[:1])
-    works = {"ours": lambda _: degrade(encoder, found, SETTINGS), "literal": lambda _: literal(subject, chosen)}
+    short = encoder.in_precision(torch.bfloat16)
+    works = {
+        "": lambda _: degrade(encoder, found, SETTINGS),
+        ", in bfloat16": lambda _: degrade(short, found, SETTINGS),
+        "literal": lambda _: literal(subject, chosen),
+    }
     times = in_turns(works, plan.rounds).of
-    ratios = [scale * t / ours for t, ours in zip(times["literal"], times["ours"], strict=True)]
+    each = [scale * t for t in times.pop("literal")]
     what = (
         f"{subject.name}: degradation of {len(reviews)} reviews, {len(SETTINGS.orders)} orders, {len(SETTINGS.steps)} "
         f"levels, against a pass a variant (run for {len(chosen)} of them, and scaled by tokens)"
     )
-    return Bar(what, "at least", LEAST, ratios)
+    return [Bar(what + how, "at least", LEAST, ratios(each, took)) for how, took in times.items()]
 
 
 @torch.no_grad()

@@ -4,7 +4,6 @@ Run: .venv/bin/python -m benchmarks.precision   (two minutes on two cores that d
 writes benchmarks/results/precision.md)
 """
 
-import copy
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -38,24 +37,16 @@ NOTE = (
 
 def variants(encoder: Encoder) -> dict[str, Encoder]:
     """The encoder as it is, in bfloat16, and with every layer compiled."""
-    halved = Encoder(
-        copy.deepcopy(encoder.model).to(torch.bfloat16),
-        encoder.tokenizer,
-        encoder.name,
-        encoder.max_length,
-        encoder.fingerprint,  # so that the same statistics are taken
-    )
     compiled = encoder.copy()
     for layer in compiled.model.get_submodule(LAYER_PATHS[compiled.model.config.model_type]):
         layer.compile(dynamic=True)
-    return {"float32": encoder, "bfloat16": halved, "compiled": compiled}
+    return {"float32": encoder, "bfloat16": encoder.in_precision(torch.bfloat16), "compiled": compiled}
 
 
 def plain(encoder: Encoder, batches: list[Batch]) -> np.ndarray:
     """The probability of the second class, of every review."""
-    with torch.no_grad():
-        logits = [encoder.model(input_ids=b.input_ids, attention_mask=b.attention_mask.long()).logits for b in batches]
-    return torch.cat(logits).float().softmax(dim=1)[:, 1].numpy()
+    logits = [encoder.logits(batch) for batch in batches]
+    return torch.cat(logits).softmax(dim=1)[:, 1].numpy()
 
 
 def scores(encoder: Encoder, method: Method, batches: list[Batch], statistics: Any) -> list[np.ndarray]:

@@ -1,7 +1,6 @@
 """A benchmark's folder: killed, resumed, widened, damaged; the rows stay what they were."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from benches import CONFIG, MAPPING, changed, score_of, written
+from folders import ENVIRONMENT, in_two_processes
 
 from textiba.benchmark import BenchmarkConfig, benchmark, leaderboard
 from textiba.benchmark.folder import BenchmarkFolder, Place
@@ -37,7 +37,7 @@ def test_a_run_that_is_killed_ends_with_the_same_table(small_benchmark: Benchmar
     config = tmp_path / "config.yaml"
     config.write_text(json.dumps(MAPPING))  # JSON is YAML
     command = [sys.executable, "-c", "from textiba.cli import main; main()", "benchmark", str(config)]
-    process = subprocess.Popen([*command, "-o", str(tmp_path / "run")], env={**os.environ, "OMP_NUM_THREADS": "1"})  # noqa: S603
+    process = subprocess.Popen([*command, "-o", str(tmp_path / "run")], env=ENVIRONMENT)  # noqa: S603
     while not list(tmp_path.glob("run/rows/**/*.parquet")):
         assert process.poll() is None, "it ended before it wrote anything"
         time.sleep(0.02)
@@ -49,6 +49,13 @@ def test_a_run_that_is_killed_ends_with_the_same_table(small_benchmark: Benchmar
         < len(list(small_benchmark.path.glob("rows/**/*.parquet")))
     )
     assert written(benchmark(CONFIG, tmp_path / "run")) == written(small_benchmark)
+
+
+def test_two_processes_give_the_same_table(small_benchmark: BenchmarkFolder, tmp_path: Path):
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps(MAPPING))
+    in_two_processes(["benchmark", str(config), "-o", str(tmp_path / "run")])
+    assert written(BenchmarkFolder(tmp_path / "run", CONFIG)) == written(small_benchmark)
 
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

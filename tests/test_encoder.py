@@ -5,14 +5,17 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import toys
 from torch import Tensor, nn
 from transformers import BertForMaskedLM, BertForTokenClassification, BertModel, GPT2Config, GPT2Model
 
+from textiba.degradation import degrade
 from textiba.encoder import LAYER_PATHS, Encoder
 from textiba.errors import InputError, LayerError, NotFiniteError, TargetError, UnsupportedModelError
+from textiba.methods import Random
 
 ARCHITECTURES = sorted(LAYER_PATHS)
 REVIEWS = toys.texts(5, seed=1)
@@ -206,6 +209,27 @@ def test_the_fingerprint_is_of_the_weights():
     assert toys.encoder(seed=0).fingerprint == Encoder(toys.model(seed=0), toys.tokenizer()).fingerprint
     assert toys.encoder(seed=0).fingerprint != toys.encoder(seed=1).fingerprint
     assert Encoder(toys.model(), toys.tokenizer(), fingerprint="given").fingerprint == "given"
+
+
+def test_in_bfloat16_it_is_nearly_the_same_model_and_says_what_it_is():
+    encoder = toys.encoder()
+    short = encoder.in_precision(torch.bfloat16)
+    batch = encoder.collate(encoder.encode(REVIEWS))
+    found = short.logits(batch)
+    assert (short.name, short.fingerprint) == (f"{encoder.name} in bfloat16", encoder.fingerprint)
+    assert next(short.model.parameters()).dtype == torch.bfloat16
+    assert next(encoder.model.parameters()).dtype == found.dtype == torch.float32
+    apart = (found.softmax(dim=1) - encoder.logits(batch).softmax(dim=1)).abs()
+    assert 0 < apart.max() < 0.02
+    merged, places = batch.merge(batch.content)
+    state = short.run_to(batch, 1).gather(1, places[..., None].expand(-1, -1, short.model.config.hidden_size))
+    assert short.run_from(merged, 1, state).isfinite().all()
+    [attribution] = toys.attribute(encoder, Random(), REVIEWS[:1])
+    curves = degrade(short, [attribution])
+    assert curves["morf"].checkpoint == short.name
+    np.testing.assert_allclose(
+        curves["morf"].probability, degrade(encoder, [attribution])["morf"].probability, atol=0.02
+    )
 
 
 def test_nan_in_the_weights_is_an_error_that_names_model_and_review():

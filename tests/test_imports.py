@@ -50,7 +50,10 @@ PUBLIC = [
 # From the ground up, as in the design; a module may import from its own tier and from those before it.
 TIERS = (
     ("errors", "types", "information", "processes", "settings"),
-    ("data", "text", "splice", "forward", "encoder", "attribution", "statistics", "bottleneck", "checkpoints", "readout"),
+    (
+        "data", "text", "splice", "forward", "encoder", "attribution", "statistics", "bottleneck", "checkpoints",
+        "readout",
+    ),
     ("methods",),
     (
         "benchmark", "config", "corpus", "degradation", "finetune", "highlight", "metrics", "plots", "profile",

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -36,6 +37,14 @@ def test_the_readout_s_figures_are_in_the_results_of_the_study():
     told = " ".join(README.split())
     assert f"({own:.3f} against {cold:.3f} nats)" in told
     assert f"area {area['mean']:.3f} [{area['low']:.3f}, {area['high']:.3f}] on the reviews below" in told
+
+
+@pytest.mark.parametrize("model", ["built-in", "BERT-base shape"])
+def test_the_speeds_are_those_of_the_benchmark(model: str):
+    tables = json.loads((ROOT / "benchmarks/results/speed.json").read_text("utf-8"))["tables"]
+    [rounds] = [table["rounds"] for table in tables if table["title"] == f"Methods compared: {model}"]
+    cells = [f"{median(rounds[name]['published jiang2020']):.0f} ×" for name in ("per_sample", "evidence", "readout")]
+    assert f"| {model} | {' | '.join(cells)} |" in README
 
 
 @pytest.mark.parametrize("name", BUILTIN)

@@ -1,7 +1,6 @@
 """Runs against what happens to them: kills, full disks, torn files, two writers, several processes."""
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from folders import table
+from folders import ENVIRONMENT, TORCHRUN, table
 from typer.testing import CliRunner
 
 from textiba.cli.shared import app
@@ -27,8 +26,6 @@ CONFIG = SweepConfig(
 )
 SMALL = SweepConfig(data=DataChoice(limit=6), max_length=32, methods=(MethodChoice(name="random"),))
 pytestmark = pytest.mark.filterwarnings("ignore::textiba.errors.TruncationWarning")
-# One thread in every process: how many there are decides in which order a sum is taken.
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
 
 
 @pytest.fixture(scope="module")
@@ -195,10 +192,7 @@ def _command(folder: Path, before: str = "", processes: int = 1) -> Sequence[str
         "textiba.store.folder._SHARD = 30\n"
         f"sweep(SweepConfig.from_mapping({CONFIG.model_dump()!r}, 'test'), {str(folder)!r})\n"
     )
-    launcher = (
-        [] if processes == 1 else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    )
-    return [sys.executable, *launcher, str(file)]
+    return [*(TORCHRUN if processes == 2 else (sys.executable,)), str(file)]
 
 
 def _launch(folder: Path, processes: int = 1) -> subprocess.Popen[bytes]:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import toys
+from folders import in_two_processes
 from scipy import stats
 
 from textiba import explain
@@ -108,6 +109,19 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(at: int, world: 
     assert steps[0] == 10 * (at // 10 - (at % 10 == 0)) + 1  # the kill comes before the evaluation
     assert again["history"] == whole["history"]
     assert again["sha256"] == whole["sha256"]
+
+
+def test_two_processes_train_the_network_of_one(world: World, tmp_path: Path):
+    asked = recipe(world, steps=20)
+    (tmp_path / "recipe.yaml").write_text(asked.model_dump_json())  # JSON is YAML
+    printed = in_two_processes(["readout", "train", str(tmp_path / "recipe.yaml"), "-o", str(tmp_path / "two")])
+    alone = train_readout(asked, tmp_path / "one")
+    together = json.loads((tmp_path / "two" / CARD).read_text())
+    assert printed.count("Validation loss") == 1
+    assert [seen["step"] for seen in together["history"]] == [seen["step"] for seen in alone["history"]] == [10, 20]
+    # Shares of a batch are padded for themselves, and means are taken of means.
+    for ours, expected in zip(together["history"], alone["history"], strict=True):
+        assert ours["loss"] == pytest.approx(expected["loss"], rel=1e-3)
 
 
 def test_a_finished_folder_is_left_as_it_is_and_another_recipe_refused(

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from textiba.data import Review
-from textiba.errors import InputError, LayerError, NotFiniteError, SettingError, TargetError, UnsupportedModelError
-from textiba.forward import ForwardPass, HiddenStates
+from textiba.errors import InputError, LayerError, SettingError, TargetError, UnsupportedModelError
+from textiba.forward import ForwardPass, HiddenStates, finite
 from textiba.splice import Between, Given, exchange, first_token_only, recorder, view
 from textiba.text import Batch, EncodedReview, buckets, collate, encode
 from textiba.types import Logits, State, Targets
@@ -106,6 +106,18 @@ class Encoder:
         self._model.to(device)
         return self
 
+    def in_precision(self, dtype: torch.dtype) -> "Encoder":
+        """The same model with a copy of its weights in another type, say bfloat16; the logits stay float32.
+
+        Its name says so, wherever results give it.
+        """
+        twin = copy.copy(self)
+        twin._given_fingerprint = self.fingerprint  # statistics of the one are the other's
+        twin.name = f"{self.name} in {str(dtype).removeprefix('torch.')}"
+        twin._model = copy.deepcopy(self._model).to(dtype)
+        twin._layers = twin._model.get_submodule(self._path)
+        return twin
+
     @cached_property
     def fingerprint(self) -> str:
         """A short hash of the weights, or the one given by the loader."""
@@ -166,7 +178,7 @@ class Encoder:
             NotFiniteError: the model gives NaN or infinity.
         """
         layers = [*self._layers[:-1], self._last]
-        return _finite(self._run(self._with_layers(layers), batch), batch, self.name)
+        return finite(self._run(self._with_layers(layers), batch), batch, self.name)
 
     @torch.no_grad()
     def forward(self, batch: Batch) -> ForwardPass:
@@ -177,7 +189,7 @@ class Encoder:
         """
         states: list[Tensor] = []
         tapped = [module for layer in [*self._layers[:-1], self._last] for module in (recorder(states), layer)]
-        logits = _finite(self._run(self._with_layers(tapped), batch), batch, self.name)
+        logits = finite(self._run(self._with_layers(tapped), batch), batch, self.name)
         return ForwardPass(batch, HiddenStates(states, partial(self._through_last, batch, states[-1])), logits)
 
     @torch.no_grad()
@@ -272,18 +284,7 @@ class Encoder:
         if batch.stands_for is not None:
             mask = batch.stands_for.log().to(model.dtype)[:, None, None]
         output = model(input_ids=batch.input_ids, attention_mask=mask, **types)
-        return output.logits if head else output[0]
-
-
-def _finite(logits: Tensor, batch: Batch, name: str) -> Tensor:
-    bad = (~logits.isfinite().all(dim=1)).nonzero().flatten().tolist()
-    if bad:
-        text = batch.reviews[bad[0]].review.text[:60]
-        raise NotFiniteError(
-            f"{name} returned NaN or infinity for {len(bad)} of {len(logits)} reviews, the first being '{text}…'; "
-            "check the weights, and load them in float32"
-        )
-    return logits
+        return output.logits.float() if head else output[0]
 
 
 def _max_length(config: Any, tokenizer: Any, asked: int | None) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
+from textiba.errors import NotFiniteError
 from textiba.text import Batch
 from textiba.types import Logits, State
 
@@ -57,3 +58,19 @@ class ForwardPass:
     hidden: HiddenStates | tuple[State, ...]
     logits: Logits
     memory: dict[Hashable, Any] | None = None
+
+
+def finite(logits: Logits, batch: Batch, name: str) -> Logits:
+    """The logits themselves.
+
+    Raises:
+        NotFiniteError: NaN or infinity is among them.
+    """
+    bad = (~logits.isfinite().all(dim=1)).nonzero().flatten().tolist()
+    if bad:
+        text = batch.reviews[bad[0]].review.text[:60]
+        raise NotFiniteError(
+            f"{name} returned NaN or infinity for {len(bad)} of {len(logits)} reviews, the first being '{text}…'; "
+            "check the weights, and load them in float32"
+        )
+    return logits
