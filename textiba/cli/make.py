@@ -70,13 +70,16 @@ def train(
     data: Data = None,
 ) -> None:
     """Trains a readout network on IMDB. Stopped at any moment, the same command goes on from the last evaluation."""
+    from textiba.processes import current
     from textiba.training import ReadoutRecipe, train_readout
 
-    settings = ReadoutRecipe.from_yaml(recipe)
-    with progress_bars() as progress:
+    settings, processes = ReadoutRecipe.from_yaml(recipe), current()
+    with progress_bars(processes) as progress:
         card = train_readout(
             settings.model_copy(update={"data": data}) if data else settings, output, reporter(progress)
         )
+    if not processes.main:
+        return
     best = card["best"]
     console.print(f"Validation loss {best['loss']:.4f} nats after {best['step']} steps; it is in [bold]{output}[/]")
     console.print(f'Use it: textiba explain --method readout --readout {output} "A text of your own."')
