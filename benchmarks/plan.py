@@ -41,7 +41,7 @@ class Plan:
 
 FULL: Mapping[str, Plan] = {
     BUILT_IN: Plan(rounds=3),
-    BERT_BASE: Plan(rounds=2, most_passes=50, batches=1, steps=2, swept=2, degraded=0, streamed=None),
+    BERT_BASE: Plan(rounds=3, most_passes=50, batches=1, steps=2, swept=2, degraded=0, streamed=None),
 }
 QUICK: Mapping[str, Plan] = {
     BUILT_IN: Plan(
