@@ -1,6 +1,6 @@
-"""Measures everything, prints the tables, and writes them to benchmarks/results/.
+"""Measures everything, prints the tables, and writes them to benchmarks/results/, a file a model.
 
-Run: .venv/bin/python -m benchmarks            (about 25 minutes on two cores that do nothing else)
+Run: .venv/bin/python -m benchmarks            (about 35 minutes on two cores that do nothing else)
      .venv/bin/python -m benchmarks --quick    (tiny sizes: does it run? its figures mean nothing)
 """
 
@@ -8,7 +8,6 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.betas import path_over_betas
@@ -17,7 +16,7 @@ from benchmarks.degrading import degradation
 from benchmarks.layers import by_layer
 from benchmarks.machine import describe
 from benchmarks.memory import flat_memory, peak_megabytes, stream_short_reviews
-from benchmarks.plan import FULL, QUICK, Plan
+from benchmarks.plan import FILES, FULL, QUICK, Plan
 from benchmarks.report import Bar, Table, bars_table, write
 from benchmarks.subjects import subject
 from benchmarks.sweeps import all_layers
@@ -28,7 +27,7 @@ def main() -> None:
     """Reads the arguments; a child process only streams, and prints its peak memory."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
-    parser.add_argument("--output", default=None, help="name of the two files (default: speed, or quick)")
+    parser.add_argument("--output", default=None, help="what the files' names begin with (default: speed, or quick)")
     parser.add_argument("--only", choices=tuple(FULL), help="one of the two models")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -37,42 +36,43 @@ def main() -> None:
         stream_short_reviews(asked.child)
         print(peak_megabytes())
         return
-    machine = describe()
     plans = QUICK if asked.quick else FULL
-    tables = measure({name: plan for name, plan in plans.items() if asked.only in (None, name)})
-    print(write(asked.output or ("quick" if asked.quick else "speed"), machine, tables))
+    for name, plan in plans.items():
+        if asked.only in (None, name):
+            machine = describe()
+            begin = asked.output or ("quick" if asked.quick else "speed")
+            print(write(f"{begin}-{FILES[name]}", machine, measure(name, plan)))
 
 
-def measure(plans: Mapping[str, Plan]) -> list[Table]:
-    """All tables, the bars first."""
+def measure(name: str, plan: Plan) -> list[Table]:
+    """All tables of a model, the bars first."""
     tables: list[Table] = []
     bars: list[Bar] = []
     start = time.perf_counter()
 
     def say(what: str) -> None:
-        print(f"{time.perf_counter() - start:6.0f} s  {what}", file=sys.stderr, flush=True)
+        print(f"{time.perf_counter() - start:6.0f} s  {name}: {what}", file=sys.stderr, flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
-        for name, plan in plans.items():
-            one = subject(name, Path(folder))
-            for measured in (compare, by_layer):
-                say(f"{name}: {measured.__name__}")
-                table, found = measured(one, plan)
-                tables.append(table)
-                bars += found
-            say(f"{name}: all layers in one stream")
-            bars += all_layers(one, plan)
-            if plan.degraded:
-                say(f"{name}: degradation")
-                bars += degradation(one, plan)
-            if plan.streamed:
-                say(f"{name}: memory of a process")
-                bars.append(flat_memory(*plan.streamed))
-            if plan.degraded:
-                say(f"{name}: a path over β")
-                table, found = path_over_betas(one, plan)
-                tables.append(table)
-                bars += found
+        one = subject(name, Path(folder))
+        for measured in (compare, by_layer):
+            say(measured.__name__)
+            table, found = measured(one, plan)
+            tables.append(table)
+            bars += found
+        say("all layers in one stream")
+        bars += all_layers(one, plan)
+        if plan.degraded:
+            say("degradation")
+            bars += degradation(one, plan)
+        if plan.streamed:
+            say("memory of a process")
+            bars.append(flat_memory(*plan.streamed))
+        if plan.degraded:
+            say("a path over β")
+            table, found = path_over_betas(one, plan)
+            tables.append(table)
+            bars += found
     say("done")
     return [bars_table(bars), *tables]
 

@@ -1,4 +1,4 @@
-"""What a million reviews cost: hours by method from results/speed.json, and storage from a run that is made here.
+"""What a million reviews cost: hours by method from results/speed-built-in.json, and storage from a run made here.
 
 Run: .venv/bin/python -m benchmarks.million     (after `python -m benchmarks`; half a minute)
 """
@@ -29,7 +29,7 @@ def bytes_a_review(name: str) -> float:
 
 def main() -> None:
     """Writes and prints the two tables."""
-    seen = json.loads((RESULTS / "speed.json").read_text("utf-8"))
+    seen = json.loads((RESULTS / "speed-built-in.json").read_text("utf-8"))
     [rounds] = [t["rounds"] for t in seen["tables"] if t["title"] == "Methods compared: built-in"]
     lines = [
         "# A million reviews", "",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 BUILT_IN, BERT_BASE = "built-in", "BERT-base shape"
+FILES = {BUILT_IN: "built-in", BERT_BASE: "bert-base"}  # how the names of their results end
 
 
 @dataclass(frozen=True, slots=True)
