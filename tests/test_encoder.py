@@ -12,10 +12,13 @@ import toys
 from torch import Tensor, nn
 from transformers import BertForMaskedLM, BertForTokenClassification, BertModel, GPT2Config, GPT2Model
 
+from textiba.attribution import content_scores
 from textiba.degradation import degrade
 from textiba.encoder import LAYER_PATHS, Encoder
 from textiba.errors import InputError, LayerError, NotFiniteError, TargetError, UnsupportedModelError
-from textiba.methods import Random
+from textiba.methods import Evidence
+from textiba.metrics import rank_agreement
+from textiba.sweep import explain
 
 ARCHITECTURES = sorted(LAYER_PATHS)
 REVIEWS = toys.texts(5, seed=1)
@@ -224,7 +227,9 @@ def test_in_bfloat16_it_is_nearly_the_same_model_and_says_what_it_is():
     merged, places = batch.merge(batch.content)
     state = short.run_to(batch, 1).gather(1, places[..., None].expand(-1, -1, short.model.config.hidden_size))
     assert short.run_from(merged, 1, state).isfinite().all()
-    [attribution] = toys.attribute(encoder, Random(), REVIEWS[:1])
+    [attribution] = explain(encoder, Evidence(layer=1), REVIEWS[:1], toys.statistics(encoder))
+    [ours] = explain(short, Evidence(layer=1), REVIEWS[:1], toys.statistics(encoder))
+    assert rank_agreement(content_scores(ours), content_scores(attribution)) > 0.9
     curves = degrade(short, [attribution])
     assert curves["morf"].checkpoint == short.name
     np.testing.assert_allclose(

@@ -132,7 +132,7 @@ def results(
         targets.tolist(),
         probabilities.tolist(),
         encoder.predict(forward).tolist(),
-        scores.detach().cpu().numpy(),
+        scores.detach().float().cpu().numpy(),
     )
     return [
         Attribution(

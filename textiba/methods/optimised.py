@@ -184,7 +184,7 @@ def bits_details(
     special = (scores * forward.batch.special).sum(dim=1)
     # One copy from the device for all reviews.
     columns = zip(settled.tolist(), probability.tolist(), special.tolist(), loss[-1].tolist(), strict=True)
-    open_, entropy, information = (x.cpu().numpy() for x in (gates, entropies.mean(dim=1), bits(nats)))
+    open_, entropy, information = (x.float().cpu().numpy() for x in (gates, entropies.mean(dim=1), bits(nats)))
     layers = None if by_layer is None else by_layer.float().cpu().numpy()
     return [
         BitsDetails(
