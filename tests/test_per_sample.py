@@ -13,7 +13,9 @@ from torch.distributions import Normal, kl_divergence
 
 import textiba
 from textiba.attribution import Attribution, BitsDetails
+from textiba.encoder import Encoder
 from textiba.errors import LayerError, SettingError, StatisticsMismatchError
+from textiba.forward import ForwardPass
 from textiba.methods import PerSample
 from textiba.methods.optimised import standard_normal
 from textiba.text import EncodedReview
@@ -253,6 +255,18 @@ def test_a_path_is_shared_and_ends_where_it_ends_alone(gates: Any, monkeypatch: 
         np.testing.assert_array_equal(a.scores, alone[i].scores)
         assert a.settings == alone[i].settings
         assert len(details(a).information) == 3  # of the last β alone
+
+
+def test_only_what_another_goes_on_from_is_kept(monkeypatch: pytest.MonkeyPatch):
+    passes: list[ForwardPass] = []
+    seen = Encoder.forward
+    monkeypatch.setattr(Encoder, "forward", lambda *args: passes.append(seen(*args)) or passes[-1])
+    methods = [PerSample(layer=2, steps=1), *textiba.grid(PerSample(layer=1, steps=1), betas=(1e-4, 1e-3), path=True)]
+    found = list(textiba.stream(ENCODER, methods, REVIEWS, toys.statistics(ENCODER)))
+    assert len(found) == 3 * len(REVIEWS)
+    assert passes
+    # What the path went through was taken along, and nobody waits for where it ended.
+    assert [forward.memory for forward in passes] == [{}] * len(passes)
 
 
 def test_two_paths_through_one_value_do_not_disturb_each_other():

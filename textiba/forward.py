@@ -1,7 +1,7 @@
 """What one pass of the whole model leaves behind."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
 from textiba.errors import NotFiniteError
@@ -51,13 +51,15 @@ class ForwardPass:
         batch: the reviews.
         hidden: hidden states 0 … L.
         logits: of the whole model.
-        memory: what one method leaves there for the next one on the same batch; None where none is to come.
+        memory: what one method leaves there for another one on the same batch.
+        awaited: the methods whose end another one will go on from.
     """
 
     batch: Batch
     hidden: HiddenStates | tuple[State, ...]
     logits: Logits
-    memory: dict[Hashable, Any] | None = None
+    memory: dict[Hashable, Any] = field(default_factory=dict)
+    awaited: frozenset[Hashable] = frozenset()
 
 
 def finite(logits: Logits, batch: Batch, name: str) -> Logits:

@@ -106,9 +106,9 @@ def _attribute(
     target: str | int,
     seed: int,
 ) -> list[Attribution]:
-    forward = encoder.forward(batch)
-    if any(getattr(method, "path", ()) for method in methods):
-        forward = replace(forward, memory={})  # so that a path is gone once, and not for every step of it
+    # So that a path is gone once, and not for every step of it.
+    awaited = frozenset(method.before for method in methods if method.before)
+    forward = replace(encoder.forward(batch), awaited=awaited)
     targets = resolve_targets(encoder, forward, target)
     return [a for method in methods for a in method.attribute(encoder, forward, targets, statistics, seed)]
 

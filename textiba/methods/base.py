@@ -50,6 +50,11 @@ class Method(Settings, abc.ABC):
         """Whether `attribute` must be given feature statistics."""
         return False
 
+    @property
+    def before(self) -> "Method | None":
+        """The method that ends where this one goes on, if there is one; see `ForwardPass.awaited`."""
+        return None
+
     def rests_on(self, encoder: Encoder) -> dict[str, str]:
         """What results rest on beside the model and its statistics: names of files, with a hash of each."""
         return {}

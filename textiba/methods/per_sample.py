@@ -79,6 +79,14 @@ class PerSample(Optimised):
         steps = (1 + len(self.path)) * self.steps
         return Passes(1 + (steps + 1) * above, steps * above)
 
+    @property
+    def before(self) -> "PerSample | None":
+        """See `Method.before`."""
+        if not self.path:
+            return None
+        *path, beta = self.path
+        return self.model_copy(update={"path": tuple(path), "beta": beta})
+
     def rests_on(self, encoder: Encoder) -> dict[str, str]:
         """See `Method.rests_on`."""
         return {} if self.readout is None else {f"readout {self.readout}": readout_identity(encoder, self.readout)}
@@ -93,9 +101,8 @@ class PerSample(Optimised):
     ) -> list[Attribution]:
         """Optimises the gates of all reviews of the batch at once; see `Method.attribute`."""
         encoder.check_layer(self.layer)
-        found = self._found(
-            encoder, forward, targets, require(statistics, encoder, self.name), seed, forward.memory is not None
-        )
+        statistics = require(statistics, encoder, self.name)
+        found = self._found(encoder, forward, targets, statistics, seed, further=self in forward.awaited)
         details = bits_details(forward, found.scores, found.gates, *found.traces, found.beta, self.tolerance)
         return results(self, self.layer, encoder, forward, targets, found.scores, details)
 
@@ -108,16 +115,13 @@ class PerSample(Optimised):
         seed: int,
         further: bool,
     ) -> _Found:
-        """Where the optimisation ends; it is kept for a method whose path leads through here, and further."""
-        memory = {} if forward.memory is None else forward.memory
+        """Where the optimisation ends; where another goes `further` from there, it is kept for that one to take."""
         key = self._key(targets, statistics, seed)
-        if key in memory:
-            return memory[key]
-        if self.path:
-            *path, before = self.path
-            shorter = self.model_copy(update={"path": tuple(path), "beta": before})
-            last = shorter._found(encoder, forward, targets, statistics, seed, further=True)
-            memory.pop(shorter._key(targets, statistics, seed), None)  # its gates are about to change
+        if key in forward.memory:
+            return forward.memory[key]
+        if self.before:
+            last = self.before._found(encoder, forward, targets, statistics, seed, further=True)
+            del forward.memory[self.before._key(targets, statistics, seed)]  # its gates are about to change
             bottleneck, descent = last.bottleneck, last.descent
         else:
             bottleneck, descent = self._begun(encoder, forward, targets, statistics, seed)
@@ -126,8 +130,10 @@ class PerSample(Optimised):
         _, traces = descent.to(beta, self.steps, self.learning_rate, further)
         with torch.no_grad():
             scores, gates = bits(bottleneck.information(state)), bottleneck.gates().mean(dim=-1)
-        memory[key] = _Found(scores, gates, traces, beta, bottleneck, descent)
-        return memory[key]
+        found = _Found(scores, gates, traces, beta, bottleneck, descent)
+        if further:
+            forward.memory[key] = found
+        return found
 
     def _key(self, targets: Targets, statistics: FeatureStatistics, seed: int) -> Hashable:
         return self, statistics.identity, seed, tuple(targets.tolist())
