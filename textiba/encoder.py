@@ -284,7 +284,9 @@ class Encoder:
         if batch.stands_for is not None:
             mask = batch.stands_for.log().to(model.dtype)[:, None, None]
         output = model(input_ids=batch.input_ids, attention_mask=mask, **types)
-        return output.logits.float() if head else output[0]
+        if not head:
+            return output[0]
+        return output.logits.to(torch.promote_types(output.logits.dtype, torch.float32))
 
 
 def _max_length(config: Any, tokenizer: Any, asked: int | None) -> int:
