@@ -15,7 +15,12 @@ TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 def in_two_processes(arguments: Sequence[str]) -> str:
     """`textiba` with these arguments, launched as two processes; what they printed."""
     launched = subprocess.run(  # noqa: S603
-        [*TORCHRUN, "-m", "textiba", *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False
+        [*TORCHRUN, "-m", "textiba", *arguments],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert launched.returncode == 0, launched.stderr
     return launched.stdout

@@ -262,8 +262,9 @@ def test_only_what_another_goes_on_from_is_kept(monkeypatch: pytest.MonkeyPatch)
     seen = Encoder.forward
     monkeypatch.setattr(Encoder, "forward", lambda *args: passes.append(seen(*args)) or passes[-1])
     methods = [PerSample(layer=2, steps=1), *textiba.grid(PerSample(layer=1, steps=1), betas=(1e-4, 1e-3), path=True)]
-    found = list(textiba.stream(ENCODER, methods, REVIEWS, toys.statistics(ENCODER)))
-    assert len(found) == 3 * len(REVIEWS)
+    for order in (methods, methods[::-1]):
+        found = list(textiba.stream(ENCODER, order, REVIEWS, toys.statistics(ENCODER)))
+        assert len(found) == 3 * len(REVIEWS)
     assert passes
     # What the path went through was taken along, and nobody waits for where it ended.
     assert [forward.memory for forward in passes] == [{}] * len(passes)

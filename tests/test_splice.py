@@ -5,8 +5,11 @@ import torch
 import toys
 from torch import Tensor, nn
 
+from textiba.attribution import EvidenceDetails
 from textiba.encoder import LAYER_PATHS, Encoder
+from textiba.methods import Evidence
 from textiba.splice import PROJECTIONS, first_token_only
+from textiba.sweep import explain
 
 REVIEWS = toys.texts(5, seed=1)
 
@@ -122,6 +125,11 @@ def test_a_head_that_reads_other_tokens_gets_them():
         expected = model(**inputs, token_type_ids=batch.token_type_ids).logits
     torch.testing.assert_close(encoder.logits(batch), expected)
     torch.testing.assert_close(encoder.run_from(batch, 2, encoder.run_to(batch, 2)), expected)
+    # With all gates closed no word stands for the others: the head would see too few of them.
+    assert not encoder.can_merge
+    [found] = explain(encoder, Evidence(layer=1, nodes=50), REVIEWS[:1], toys.statistics(encoder))
+    assert isinstance(found.details, EvidenceDetails)
+    assert abs(found.details.residual) < 1e-3
 
 
 def test_a_layer_of_another_make_stays_whole():

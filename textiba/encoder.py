@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from textiba.data import Review
-from textiba.errors import InputError, LayerError, SettingError, TargetError, UnsupportedModelError
+from textiba.errors import LayerError, SettingError, TargetError, UnsupportedModelError
 from textiba.forward import ForwardPass, HiddenStates, finite
 from textiba.splice import Between, Given, exchange, first_token_only, recorder, view
-from textiba.text import Batch, EncodedReview, buckets, collate, encode
+from textiba.text import Batch, EncodedReview, buckets, collate, encode, usable_length
 from textiba.types import Logits, State, Targets
 
 # To add an architecture, add its line: config.model_type -> where its layers are in a ...ForSequenceClassification.
@@ -81,13 +81,19 @@ class Encoder:
         self.n_layers = len(self._layers)
         self.n_labels = int(config.num_labels)
         self.labels = tuple(str(config.id2label[i]) for i in range(self.n_labels))
-        self.max_length = _max_length(config, tokenizer, max_length)
-        self._reads_first_only = self._alike(first_token_only(self._layers[-1]))
+        self.max_length = usable_length(config, tokenizer, max_length)
+        narrow = first_token_only(self._layers[-1])
+        self._reads_first_only = narrow is not self._layers[-1] and self._alike(narrow)
 
     @property
     def model(self) -> Any:
         """The view itself: the whole model, in evaluation mode and without weight gradients."""
         return self._model
+
+    @property
+    def can_merge(self) -> bool:
+        """Whether `Batch.merge` changes nothing: the head reads the first token alone, and attention adds its mask."""
+        return self._reads_first_only and self._model.config._attn_implementation in ("eager", "sdpa")
 
     @property
     def device(self) -> torch.device:
@@ -263,7 +269,7 @@ class Encoder:
         try:
             whole = self._model(**inputs).logits
             given = self._with_layers([*self._layers[:-1], last])(**inputs).logits
-        except (RuntimeError, IndexError):  # a head that looks for the other tokens
+        except (RuntimeError, IndexError, TypeError):  # a head that looks for the other tokens, a mask of another kind
             return False
         return given.shape == whole.shape and torch.allclose(given, whole, rtol=1e-4, atol=1e-5)
 
@@ -287,12 +293,3 @@ class Encoder:
         if not head:
             return output[0]
         return output.logits.to(torch.promote_types(output.logits.dtype, torch.float32))
-
-
-def _max_length(config: Any, tokenizer: Any, asked: int | None) -> int:
-    # RoBERTa counts positions from padding_idx + 1, so its table is longer than its texts.
-    offset = config.pad_token_id + 1 if config.model_type == "roberta" else 0
-    limit = min(int(config.max_position_embeddings) - offset, int(tokenizer.model_max_length))
-    if asked is not None and not 3 <= asked <= limit:
-        raise InputError(f"max_length is between 3 and {limit}, the model's own limit; got {asked}")
-    return asked or limit

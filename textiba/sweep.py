@@ -110,7 +110,10 @@ def _attribute(
     awaited = frozenset(method.before for method in methods if method.before)
     forward = replace(encoder.forward(batch), awaited=awaited)
     targets = resolve_targets(encoder, forward, target)
-    return [a for method in methods for a in method.attribute(encoder, forward, targets, statistics, seed)]
+    try:
+        return [a for method in methods for a in method.attribute(encoder, forward, targets, statistics, seed)]
+    finally:
+        forward.memory.clear()  # what was kept for a method that had come before holds all of the pass
 
 
 def explain(

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from textiba.data import Review
-from textiba.errors import EmptyTextError, TruncationWarning
+from textiba.errors import EmptyTextError, InputError, TruncationWarning
 from textiba.types import Mask
 
 T = TypeVar("T")
@@ -122,20 +122,23 @@ class Batch:
     def merge(self, alike: Mask) -> tuple["Batch", Int[Tensor, "batch merged"]]:
         """One token in place of all that are `alike` in each review, and their places; what is hidden is left out.
 
-        To a transformer it is the same run: tokens that share a state at one layer share it at every later one, and
-        attention to n of them is attention to one, its score raised by log n.
+        To a transformer whose head reads the first token alone (`Encoder.can_merge`) it is the same run: tokens that
+        share a state at one layer share it at every later one, and attention to n of them is attention to one, its
+        score raised by log n.
         """
         alike = alike & self.attention_mask
         first = alike & (alike.cumsum(dim=1) == 1)
-        kept = self.attention_mask & (first | ~alike)
+        seen = self.attention_mask & (first | ~alike)
+        kept = seen.clone()
+        kept[:, 0] = True  # it is the one that is read
         places = (~kept).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(kept.sum(dim=1).max())]
 
         def take(x: Tensor) -> Tensor:
             return x.gather(1, places)
 
-        counts = torch.where(first, alike.sum(dim=1, keepdim=True), kept.long())
+        counts = torch.where(first, alike.sum(dim=1, keepdim=True), seen.long())
         types = None if self.token_type_ids is None else take(self.token_type_ids)
-        masks = take(kept), take(self.content & kept)
+        masks = take(seen), take(self.content & seen)
         return Batch(self.reviews, take(self.input_ids), *masks, types, take(counts)), places
 
     @property
@@ -186,6 +189,20 @@ def collate(reviews: Sequence[EncodedReview], pad_id: int, device: torch.device)
         padded(([int(w is not None) for w in r.word_ids] for r in reviews), 0).bool(),
         padded((r.type_ids for r in reviews), 0) if reviews[0].type_ids else None,
     )
+
+
+def usable_length(config: Any, tokenizer: Any, asked: int | None) -> int:
+    """The tokens that a review may have: what is asked for, or the model's own limit.
+
+    Raises:
+        InputError: more is asked for than the model accepts.
+    """
+    # RoBERTa counts positions from padding_idx + 1, so its table is longer than its texts.
+    offset = config.pad_token_id + 1 if config.model_type == "roberta" else 0
+    limit = min(int(config.max_position_embeddings) - offset, int(tokenizer.model_max_length))
+    if asked is not None and not 3 <= asked <= limit:
+        raise InputError(f"max_length is between 3 and {limit}, the model's own limit; got {asked}")
+    return asked or limit
 
 
 def buckets(items: Sequence[T], lengths: Sequence[int], budget: int) -> Iterator[list[T]]:

@@ -60,7 +60,7 @@ class Evidence(Method):
     def passes(self, layers: int, tokens: int) -> Passes:
         """A pass there and back above the layer for each node; the [MASK] review's below, and with closed gates above.
 
-        Closed gates that all show the mean take a pass over three tokens, which is not counted.
+        Closed gates that all show the mean take a pass over a few tokens, which is not counted.
         """
         above = (layers - self.layer) / layers
         closed = 1 if self.closed == "mask" else 0
@@ -101,7 +101,7 @@ class Evidence(Method):
 
     def _closed(self, encoder: Encoder, batch: Batch, reference: State, gated: Mask) -> Logits:
         """With all gates closed; where they all show one state, one token stands for all of them."""
-        if self.closed == "mask":
+        if self.closed == "mask" or not encoder.can_merge:
             return encoder.run_from(batch, self.layer, reference)
         merged, places = batch.merge(gated)
         return encoder.run_from(

@@ -148,10 +148,12 @@ class Descent:
         return nats.detach(), (torch.stack(entropies), torch.stack(informations))
 
     def _pass(self, gradient: bool) -> Pass:
-        if self._ahead is None:
-            with torch.set_grad_enabled(gradient):
-                self._ahead = self._run()
-        return self._ahead
+        if self._ahead is not None:
+            return self._ahead
+        with torch.set_grad_enabled(gradient):
+            found = self._run()
+        self._ahead = found if gradient else None
+        return found
 
 
 def bits_details(
