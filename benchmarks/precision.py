@@ -30,8 +30,8 @@ METHODS: dict[str, Method] = {
 }
 NOTE = (
     f"{REVIEWS} bundled reviews in their batches; times in turns, medians of {ROUNDS} rounds. How exact: differences "
-    "of p(positive) for a plain pass, Spearman's ρ of the token scores for methods. In bfloat16 the weights and all "
-    "that is computed from them have that type, but for the gates, the statistics and the scores."
+    "of p(positive) for a plain pass, Spearman's ρ of the token scores for methods. In bfloat16 the weights have that "
+    "type, and all that is computed from them, gates and scores too; the logits become float32 again."
 )
 
 
