@@ -165,9 +165,5 @@ def two_sided_gain(
     mixed = torch.cat([mix(state, gate, closed), mix(state, 1 - gate, closed)])
     states = torch.where(batch.repeat(2).content.unsqueeze(-1), mixed, state.repeat(2, 1, 1))
     logits = encoder.run_from(batch.repeat(2), layer, states)
-    kept, left = (
-        logits.softmax(dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
-        .gather(1, targets.repeat(2)[:, None])[:, 0]
-        .chunk(2)
-    )
+    kept, left = logits.softmax(dim=1).gather(1, targets.repeat(2)[:, None])[:, 0].chunk(2)
     return kept - left

@@ -178,7 +178,7 @@ class _Training:
         with self.accelerator.autocast():
             forward = self.encoder.forward(self.encoder.collate(reviews))
             hidden = tuple(state.float() for state in forward.hidden)
-            forward = ForwardPass(forward.batch, hidden, forward.logits.float())
+            forward = ForwardPass(forward.batch, hidden, forward.logits)
             raw = self.network(hidden)
             found = [restricted(self.encoder, self.plain, forward, raw[p], p, samples, seed) for p in places]
             ordered = torch.zeros_like(raw[..., 0])

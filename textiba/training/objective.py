@@ -47,7 +47,7 @@ def restricted(
     nats = kl_nats(normalize(state, mean, std), gate_logits).sum(dim=-1).masked_fill(~batch.content, 0).sum(dim=1)
     noise = next(standard_normal(batch.reviews, state, samples, False, seed))
     noisy = torch.where(gated, mix(state, torch.sigmoid(gate_logits), mean + std * noise), state)
-    outputs = encoder.run_from(batch.repeat(samples), layer, noisy.flatten(0, 1)).float()
+    outputs = encoder.run_from(batch.repeat(samples), layer, noisy.flatten(0, 1))
     entropy = functional.cross_entropy(outputs, encoder.predict(forward).repeat(samples), reduction="none")
     return entropy.unflatten(0, (samples, -1)).mean(dim=0), nats
 
