@@ -224,9 +224,6 @@ def test_in_bfloat16_it_is_nearly_the_same_model_and_says_what_it_is():
     assert next(encoder.model.parameters()).dtype == found.dtype == torch.float32
     apart = (found.softmax(dim=1) - encoder.logits(batch).softmax(dim=1)).abs()
     assert 0 < apart.max() < 0.02
-    merged, places = batch.merge(batch.content)
-    state = short.run_to(batch, 1).gather(1, places[..., None].expand(-1, -1, short.model.config.hidden_size))
-    assert short.run_from(merged, 1, state).isfinite().all()
     [attribution] = explain(encoder, Evidence(layer=1), REVIEWS[:1], toys.statistics(encoder))
     [ours] = explain(short, Evidence(layer=1), REVIEWS[:1], toys.statistics(encoder))
     assert rank_agreement(content_scores(ours), content_scores(attribution)) > 0.9

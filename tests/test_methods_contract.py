@@ -13,6 +13,7 @@ from textiba.encoder import Encoder
 from textiba.errors import SettingError, TargetError
 from textiba.forward import HiddenStates
 from textiba.methods import METHODS, Method, build
+from textiba.sweep import explain
 
 ENCODER = toys.encoder()
 REVIEWS = toys.texts(4, seed=12)
@@ -234,6 +235,17 @@ def test_words_are_the_sums_of_their_tokens(name: str):
 def test_a_method_that_does_not_exist_is_answered_with_those_that_do():
     with pytest.raises(SettingError, match=r"no method is called 'lyme'; there are \['attention',.*'per_sample'"):
         build("lyme")
+
+
+@every_method
+def test_it_runs_in_bfloat16(name: str):
+    short = ENCODER.in_precision(torch.bfloat16)
+    method = fast(name)
+    statistics = toys.statistics(ENCODER) if method.needs_statistics else None
+    for ours, whole in zip(explain(short, method, REVIEWS, statistics), found(name, REVIEWS), strict=True):
+        assert (ours.checkpoint, ours.unit) == (short.name, whole.unit)
+        assert np.isfinite(content_scores(ours)).all()
+        assert ours.probability == pytest.approx(whole.probability, abs=0.02)
 
 
 @every_method

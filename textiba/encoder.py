@@ -2,8 +2,9 @@
 
 `hidden_states[l]` is what flows into layer l (0 is the embedding output, L the last layer's output). `run_to(l)` gives
 it, `run_from(l, state)` goes on from it through layers l … L−1 and the head. The model's own code makes its masks, runs
-its layers and its head. Exchanged, in a shallow copy of the containers that hold them, are the list of layers, the
-embeddings where a run from a state has no use for them, and what the last layer does for tokens that no head reads.
+its layers and its head; a merged batch brings a mask of its own. Exchanged, in a shallow copy of the containers that
+hold them, are the list of layers, the embeddings where a run from a state has no use for them, and what the last layer
+does for tokens that no head reads.
 """
 
 import copy
@@ -73,7 +74,7 @@ class Encoder:
         if not getattr(tokenizer, "is_fast", False):
             raise UnsupportedModelError("a fast tokenizer is needed: scores are merged to words by its word ids")
         self.tokenizer = tokenizer
-        self.name = name
+        self.name = self.source = name
         self._model = view(model)
         self._path = LAYER_PATHS[config.model_type]
         self._layers: nn.ModuleList = self._model.get_submodule(self._path)  # type: ignore[assignment]
@@ -119,7 +120,7 @@ class Encoder:
         """
         twin = copy.copy(self)
         twin._given_fingerprint = self.fingerprint  # statistics of the one are the other's
-        twin.name = f"{self.name} in {str(dtype).removeprefix('torch.')}"
+        twin.name = f"{self.source} in {str(dtype).removeprefix('torch.')}"
         twin._model = copy.deepcopy(self._model).to(dtype)
         twin._layers = twin._model.get_submodule(self._path)
         return twin
@@ -188,7 +189,7 @@ class Encoder:
 
     @torch.no_grad()
     def forward(self, batch: Batch) -> ForwardPass:
-        """The whole model, keeping every hidden state.
+        """The whole model, keeping every hidden state; the last one is made when it is asked for.
 
         Raises:
             NotFiniteError: the model gives NaN or infinity.
@@ -234,6 +235,7 @@ class Encoder:
             self.check_layer(above)
             if above <= layer:
                 raise LayerError(f"a run from layer {layer} can be changed above it only; got a change at {above}")
+        state = state.to(self._model.dtype)
         way: list[nn.Module] = [Between(lambda _hidden: state)]
         for place in range(layer, self.n_layers + 1):
             if place in through:

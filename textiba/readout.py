@@ -178,7 +178,7 @@ def readout_file(encoder: Encoder, source: str | Path = OWN) -> Path:
     """Where `readout_for` finds it; raises InputError when there is none."""
     if source != OWN:
         return _file(source)
-    file = own_file(encoder.name, f"{FOLDER}/{READOUT}")
+    file = own_file(encoder.source, f"{FOLDER}/{READOUT}")
     if file is None:
         raise InputError(
             f"no readout comes with {encoder.name}; train one with textiba readout train, and name its folder "

@@ -25,7 +25,7 @@ class Passes:
     """What a method costs for one review, in passes through all layers of the model.
 
     A pass through some of the layers counts as their share. The plain pass that gives the prediction, and that every
-    method is handed, counts as one forward pass.
+    method is handed, counts as one forward pass, and every hidden state is part of it.
     """
 
     forward: float
