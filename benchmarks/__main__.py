@@ -15,7 +15,7 @@ from benchmarks.compare import compare
 from benchmarks.degrading import degradation
 from benchmarks.layers import by_layer
 from benchmarks.machine import describe
-from benchmarks.memory import flat_memory, peak_megabytes, stream_short_reviews
+from benchmarks.memory import flat_memory, peak_megabytes, stream_short_texts
 from benchmarks.plan import FILES, FULL, QUICK, Plan
 from benchmarks.report import Bar, Table, bars_table, write
 from benchmarks.subjects import subject
@@ -33,7 +33,7 @@ def main() -> None:
     asked = parser.parse_args()
     keep_freed_memory()
     if asked.child:
-        stream_short_reviews(asked.child)
+        stream_short_texts(asked.child)
         print(peak_megabytes())
         return
     plans = QUICK if asked.quick else FULL

@@ -22,9 +22,9 @@ from benchmarks.floor import product
 from benchmarks.memory import above
 from benchmarks.plan import Plan
 from benchmarks.report import Bar, Table, number
-from benchmarks.subjects import Subject, reviews_of
+from benchmarks.subjects import Subject, tokenized_texts_of
 from benchmarks.timing import in_turns, ratios
-from textiba.text import EncodedReview
+from textiba.texts.tokens import TokenizedText
 
 AGAINST = (PUBLISHED, CAPTUM, INTERPRETO)
 BARS = {EVIDENCE: 80.0, PER_SAMPLE: 25.0, READOUT: 200.0, BY_FEATURE: 5.0}
@@ -32,21 +32,21 @@ SHARE, PASSES = "share of the rate", "in plain passes"
 
 
 def compare(subject: Subject, plan: Plan) -> tuple[Table, list[Bar]]:
-    """Seconds a review and peak memory of every method, on reviews of one length, in turns; and bar a."""
-    reviews = reviews_of(subject.encoder, plan.tokens, plan.together)
+    """Seconds a text and peak memory of every method, on texts of one length, in turns; and bar a."""
+    texts = tokenized_texts_of(subject.model, plan.tokens, plan.together)
     field, left_out = contenders(subject, plan)
-    [short] = reviews_of(subject.encoder, 8, 1)
+    [short] = tokenized_texts_of(subject.model, 8, 1)
     for contender in field.values():  # what is imported or made once
         contender.brief([short])
-    megabytes = {name: _peak(contender, reviews) for name, contender in field.items()}
+    megabytes = {name: _peak(contender, texts) for name, contender in field.items()}
     matrix, floating = product(plan.side, plan.side, plan.side)
-    works = {name: partial(_turn, contender, reviews) for name, contender in field.items()}
+    works = {name: partial(_turn, contender, texts) for name, contender in field.items()}
     times = in_turns(works, plan.rounds, matrix)
     rate = [floating / t for t in times.beat]
     each = {name: [t / contender.at_once for t in times.of[name]] for name, contender in field.items()}
     rounds = {}
     for name, contender in field.items():
-        rounds[name] = {"seconds a review": each[name], PASSES: ratios(each[name], each[PLAIN])}
+        rounds[name] = {"seconds a text": each[name], PASSES: ratios(each[name], each[PLAIN])}
         rounds[name] |= {other: ratios(each[other], each[name]) for other in AGAINST if other in each}
         if contender.operations is not None:
             rounds[name][SHARE] = [contender.operations / t / r for t, r in zip(each[name], rate, strict=True)]
@@ -56,28 +56,28 @@ def compare(subject: Subject, plan: Plan) -> tuple[Table, list[Bar]]:
          number(megabytes[name] / megabytes[PLAIN]))
         for name, row in rounds.items()
     ]  # fmt: skip
-    columns = ("method", "reviews at once", *(f"× faster than {other}" for other in AGAINST), PASSES, SHARE,
+    columns = ("method", "texts at once", *(f"× faster than {other}" for other in AGAINST), PASSES, SHARE,
                "peak memory against a plain pass's")  # fmt: skip
     title = f"Methods compared: {subject.name}"
     table = Table(title, _note(subject, plan, median(rate), left_out, INTERPRETO in field), columns, rows, rounds)
     return table, _bars(subject, each)
 
 
-def _turn(contender: Contender, reviews: Sequence[EncodedReview], turn: int) -> object:
-    """Who is given few reviews is given others in the next round; all have one length, and so one cost."""
-    return contender.explain([reviews[(turn + i) % len(reviews)] for i in range(contender.at_once)])
+def _turn(contender: Contender, texts: Sequence[TokenizedText], turn: int) -> object:
+    """Who is given few texts is given others in the next round; all have one length, and so one cost."""
+    return contender.explain([texts[(turn + i) % len(texts)] for i in range(contender.at_once)])
 
 
-def _peak(contender: Contender, reviews: Sequence[EncodedReview]) -> float:
+def _peak(contender: Contender, texts: Sequence[TokenizedText]) -> float:
     gc.collect()
-    return above(lambda: contender.brief(reviews[: contender.at_once]))
+    return above(lambda: contender.brief(texts[: contender.at_once]))
 
 
 def _bars(subject: Subject, each: dict[str, list[float]]) -> list[Bar]:
-    where = f"layer {subject.two_thirds} of {subject.encoder.n_layers}"
+    where = f"layer {subject.two_thirds} of {subject.model.n_layers}"
     return [
         Bar(
-            f"{subject.name}, {where}: {name}, reviews per second against {PUBLISHED}",
+            f"{subject.name}, {where}: {name}, texts per second against {PUBLISHED}",
             "at least",
             bound,
             ratios(each[PUBLISHED], each[name]),
@@ -92,9 +92,9 @@ def _cell(seen: Sequence[float] | None) -> str:
 
 def _note(subject: Subject, plan: Plan, rate: float, left_out: list[str], interpreto: bool) -> str:
     lines = [
-        f"Reviews of {plan.tokens} tokens; bottlenecks at layer {subject.two_thirds} of {subject.encoder.n_layers}, "
+        f"Texts of {plan.tokens} tokens; bottlenecks at layer {subject.two_thirds} of {subject.model.n_layers}, "
         f"unless named otherwise, other methods as by default. {CAPTUM} and {INTERPRETO} integrate gradients from the "
-        f"embeddings in {STEPS} steps, one review at a time. The share of the rate is the operations of a method's "
+        f"embeddings in {STEPS} steps, one text at a time. The share of the rate is the operations of a method's "
         f"passes (see floor.py) over its time, as a share of a {plan.side}-wide square product's: {rate / 1e9:,.0f} "
         "GFLOP/s here. Peak memory is what comes on top of the loaded models.",
     ]

@@ -5,35 +5,37 @@ from dataclasses import dataclass
 
 import torch
 
+import textiba
 from benchmarks.floor import operations, plain_operations
 from benchmarks.others import Explain, captum_explainer, interpreto_explainer
 from benchmarks.plan import Plan
 from benchmarks.published import explain_published
 from benchmarks.report import number
 from benchmarks.subjects import Subject
-from textiba import Attribution, Evidence, Method, PerSample, Readout, build
+from textiba import Attribution, Evidence, Method, PerSampleBottleneck, ReadoutBottleneck
 from textiba.methods import METHODS, OURS
 from textiba.methods.base import resolve_targets
 from textiba.methods.optimised import Optimised
-from textiba.text import Batch, EncodedReview
+from textiba.texts.batches import Batch
+from textiba.texts.tokens import TokenizedText
 
 STEPS = 10  # of all integrated gradients, and of the evidence beside them
 PUBLISHED, CAPTUM, INTERPRETO, PLAIN = "published jiang2020", "Captum", "interpreto", "plain forward pass"
 BY_FEATURE = f"per_sample, a gate a feature, {STEPS} steps, {STEPS} samples"
-EVIDENCE, PER_SAMPLE, READOUT = Evidence.name, PerSample.name, Readout.name
+EVIDENCE, PER_SAMPLE, READOUT = Evidence.name, PerSampleBottleneck.name, ReadoutBottleneck.name
 HELD_TO_BARS = (EVIDENCE, PER_SAMPLE, READOUT, BY_FEATURE)
 TWO_THIRDS_UP = (*OURS, "schulz2020", "jiang2020")
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """Something that explains reviews.
+    """Something that explains texts.
 
     Attributes:
         explain: what is timed.
-        at_once: how many reviews it is given.
+        at_once: how many texts it is given.
         brief: the same with fewer steps, whose peak memory is as high.
-        operations: the floor's, for one review; None for others' code, which runs other passes.
+        operations: the floor's, for one text; None for others' code, which runs other passes.
     """
 
     explain: Explain
@@ -44,24 +46,24 @@ class Contender:
 
 def contenders(subject: Subject, plan: Plan) -> tuple[dict[str, Contender], list[str]]:
     """All of them by name; and the methods that are too costly here, in words."""
-    encoder = subject.encoder
+    model = subject.model
 
-    def plain(reviews: Sequence[EncodedReview]) -> object:
-        return [encoder.logits(batch) for batch in encoder.batches(reviews)]
+    def plain(texts: Sequence[TokenizedText]) -> object:
+        return [model.logits(batch) for batch in model.batches(texts)]
 
-    field = {PLAIN: Contender(plain, plan.together, plain, plain_operations(encoder, plan.tokens))}
+    field = {PLAIN: Contender(plain, plan.together, plain, plain_operations(model, plan.tokens))}
     field[PUBLISHED] = Contender(_published(subject, STEPS), 1, _published(subject, 1))
     others = {CAPTUM: captum_explainer(subject, STEPS), INTERPRETO: interpreto_explainer(subject, STEPS)}
     field |= {name: Contender(explain, 1, explain) for name, explain in others.items() if explain is not None}
     left_out = []
     for name, method in _methods(subject).items():
-        passes = method.passes(encoder.n_layers, plan.tokens - 2)
+        passes = method.passes(model.n_layers, plan.tokens - 2)
         cost = passes.forward + passes.backward
         if cost > plan.most_passes and name not in HELD_TO_BARS:
-            left_out.append(f"{name} ({number(cost)} passes a review)")
+            left_out.append(f"{name} ({number(cost)} passes a text)")
             continue
         at_once = 1 if cost > plan.costly and name not in HELD_TO_BARS else plan.together
-        least = operations(encoder, method, [plan.tokens])
+        least = operations(model, method, [plan.tokens])
         explain, brief = _explainer(subject, method), _explainer(subject, _brief(method))
         field[name] = Contender(explain, at_once, brief, least)
     return field, left_out
@@ -71,9 +73,9 @@ def attribute(subject: Subject, method: Method, batches: Iterable[Batch]) -> lis
     """What `textiba.explain` does but for tokenization, which others are not asked for either."""
     found: list[Attribution] = []
     for batch in batches:
-        forward = subject.encoder.forward(batch)
-        targets = resolve_targets(subject.encoder, forward, "predicted")
-        found += method.attribute(subject.encoder, forward, targets, subject.statistics)
+        forward = subject.model.forward(batch)
+        targets = resolve_targets(subject.model, forward, "predicted")
+        found += method.attribute(subject.model, forward, targets, subject.statistics)
     return found
 
 
@@ -83,12 +85,12 @@ def _brief(method: Method) -> Method:
 
 
 def _explainer(subject: Subject, method: Method) -> Explain:
-    return lambda reviews: attribute(subject, method, subject.encoder.batches(reviews))
+    return lambda texts: attribute(subject, method, subject.model.batches(texts))
 
 
 def _published(subject: Subject, steps: int) -> Explain:
-    def explain(reviews: Sequence[EncodedReview]) -> object:
-        return [explain_published(subject.whole, torch.tensor([r.ids]), subject.two_thirds, steps) for r in reviews]
+    def explain(texts: Sequence[TokenizedText]) -> object:
+        return [explain_published(subject.whole, torch.tensor([r.ids]), subject.two_thirds, steps) for r in texts]
 
     return explain
 
@@ -99,9 +101,11 @@ def _methods(subject: Subject) -> dict[str, Method]:
     found: dict[str, Method] = {}
     for name, kind in METHODS.items():
         settings = {"layer": layer} if name in TWO_THIRDS_UP and "layer" in kind.model_fields else {}
-        found[name] = build(name, settings | ({"weights": subject.readout} if kind is Readout else {}))
-    found[BY_FEATURE] = PerSample(layer=layer, gates="feature", steps=STEPS, samples=STEPS)
-    found[f"integrated_gradients, {STEPS} steps"] = build("integrated_gradients", {"steps": STEPS})
+        found[name] = textiba.method(
+            name, **settings, **({"weights": subject.readout} if kind is ReadoutBottleneck else {})
+        )
+    found[BY_FEATURE] = PerSampleBottleneck(layer=layer, gates="feature", steps=STEPS, samples=STEPS)
+    found[f"integrated_gradients, {STEPS} steps"] = textiba.method("integrated_gradients", steps=STEPS)
     for at in (0, layer):
         found[f"evidence, {STEPS} nodes, layer {at}"] = Evidence(layer=at, nodes=STEPS)
     return found

@@ -29,7 +29,7 @@ methods:
   - {name: random}
 """
 METHODS = 10  # and so five shards
-REVIEWS = 126
+TEXTS = 126
 
 
 def launch(config: Path, folder: Path, processes: int) -> subprocess.Popen[bytes]:
@@ -74,9 +74,9 @@ def finish(config: Path, folder: Path) -> None:
 
 
 def table(folder: Path) -> dict[tuple[int, str, str], list[float]]:
-    """Every score by review, method and settings."""
+    """Every score by text, method and settings."""
     return {
-        (i, a.method, json.dumps(dict(a.settings))): a.scores[list(a.review.content)].tolist()
+        (i, a.method, json.dumps(dict(a.settings))): a.scores[list(a.text.content)].tolist()
         for i, a in RunFolder(folder).read()
     }
 
@@ -99,7 +99,7 @@ def main() -> None:
                 done += 1
             finish(config, folder)
             rows, same = check(folder).rows, table(folder) == table(undisturbed)
-            faults += not same or rows != REVIEWS * METHODS
+            faults += not same or rows != TEXTS * METHODS
             print(f"round {rounds}: {processes} process(es), {done} kills so far, {rows} rows, same numbers: {same}")
             rounds += 1
     print(f"{done} kills in {rounds} rounds; {faults} with a fault")

@@ -10,8 +10,8 @@ from benchmarks.plan import BERT_BASE, BUILT_IN, Plan
 from benchmarks.report import Bar, Table, number
 from benchmarks.subjects import Subject, mixed_batches
 from benchmarks.timing import Work, in_turns, ratios
-from textiba import Evidence, Method, PerSample
-from textiba.text import Batch
+from textiba import Evidence, Method, PerSampleBottleneck
+from textiba.texts.batches import Batch
 
 LEAST = {BUILT_IN: 0.65, BERT_BASE: 0.75}
 SHARE, PASSES = "share of the rate", "in plain passes"
@@ -19,19 +19,19 @@ SHARE, PASSES = "share of the rate", "in plain passes"
 
 def by_layer(subject: Subject, plan: Plan) -> tuple[Table, list[Bar]]:
     """The table, and bar b for the lower half of the layers."""
-    encoder = subject.encoder
-    groups = mixed_batches(encoder, plan.batches, plan.rounds)
-    lengths = [[len(review) for batch in group for review in batch.reviews] for group in groups]
+    model = subject.model
+    groups = mixed_batches(model, plan.batches, plan.rounds)
+    lengths = [[len(text) for batch in group for text in batch.texts] for group in groups]
     methods = {
         f"{method.name}, layer {method.layer}": method
-        for layer in range(encoder.n_layers)
-        for method in (Evidence(layer=layer, nodes=plan.steps), PerSample(layer=layer, steps=plan.steps))
+        for layer in range(model.n_layers)
+        for method in (Evidence(layer=layer, nodes=plan.steps), PerSampleBottleneck(layer=layer, steps=plan.steps))
     }
-    floors = {name: [operations(encoder, method, group) for group in lengths] for name, method in methods.items()}
-    floors[PLAIN] = [sum(plain_operations(encoder, tokens) for tokens in group) for group in lengths]
+    floors = {name: [operations(model, method, group) for group in lengths] for name, method in methods.items()}
+    floors[PLAIN] = [sum(plain_operations(model, tokens) for tokens in group) for group in lengths]
     own, own_operations, shape = _own_product(subject, plan)
     works: dict[str, Work] = {name: partial(_attribute, subject, method, groups) for name, method in methods.items()}
-    works[PLAIN] = lambda turn: [encoder.logits(batch) for batch in groups[turn]]
+    works[PLAIN] = lambda turn: [model.logits(batch) for batch in groups[turn]]
     works[shape] = lambda _: own()
     for work in (works[PLAIN], works[shape]):
         work(0)
@@ -69,6 +69,6 @@ def _attribute(subject: Subject, method: Method, groups: Sequence[Sequence[Batch
 
 def _own_product(subject: Subject, plan: Plan) -> tuple[Callable[[], object], float, str]:
     """A batch's tokens through the first linear layer of a block."""
-    config = subject.encoder.model.config
+    config = subject.model.module.config
     sides = (plan.tokens * plan.together, config.hidden_size, config.intermediate_size)
     return *product(*sides), " × ".join(map(str, sides))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.report import Bar
-from textiba import Evidence, Review, bundled, load, load_statistics, stream
+from textiba import Evidence, Text, bundled_reviews, load, load_statistics, stream
 
 MOST = 1.15
 REPEATS = 2  # peaks hardly differ from one process to the next
@@ -38,25 +38,25 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5", "ascii")
 
 
-def stream_short_reviews(count: int) -> None:
-    """Streams evidence over so many short reviews, all of them different: the child's work."""
-    encoder, statistics = load("fine-tuned"), load_statistics("fine-tuned")
-    method = Evidence(layer=encoder.n_layers - 1, nodes=1)
-    for _ in stream(encoder, [method], (_short(i) for i in range(count)), statistics):
+def stream_short_texts(count: int) -> None:
+    """Streams evidence over so many short texts, all of them different: the child's work."""
+    model, statistics = load("fine-tuned"), load_statistics("fine-tuned")
+    method = Evidence(layer=model.n_layers - 1, nodes=1)
+    for _ in stream(model, [method], (_short(i) for i in range(count)), statistics):
         pass
 
 
 def flat_memory(few: int, many: int) -> Bar:
-    """Bar e: what a process over many reviews takes, against one over few."""
+    """Bar e: what a process over many texts takes, against one over few."""
     ratios = [_child(many) / _child(few) for _ in range(REPEATS)]
-    return Bar(f"peak memory with {many:,} reviews against {few:,}", "at most", MOST, ratios)
+    return Bar(f"peak memory with {many:,} texts against {few:,}", "at most", MOST, ratios)
 
 
-def _short(number: int) -> Review:
-    reviews = bundled()
-    words = reviews[number % len(reviews)].text.split()
-    start = number // len(reviews)
-    return Review(" ".join(words[start : start + 16]))
+def _short(number: int) -> Text:
+    texts = bundled_reviews()
+    words = texts[number % len(texts)].text.split()
+    start = number // len(texts)
+    return Text(" ".join(words[start : start + 16]))
 
 
 def _child(count: int) -> float:

@@ -1,4 +1,4 @@
-"""What a million reviews cost: hours by method from results/speed-built-in.json, and storage from a run made here.
+"""What a million texts cost: hours by method from results/speed-built-in.json, and storage from a run made here.
 
 Run: .venv/bin/python -m benchmarks.million     (after `python -m benchmarks`; half a minute)
 """
@@ -9,9 +9,9 @@ import warnings
 from statistics import median
 
 from benchmarks.report import RESULTS, number
-from textiba.config import DataChoice, MethodChoice, SweepConfig
 from textiba.errors import TruncationWarning
-from textiba.run import sweep
+from textiba.runs.config import DataChoice, MethodChoice, SweepConfig
+from textiba.runs.sweep import sweep
 
 MILLION = 1_000_000
 SHOWN = ("readout", "evidence", "lrp", "two_sided", "per_sample", "joint", "integrated_gradients", "lime")
@@ -32,14 +32,14 @@ def main() -> None:
     seen = json.loads((RESULTS / "speed-built-in.json").read_text("utf-8"))
     [rounds] = [t["rounds"] for t in seen["tables"] if t["title"] == "Methods compared: built-in"]
     lines = [
-        "# A million reviews", "",
-        "Written by `.venv/bin/python -m benchmarks.million`; not to be edited. Reviews of 128 tokens on the built-in "
+        "# A million texts", "",
+        "Written by `.venv/bin/python -m benchmarks.million`; not to be edited. Texts of 128 tokens on the built-in "
         f"model, on {seen['machine']['cores']} cores ({seen['machine']['processor']}); bottlenecks at "
         "one layer, two thirds up.", "",
-        "| method | seconds a review | hours for a million | such machines for a day's work |", "|---|---|---|---|",
+        "| method | seconds a text | hours for a million | such machines for a day's work |", "|---|---|---|---|",
     ]  # fmt: skip
     for name in (n for n in SHOWN if n in rounds):
-        seconds = median(rounds[name]["seconds a review"])
+        seconds = median(rounds[name]["seconds a text"])
         hours = seconds * MILLION / 3600
         lines.append(f"| {name} | {number(seconds)} | {number(hours)} | {number(hours / 24)} |")
     lines += ["", "| method | kB a result | GB for a million |", "|---|---|---|"]

@@ -1,4 +1,4 @@
-"""Integrated gradients as users of Captum and of interpreto run them: a plain model, one review at a time."""
+"""Integrated gradients as users of Captum and of interpreto run them: a plain model, one text at a time."""
 
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -8,26 +8,26 @@ import torch
 from captum.attr import LayerIntegratedGradients
 
 from benchmarks.subjects import Subject
-from textiba.text import EncodedReview
+from textiba.texts.tokens import TokenizedText
 
-Explain = Callable[[Sequence[EncodedReview]], object]
+Explain = Callable[[Sequence[TokenizedText]], object]
 
 
 def captum_explainer(subject: Subject, steps: int) -> Explain:
-    """Captum's `LayerIntegratedGradients` at the embeddings, all steps of a review in one batch, as is its default."""
-    model, tokenizer = subject.whole, subject.encoder.tokenizer
+    """Captum's `LayerIntegratedGradients` at the embeddings, all steps of a text in one batch, as is its default."""
+    model, tokenizer = subject.whole, subject.model.tokenizer
 
     def probability(ids: torch.Tensor) -> torch.Tensor:
         return model(ids).logits.softmax(dim=1)
 
     explainer = LayerIntegratedGradients(probability, model.get_input_embeddings())
 
-    def explain(reviews: Sequence[EncodedReview]) -> object:
+    def explain(texts: Sequence[TokenizedText]) -> object:
         scores = []
-        for review in reviews:
-            ids = torch.tensor([review.ids])
+        for text in texts:
+            ids = torch.tensor([text.ids])
             blank = ids.clone()
-            blank[0, list(review.content)] = tokenizer.mask_token_id
+            blank[0, list(text.content)] = tokenizer.mask_token_id
             with torch.no_grad():
                 target = int(model(ids).logits.argmax())
             scores.append(explainer.attribute(ids, blank, target=target, n_steps=steps))
@@ -45,13 +45,13 @@ def interpreto_explainer(subject: Subject, steps: int) -> Explain | None:
     library: Any = interpreto
     explainer = library.IntegratedGradients(
         subject.whole,
-        subject.encoder.tokenizer,
+        subject.model.tokenizer,
         batch_size=steps,
         n_perturbations=steps,
         granularity=library.Granularity.TOKEN,
     )
 
-    def explain(reviews: Sequence[EncodedReview]) -> object:
-        return [explainer.explain(review.review.text) for review in reviews]
+    def explain(texts: Sequence[TokenizedText]) -> object:
+        return [explainer.explain(text.source.text) for text in texts]
 
     return explain

@@ -13,17 +13,17 @@ class Plan:
 
     Attributes:
         rounds: of each interleaved measurement.
-        tokens: of each review where methods are compared, special ones included.
-        together: reviews that a method is given at once there.
-        costly: a method that takes more passes a review than this is given one review at a time.
+        tokens: of each text where methods are compared, special ones included.
+        together: texts that a method is given at once there.
+        costly: a method that takes more passes a text than this is given one text at a time.
         most_passes: a method that takes more, forward and backward, is left out.
         side: of the square matrix product that gives the rate.
         batches: of mixed lengths, by layer, in each round; every round takes others.
         steps: of per-sample gates, and nodes of evidence, by layer.
-        swept: reviews that all layers are swept over.
-        degraded: reviews of the degradation test; 0 leaves it out.
+        swept: texts that all layers are swept over.
+        degraded: texts of the degradation test; 0 leaves it out.
         literal: of these, how many have their variants run one at a time.
-        streamed: reviews of the two processes whose peak memory is taken; None leaves it out.
+        streamed: texts of the two processes whose peak memory is taken; None leaves it out.
     """
 
     rounds: int

@@ -13,50 +13,49 @@ import torch
 
 from benchmarks.machine import describe
 from benchmarks.report import Table, write
-from benchmarks.subjects import encoded
+from benchmarks.subjects import tokenized
 from benchmarks.timing import in_turns, ratios
-from textiba import Encoder, Evidence, PerSample, bundled, load, load_statistics
+from textiba import Evidence, Model, PerSampleBottleneck, bundled_reviews, load, load_statistics
 from textiba.cli import keep_freed_memory
-from textiba.encoder import LAYER_PATHS
+from textiba.evaluation.metrics import rank_agreement
 from textiba.methods import Method
-from textiba.metrics import rank_agreement
-from textiba.text import Batch
+from textiba.model.layers import layers_of
+from textiba.texts.batches import Batch
 
-REVIEWS = 8
+TEXTS = 8
 ROUNDS = 3
 METHODS: dict[str, Method] = {
     "evidence, layer 2": Evidence(),
-    "per_sample, layer 2, 4 steps": PerSample(steps=4),
+    "per_sample, layer 2, 4 steps": PerSampleBottleneck(steps=4),
 }
 NOTE = (
-    f"{REVIEWS} bundled reviews in their batches; times in turns, medians of {ROUNDS} rounds. How exact: differences "
+    f"{TEXTS} bundled reviews in their batches; times in turns, medians of {ROUNDS} rounds. How exact: differences "
     "of p(positive) for a plain pass, Spearman's ρ of the token scores for methods. In bfloat16 the weights have that "
     "type, and all that is computed from them, gates and scores too; the logits become float32 again."
 )
 
 
-def variants(encoder: Encoder) -> dict[str, Encoder]:
-    """The encoder as it is, in bfloat16, and with every layer compiled."""
-    compiled = encoder.copy()
-    for layer in compiled.model.get_submodule(LAYER_PATHS[compiled.model.config.model_type]):
+def variants(model: Model) -> dict[str, Model]:
+    """The model as it is, in bfloat16, and with every layer compiled."""
+    compiled = model.copy()
+    for layer in layers_of(compiled.module):
         layer.compile(dynamic=True)
-    return {"float32": encoder, "bfloat16": encoder.in_precision(torch.bfloat16), "compiled": compiled}
+    return {"float32": model, "bfloat16": model.in_precision(torch.bfloat16), "compiled": compiled}
 
 
-def plain(encoder: Encoder, batches: list[Batch]) -> np.ndarray:
-    """The probability of the second class, of every review."""
-    logits = [encoder.logits(batch) for batch in batches]
+def plain(model: Model, batches: list[Batch]) -> np.ndarray:
+    """The probability of the second class, of every text."""
+    logits = [model.logits(batch) for batch in batches]
     return torch.cat(logits).softmax(dim=1)[:, 1].numpy()
 
 
-def scores(encoder: Encoder, method: Method, batches: list[Batch], statistics: Any) -> list[np.ndarray]:
-    """Of every review."""
+def scores(model: Model, method: Method, batches: list[Batch], statistics: Any) -> list[np.ndarray]:
+    """Of every text."""
     found = []
     for batch in batches:
-        forward = encoder.forward(batch)
+        forward = model.forward(batch)
         found += [
-            a.scores[list(a.review.content)]
-            for a in method.attribute(encoder, forward, encoder.predict(forward), statistics)
+            a.scores[list(a.text.content)] for a in method.attribute(model, forward, model.predict(forward), statistics)
         ]
     return found
 
@@ -66,16 +65,16 @@ def main() -> None:
     keep_freed_memory()
     warnings.simplefilter("ignore")
     machine = describe()
-    encoder, statistics = load("fine-tuned"), load_statistics("fine-tuned")
-    batches = list(encoder.batches(encoded(encoder, bundled())[:REVIEWS]))
+    model, statistics = load("fine-tuned"), load_statistics("fine-tuned")
+    batches = list(model.batches(tokenized(model, bundled_reviews())[:TEXTS]))
     rows = []
-    works: dict[str, Callable[[Encoder], Any]] = {"plain pass": lambda e: plain(e, batches)}
+    works: dict[str, Callable[[Model], Any]] = {"plain pass": lambda e: plain(e, batches)}
     for name, method in METHODS.items():
         works[name] = lambda e, m=method: scores(e, m, batches, statistics)
     for what, work in works.items():
         found: dict[str, Any] = {}
         there: dict[str, Callable[[int], object]] = {}
-        for name, variant in variants(encoder).items():
+        for name, variant in variants(model).items():
             try:
                 found[name] = work(variant)
                 there[name] = lambda _, v=variant, w=work: w(v)

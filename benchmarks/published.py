@@ -1,6 +1,6 @@
-"""`jiang2020` as published: what bazingagin/IBA runs for one review, step by step, to hold ours against.
+"""`jiang2020` as published: what bazingagin/IBA runs for one text, step by step, to hold ours against.
 
-One review at a time; the whole model at every step, on ten copies of the review; a bottleneck hooked to the output of
+One text at a time; the whole model at every step, on ten copies of the text; a bottleneck hooked to the output of
 one layer, with a gate for every feature of every token; weights that require gradients, which `backward` computes.
 Written from a reading of that code, with today's transformers; see `textiba.methods.published` for what it computes.
 """
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from textiba.encoder import LAYER_PATHS
+from textiba.model.layers import layers_of
 
 STEPS, SAMPLES, LEARNING_RATE, BETA = 10, 10, 1.0, 1e-5
 INITIAL_LOGIT, SMALLEST_SQUARE = 5.0, 1e-5
@@ -47,16 +47,16 @@ def explain_published(model: Any, ids: Tensor, layer: int, steps: int = STEPS, s
 
     Args:
         model: a Hugging Face classifier whose weights require gradients, in evaluation mode.
-        ids: of one review [1, tokens].
+        ids: of one text [1, tokens].
         layer: index into hidden_states where the bottleneck sits, from 1; the published `layer_idx` + 1.
         steps: of Adam.
-        samples: copies of the review, each with its own noise.
+        samples: copies of the text, each with its own noise.
     """
     with torch.no_grad():
         plain = model(ids, output_hidden_states=True)
     target = plain.logits.argmax(dim=1).expand(samples)
     bottleneck = PublishedBottleneck(plain.hidden_states[layer - 1][0])
-    place = model.get_submodule(LAYER_PATHS[model.config.model_type])[layer - 1]
+    place = layers_of(model)[layer - 1]
     hook = place.register_forward_hook(lambda _module, _inputs, output: _noised(bottleneck, output))
     try:
         adam = torch.optim.Adam(bottleneck.parameters(), lr=LEARNING_RATE)

@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import Callable
 
-from textiba import Encoder, Evidence, PerSample, Readout, explain, load, load_statistics
+from textiba import Evidence, Model, PerSampleBottleneck, ReadoutBottleneck, explain, load, load_statistics
 from textiba.cli import keep_freed_memory
-from textiba.data import bundled
-from textiba.sweep import stream
+from textiba.runs.stream import stream
+from textiba.texts.sources import bundled_reviews
 
-REVIEWS = 12
+TEXTS = 12
 
 
 def seconds(work: Callable[[], object], repeats: int = 3) -> float:
@@ -27,73 +27,73 @@ def seconds(work: Callable[[], object], repeats: int = 3) -> float:
     return min(times)
 
 
-def whole_model(encoder: Encoder) -> Encoder:
+def whole_model(model: Model) -> Model:
     """The same model, run from its first layer at every step, as a hook would: what the split run saves."""
 
-    class Whole(Encoder):
+    class Whole(Model):
         def run_from(self, batch, layer, state, through=None):
             self.run_to(batch, layer)
             return super().run_from(batch, layer, state, through)
 
-    return Whole(encoder.model, encoder.tokenizer, encoder.name, encoder.max_length, encoder.fingerprint)
+    return Whole(model.module, model.tokenizer, model.name, model.max_length, model.fingerprint)
 
 
 def split_run(layer: int) -> float:
     """How many times faster a bottleneck is when only what lies above it runs."""
-    encoder, statistics = load("fine-tuned"), load_statistics("fine-tuned")
-    whole, method, reviews = whole_model(encoder), PerSample(layer=layer, steps=4), bundled()[:REVIEWS]
-    split = seconds(lambda: explain(encoder, method, reviews, statistics))
-    return seconds(lambda: explain(whole, method, reviews, statistics)) / split
+    model, statistics = load("fine-tuned"), load_statistics("fine-tuned")
+    whole, method, texts = whole_model(model), PerSampleBottleneck(layer=layer, steps=4), bundled_reviews()[:TEXTS]
+    split = seconds(lambda: explain(model, method, texts, statistics))
+    return seconds(lambda: explain(whole, method, texts, statistics)) / split
 
 
 def batching() -> float:
-    """How many times faster reviews are together than one at a time."""
-    encoder, statistics, reviews = load("fine-tuned"), load_statistics("fine-tuned"), bundled()[:REVIEWS]
-    together = seconds(lambda: explain(encoder, Evidence(), reviews, statistics))
-    return seconds(lambda: [explain(encoder, Evidence(), [r], statistics) for r in reviews]) / together
+    """How many times faster texts are together than one at a time."""
+    model, statistics, texts = load("fine-tuned"), load_statistics("fine-tuned"), bundled_reviews()[:TEXTS]
+    together = seconds(lambda: explain(model, Evidence(), texts, statistics))
+    return seconds(lambda: [explain(model, Evidence(), [r], statistics) for r in texts]) / together
 
 
 def small_batches() -> float:
     """How many times faster batches that stay in the processor's cache are than large ones."""
-    encoder, statistics, reviews = load("fine-tuned"), load_statistics("fine-tuned"), bundled()[:REVIEWS]
-    method = PerSample(steps=4)
-    small = seconds(lambda: explain(encoder, method, reviews, statistics))
-    return seconds(lambda: explain(encoder, method, reviews, statistics, budget=4096)) / small
+    model, statistics, texts = load("fine-tuned"), load_statistics("fine-tuned"), bundled_reviews()[:TEXTS]
+    method = PerSampleBottleneck(steps=4)
+    small = seconds(lambda: explain(model, method, texts, statistics))
+    return seconds(lambda: explain(model, method, texts, statistics, budget=4096)) / small
 
 
 def one_pass_for_all_layers() -> float:
     """How many times faster a sweep over layers is in one stream than layer by layer."""
-    encoder, statistics, reviews = load("fine-tuned"), load_statistics("fine-tuned"), bundled()[:REVIEWS]
-    methods = [Evidence(layer=layer, nodes=2) for layer in range(encoder.n_layers)]
-    together = seconds(lambda: list(stream(encoder, methods, reviews, statistics)))
-    return seconds(lambda: [explain(encoder, m, reviews, statistics) for m in methods]) / together
+    model, statistics, texts = load("fine-tuned"), load_statistics("fine-tuned"), bundled_reviews()[:TEXTS]
+    methods = [Evidence(layer=layer, nodes=2) for layer in range(model.n_layers)]
+    together = seconds(lambda: list(stream(model, methods, texts, statistics)))
+    return seconds(lambda: [explain(model, m, texts, statistics) for m in methods]) / together
 
 
 def readout_cost() -> float:
     """What a readout's attribution costs, in plain forward passes over the same batches."""
-    encoder = load("fine-tuned")
-    batches = list(encoder.batches(encoder.encode(bundled()[:REVIEWS])))
+    model = load("fine-tuned")
+    batches = list(model.batches(model.tokenize(bundled_reviews()[:TEXTS])))
 
     def attribute() -> None:
         for batch in batches:
-            forward = encoder.forward(batch)
-            Readout().attribute(encoder, forward, encoder.predict(forward))
+            forward = model.forward(batch)
+            ReadoutBottleneck().attribute(model, forward, model.predict(forward))
 
-    plain = seconds(lambda: [encoder.logits(batch) for batch in batches])
+    plain = seconds(lambda: [model.logits(batch) for batch in batches])
     return seconds(attribute) / plain
 
 
 def explain_once() -> float:
     """Seconds of one explanation in this process, after a first one has warmed it."""
-    encoder, statistics, reviews = load("fine-tuned"), load_statistics("fine-tuned"), bundled()[:REVIEWS]
-    return seconds(lambda: explain(encoder, PerSample(steps=4), reviews, statistics))
+    model, statistics, texts = load("fine-tuned"), load_statistics("fine-tuned"), bundled_reviews()[:TEXTS]
+    return seconds(lambda: explain(model, PerSampleBottleneck(steps=4), texts, statistics))
 
 
 def peak_megabytes(count: int) -> float:
-    """Peak memory of a process that streams evidence over `count` reviews."""
-    encoder, statistics = load("fine-tuned"), load_statistics("fine-tuned")
-    reviews = (bundled()[i % 100] for i in range(count))
-    for _ in stream(encoder, [Evidence(layer=5, nodes=1)], reviews, statistics, budget=1024):
+    """Peak memory of a process that streams evidence over `count` texts."""
+    model, statistics = load("fine-tuned"), load_statistics("fine-tuned")
+    texts = (bundled_reviews()[i % 100] for i in range(count))
+    for _ in stream(model, [Evidence(layer=5, nodes=1)], texts, statistics, budget=1024):
         pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -117,12 +117,12 @@ def main() -> None:
     print("| what | ratio |\n|---|---|")
     print(f"| split run at layer 1, against the whole model at every step | {split_run(1):.2f} × faster |")
     print(f"| split run at layer 4, likewise | {split_run(4):.2f} × faster |")
-    print(f"| reviews in batches, against one at a time | {batching():.2f} × faster |")
+    print(f"| texts in batches, against one at a time | {batching():.2f} × faster |")
     print(f"| batches of 512 tokens, against 4,096 | {small_batches():.2f} × faster |")
     print(f"| six layers in one stream, against layer by layer | {one_pass_for_all_layers():.2f} × faster |")
     print(f"| attribution by the readout, against a plain forward pass | {readout_cost():.2f} × its cost |")
     print(f"| the allocator keeping freed memory, against glibc's defaults | {allocator:.2f} × faster |")
-    print(f"| peak memory for 400 reviews, against 100 | {child('memory:400') / child('memory:100'):.2f} × |")
+    print(f"| peak memory for 400 texts, against 100 | {child('memory:400') / child('memory:100'):.2f} × |")
 
 
 if __name__ == "__main__":

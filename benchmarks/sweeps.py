@@ -7,7 +7,7 @@ from benchmarks.plan import Plan
 from benchmarks.report import Bar
 from benchmarks.subjects import Subject, texts_of
 from benchmarks.timing import in_turns
-from textiba import Evidence, Method, PerSample, grid, stream
+from textiba import Evidence, Method, PerSampleBottleneck, stream, sweep_grid
 from textiba.methods.base import resolve_targets
 
 MOST = 1.1
@@ -15,26 +15,26 @@ MOST = 1.1
 
 def all_layers(subject: Subject, plan: Plan) -> list[Bar]:
     """Bar c, for evidence and for per-sample gates."""
-    few = {"evidence": Evidence(nodes=1), "per_sample": PerSample(steps=1)}
+    few = {"evidence": Evidence(nodes=1), "per_sample": PerSampleBottleneck(steps=1)}
     return [_all_layers(subject, plan, name, method) for name, method in few.items()]
 
 
 def _all_layers(subject: Subject, plan: Plan, name: str, method: Method) -> Bar:
-    encoder, statistics = subject.encoder, subject.statistics
-    texts = texts_of(encoder, plan.tokens, plan.swept)
-    batches = list(encoder.batches(encoder.encode(texts)))
-    forwards = [encoder.forward(batch) for batch in batches]
-    methods = grid(method, layers=range(encoder.n_layers))
+    model, statistics = subject.model, subject.statistics
+    texts = texts_of(model, plan.tokens, plan.swept)
+    batches = list(model.batches(model.tokenize(texts)))
+    forwards = [model.forward(batch) for batch in batches]
+    methods = sweep_grid(method, layers=range(model.n_layers))
 
     def together(_turn: int) -> object:
-        return list(stream(encoder, methods, texts, statistics))
+        return list(stream(model, methods, texts, statistics))
 
     def plain(_turn: int) -> object:
-        return list(stream(encoder, [], texts, statistics))
+        return list(stream(model, [], texts, statistics))
 
     def own(one: Method, _turn: int) -> object:
         return [
-            one.attribute(encoder, forward, resolve_targets(encoder, forward, "predicted"), statistics)
+            one.attribute(model, forward, resolve_targets(model, forward, "predicted"), statistics)
             for forward in forwards
         ]
 

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float
 
 from textiba.attribution import Attribution, Curve
-from textiba.config import SweepConfig
-from textiba.degradation import Degradation
-from textiba.plots import save
-from textiba.profile import Interval, bootstrap
-from textiba.run import Progress, degrade_run, grouped, sweep
+from textiba.evaluation.degradation import Degradation
+from textiba.evaluation.intervals import Interval, bootstrap
+from textiba.runs.config import SweepConfig
+from textiba.runs.sweep import Progress, degrade_run, grouped, sweep
+from textiba.show.plots import save
 from textiba.store import RunFolder, versions
 from textiba.store.files import write_text
 
@@ -33,13 +33,13 @@ class Small:
     """A setting in which an experiment takes seconds and its figures mean nothing: does it run?
 
     Attributes:
-        reviews: ids of bundled ones.
+        texts: ids of bundled ones.
         tokens: of each.
         layers: where a config says "all".
         betas: of each list in a config.
     """
 
-    reviews: tuple[str, ...]
+    texts: tuple[str, ...]
     tokens: int = 64
     layers: tuple[int, ...] = (2, 4)
     betas: int = 2
@@ -120,20 +120,20 @@ class Study:
 
 
 def collect(run: RunFolder, of: Callable[[Attribution], Any]) -> dict[tuple[str, str, str], list[Any]]:
-    """What is wanted of every result, in the order of the reviews, by checkpoint, method and settings."""
+    """What is wanted of every result, in the order of the texts, by checkpoint, method and settings."""
     found: dict[tuple[str, str, str], list[tuple[int, Any]]] = {}
     for key in run.groups():
         found[key] = [(index, of(a)) for index, a in run.read(key)]
     return {key: [value for _, value in sorted(pairs, key=lambda p: p[0])] for key, pairs in found.items()}
 
 
-def in_order(curve: Curve) -> Float[np.ndarray, "reviews steps"]:
-    """A curve's probabilities in the order of the reviews, so that curves can be compared review by review."""
-    return curve.probability[np.argsort(curve.reviews)]
+def in_order(curve: Curve) -> Float[np.ndarray, "texts steps"]:
+    """A curve's probabilities in the order of the texts, so that curves can be compared text by text."""
+    return curve.probability[np.argsort(curve.texts)]
 
 
 def mean(values: Iterable[float]) -> Interval:
-    """The mean over reviews, with its bootstrap interval (95 %)."""
+    """The mean over texts, with its bootstrap interval (95 %)."""
     return bootstrap(np.asarray(list(values), dtype=np.float64))
 
 
@@ -161,9 +161,9 @@ def plain(value: Any) -> Any:
 def _same(curves: Sequence[Curve], run: RunFolder, settings: Degradation) -> bool:
     groups = run.groups()
     whole = len(curves) == len(groups) * len(settings.orders) and all(
-        curve.by == settings.by and curve.steps.tolist() == list(settings.steps) and curve.reviews for curve in curves
+        curve.by == settings.by and curve.steps.tolist() == list(settings.steps) and curve.texts for curve in curves
     )
-    return whole and all(len(curve.reviews) == len(next(iter(groups.values()))) for curve in curves)
+    return whole and all(len(curve.texts) == len(next(iter(groups.values()))) for curve in curves)
 
 
 def _smaller(config: SweepConfig, small: Small) -> SweepConfig:
@@ -171,7 +171,7 @@ def _smaller(config: SweepConfig, small: Small) -> SweepConfig:
         m.model_copy(update={"layers": small.layers if m.layers else (), "betas": m.betas[: small.betas]})
         for m in config.methods
     ]
-    data = type(config.data)(ids=small.reviews)
+    data = type(config.data)(ids=small.texts)
     return config.model_copy(update={"data": data, "max_length": small.tokens, "methods": tuple(methods)})
 
 

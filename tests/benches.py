@@ -8,7 +8,7 @@ from textiba.benchmark.leaderboard import Score
 from textiba.benchmark.tables import write_tables
 
 MAPPING: dict[str, Any] = {
-    "data": {"reviews": {"source": "bundled", "limit": 5}},
+    "data": {"texts": {"source": "bundled", "limit": 5}},
     "methods": [
         {"name": "evidence", "label": "evidence two nodes", "settings": {"nodes": 2}},
         {"name": "random"},
@@ -17,7 +17,7 @@ MAPPING: dict[str, Any] = {
     "reference": "evidence two nodes",
     "subsets": {"count": 6, "limit": 3},
     "leave_one_out": "occlusion",
-    "sanity": {"reviews": 2, "methods": ["evidence two nodes"]},
+    "sanity": {"texts": 2, "methods": ["evidence two nodes"]},
     "max_length": 24,
     "chunk": 2,
 }

@@ -27,8 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def planted() -> toys.Trained:
     """A tiny BERT that was trained to look for one planted word, and the statistics of its features."""
-    encoder = toys.train_planted()
-    return encoder, toys.statistics(encoder)
+    model = toys.train_planted()
+    return model, toys.statistics(model)
 
 
 @pytest.fixture(scope="session")

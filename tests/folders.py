@@ -27,8 +27,8 @@ def in_two_processes(arguments: Sequence[str]) -> str:
 
 
 def table(folder: RunFolder) -> dict[tuple, tuple[float, ...]]:
-    """Every score by review, checkpoint, method and settings."""
+    """Every score by text, checkpoint, method and settings."""
     return {
-        (i, a.checkpoint, a.method, str(a.settings)): tuple(a.scores[list(a.review.content)].tolist())
+        (i, a.checkpoint, a.method, str(a.settings)): tuple(a.scores[list(a.text.content)].tolist())
         for i, a in folder.read()
     }

@@ -6,12 +6,12 @@ import gzip
 from typing import Any
 
 import numpy as np
-from pictures import attribution, curves, encoded
+from pictures import attribution, curves, tokenized
 
 from textiba.attribution import Attribution, BitsDetails
-from textiba.data import Review
-from textiba.profile import LayerRow, layer_profile
+from textiba.evaluation.profile import LayerRow, layer_profile
 from textiba.report import Exploration, Made, Removed
+from textiba.texts.sources import Text
 
 NASTY = 'Good </script><img src=x onerror="alert(1)"> <!-- & 😀 "quoted" fine\u2028'
 STEPS = np.asarray([0.0, 0.25, 0.5, 0.75, 1.0])
@@ -45,7 +45,7 @@ def segments(data: dict[str, Any], layout: int) -> list[tuple[str, int]]:
     """The texts of a layout's segments and their kinds."""
     columns = unpacked(data["packed"])
     start = sum(data["layouts"]["segments"][:layout])
-    text = data["reviews"][data["layouts"]["review"][layout]]["text"].encode("utf-16-le")
+    text = data["texts"][data["layouts"]["text"][layout]]["text"].encode("utf-16-le")
     out, place = [], 0
     for i in range(start, start + data["layouts"]["segments"][layout]):
         end = place + 2 * int(columns["segmentLength"][i])
@@ -61,7 +61,7 @@ def rows() -> list[LayerRow]:
 
 
 def shown() -> list[Attribution]:
-    """One review: evidence on two checkpoints at two layers, and bits at two β."""
+    """One text: evidence on two checkpoints at two layers, and bits at two β."""
     made = [
         attribution([0.123456, -1, 0, 0.25, 1, 1, 0], layer=layer, checkpoint=checkpoint)
         for checkpoint in ("general", "fine-tuned")
@@ -79,29 +79,29 @@ def exploration(**changes: Any) -> Exploration:
     return Exploration(**fields | changes)
 
 
-REVIEWS = (
-    Review("Never dull,\nalways wonderful.", 1, ((0, 10), (19, 28)), "r1", "plain"),
-    Review("Dreadful in every way, and far too long.", 0, (), "r2", "plain"),
-    Review("A superb waste of a fine cast.", 0, (), "r3", "mixed"),
-    Review(NASTY, 1, (), "<b>r4</b>", "</script>"),
+TEXTS = (
+    Text("Never dull,\nalways wonderful.", 1, ((0, 10), (19, 28)), "r1", "plain"),
+    Text("Dreadful in every way, and far too long.", 0, (), "r2", "plain"),
+    Text("A superb waste of a fine cast.", 0, (), "r3", "mixed"),
+    Text(NASTY, 1, (), "<b>r4</b>", "</script>"),
 )
 _SURE = ((1, 0.9), (0, 0.97), (1, 0.8), (1, 0.6))  # what the fine-tuned checkpoint predicts, and how surely
 
 
 def browsed(**changes: Any) -> Exploration:
-    """Four reviews × two checkpoints × evidence at three layers and bits at three β, with removals and a leaderboard.
+    """Four texts × two checkpoints × evidence at three layers and bits at three β, with removals and a leaderboard.
 
-    The third review is wrong on "fine-tuned"; "general" calls all of them positive. Each evidence at layer 1 has words
+    The third text is wrong on "fine-tuned"; "general" calls all of them positive. Each evidence at layer 1 has words
     removed; "Never" is one token and goes first.
     """
     draw = np.random.default_rng(0)
     made: list[Attribution] = []
-    for review, (predicted, probability) in zip(REVIEWS, _SURE, strict=True):
-        text = encoded(review)
+    for text, (predicted, probability) in zip(TEXTS, _SURE, strict=True):
+        text = tokenized(text)
         size = len(text.content)
         for checkpoint in ("fine-tuned", "general"):
             says = predicted if checkpoint == "fine-tuned" else 1
-            facts: dict[str, Any] = {"checkpoint": checkpoint, "predicted": says, "target": says, "review": text}
+            facts: dict[str, Any] = {"checkpoint": checkpoint, "predicted": says, "target": says, "text": text}
             facts["probability"] = probability if checkpoint == "fine-tuned" else 0.55
             for layer in (0, 1, 2):
                 values = [1.0 + layer, *draw.uniform(-0.5, 0.5, size - 1)]
@@ -121,6 +121,6 @@ def browsed(**changes: Any) -> Exploration:
 
 
 def removed(a: Attribution, steps: np.ndarray = STEPS, by: str = "fraction") -> Removed:
-    """What happens to a review made up: MoRF falls at once, LeRF late."""
+    """What happens to a text made up: MoRF falls at once, LeRF late."""
     falls = {"morf": (0.9, 0.4, 0.2, 0.1, 0.05), "lerf": (0.9, 0.8, 0.7, 0.6, 0.05)}
     return Removed(a, "delete", by, steps, 0, {order: np.asarray(row)[: len(steps)] for order, row in falls.items()})

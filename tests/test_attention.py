@@ -1,4 +1,4 @@
-"""Attention scores against the weights that the plain model itself returns, one review at a time."""
+"""Attention scores against the weights that the plain model itself returns, one text at a time."""
 
 import numpy as np
 import pytest
@@ -6,42 +6,42 @@ import torch
 import toys
 
 from textiba.attribution import Attribution, content_scores
-from textiba.encoder import Encoder
 from textiba.errors import UnsupportedModelError
 from textiba.methods import Attention, AttentionRollout, Method
-from textiba.methods.attention import rollout
-from textiba.text import EncodedReview
+from textiba.methods.attention_rollout import rollout
+from textiba.model.view import Model
+from textiba.texts.tokens import TokenizedText
 
-REVIEWS = toys.texts(4, seed=51)
+TEXTS = toys.texts(4, seed=51)
 
 every_kind = pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
 
 
-def plain(kind: str, review: EncodedReview) -> list[np.ndarray]:
+def plain(kind: str, text: TokenizedText) -> list[np.ndarray]:
     """Each layer's weights [heads, tokens, tokens]."""
-    model = toys.model(kind, double=True).eval()
+    model = toys.classifier(kind, double=True).eval()
     model.set_attn_implementation("eager")
     with torch.no_grad():
-        attentions = model(torch.tensor([review.ids]), output_attentions=True).attentions
+        attentions = model(torch.tensor([text.ids]), output_attentions=True).attentions
     return [layer[0].numpy() for layer in attentions]
 
 
 def same(a: Attribution, expected: np.ndarray) -> None:
-    np.testing.assert_allclose(content_scores(a), expected[list(a.review.content)], rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(content_scores(a), expected[list(a.text.content)], rtol=1e-5, atol=1e-9)
 
 
 @every_kind
 def test_attention_is_the_last_layer_s_first_row(kind: str):
-    for a in toys.attribute(toys.encoder(kind, double=True), Attention(), REVIEWS):
-        same(a, plain(kind, a.review)[-1].mean(axis=0)[0])
+    for a in toys.attribute(toys.model(kind, double=True), Attention(), TEXTS):
+        same(a, plain(kind, a.text)[-1].mean(axis=0)[0])
 
 
 @every_kind
 def test_rollout_equals_the_literal_loop(kind: str):
-    for a in toys.attribute(toys.encoder(kind, double=True), AttentionRollout(), REVIEWS):
-        flow = np.eye(len(a.review))
-        for layer in plain(kind, a.review):
-            mixed = 0.5 * layer.mean(axis=0) + 0.5 * np.eye(len(a.review))
+    for a in toys.attribute(toys.model(kind, double=True), AttentionRollout(), TEXTS):
+        flow = np.eye(len(a.text))
+        for layer in plain(kind, a.text):
+            mixed = 0.5 * layer.mean(axis=0) + 0.5 * np.eye(len(a.text))
             flow = (mixed / mixed.sum(axis=1, keepdims=True)) @ flow
         same(a, flow[0])
 
@@ -55,22 +55,22 @@ def test_rollout_keeps_the_whole_of_each_row():
 
 @every_kind
 def test_the_encoder_keeps_its_form_of_attention_and_gets_no_hooks(kind: str):
-    encoder = toys.encoder(kind)
-    before = encoder.model.config._attn_implementation
+    model = toys.model(kind)
+    before = model.module.config._attn_implementation
     for method in (Attention(), AttentionRollout()):
-        toys.attribute(encoder, method, REVIEWS)
+        toys.attribute(model, method, TEXTS)
     assert before != "eager"
-    assert encoder.model.config._attn_implementation == before
-    assert not any(module._forward_hooks for module in encoder.model.modules())
+    assert model.module.config._attn_implementation == before
+    assert not any(module._forward_hooks for module in model.module.modules())
 
 
 @pytest.mark.parametrize(("method", "run"), [(Attention(), 1), (AttentionRollout(), 3)])
 def test_a_layer_whose_weights_are_not_seen_is_no_silent_gap(method: Method, run: int):
-    bert = toys.model()
+    bert = toys.classifier()
     last = bert.bert.encoder.layer[-1].attention.self
     last.__class__ = type("Renamed", (type(last),), {})
     with pytest.raises(
         UnsupportedModelError,
         match=rf"named …SelfAttention.*; of the {run} layers of model that were run, {run - 1} gave theirs. Use",
     ):
-        toys.attribute(Encoder(bert, toys.tokenizer()), method, REVIEWS)
+        toys.attribute(Model(bert, toys.tokenizer()), method, TEXTS)

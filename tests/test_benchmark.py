@@ -10,6 +10,7 @@ import pytest
 import toys
 from benches import CONFIG, changed, score_of
 
+import textiba
 from textiba.benchmark import BenchmarkConfig, benchmark, leaderboard
 from textiba.benchmark.config import Subsets
 from textiba.benchmark.figure import plot_leaderboard
@@ -17,13 +18,12 @@ from textiba.benchmark.folder import SUBSETS, BenchmarkFolder, Place
 from textiba.benchmark.leaderboard import agreements
 from textiba.benchmark.score import attribute, rows, subset_rows, subsets
 from textiba.benchmark.tables import by_table, lead_table, write_tables
-from textiba.checkpoints import load
-from textiba.degradation import Degradation, area, degrade
+from textiba.checkpoints.load import load
 from textiba.errors import InputError, SettingError
-from textiba.methods import build
-from textiba.metrics import aopc_steps, from_attribution, rank_agreement, sensitivity_n
+from textiba.evaluation.degradation import Degradation, degrade, lerf_morf_area
+from textiba.evaluation.metrics import aopc_steps, from_attribution, rank_agreement, sensitivity_n
 
-ENCODER = toys.encoder()
+MODEL = toys.model()
 
 
 @pytest.mark.parametrize(
@@ -47,52 +47,52 @@ def test_a_config_says_what_is_wrong_with_it(values: dict[str, Any], message: st
 
 
 def test_sources_are_exchanged_by_name():
-    assert CONFIG.with_sources(["reviews=x.jsonl"]).data["reviews"].source == "x.jsonl"
-    assert CONFIG.with_sources(["x.jsonl"]).data["reviews"].source == "x.jsonl"
-    with pytest.raises(SettingError, match=r"a name of \['reviews'\]; got 'imdb=x'"):
+    assert CONFIG.with_sources(["texts=x.jsonl"]).data["texts"].source == "x.jsonl"
+    assert CONFIG.with_sources(["x.jsonl"]).data["texts"].source == "x.jsonl"
+    with pytest.raises(SettingError, match=r"a name of \['texts'\]; got 'imdb=x'"):
         CONFIG.with_sources(["imdb=x"])
 
 
 def test_rows_hold_scores_metrics_and_cost():
     config = BenchmarkConfig.from_mapping(changed(steps=[0.3], removals=["mask"]), "test")
-    method = build("gradient_x_input")
-    reviews = ENCODER.encode(toys.texts(4, seed=31, shortest=8))
-    timed = attribute(ENCODER, method, reviews, None, "predicted", 0)
-    found = rows(ENCODER, method, timed, [10, 11, 12, 13], config)
-    curves = degrade(ENCODER, [a for a, _ in timed], Degradation(removal="mask", steps=aopc_steps(others=(0.3, 1.0))))
+    method = textiba.method("input_x_gradient")
+    texts = toys.texts(4, seed=31, shortest=8)
+    timed = attribute(MODEL, method, texts, None, "predicted", 0)
+    found = rows(MODEL, method, timed, [10, 11, 12, 13], config)
+    curves = degrade(MODEL, [a for a, _ in timed], Degradation(removal="mask", steps=aopc_steps(others=(0.3, 1.0))))
     assert [row["index"] for row in found] == [10, 11, 12, 13]
-    assert [a.review for a, _ in timed] == reviews
-    assert [row["mask area"] for row in found] == pytest.approx(area(curves).tolist(), abs=1e-6)
+    assert [a.text.source.text for a, _ in timed] == texts
+    assert [row["mask area"] for row in found] == pytest.approx(lerf_morf_area(curves).tolist(), abs=1e-6)
     for row, (a, seconds) in zip(found, timed, strict=True):
-        assert row["scores"] == [float(a.scores[i]) for i in a.review.content]
+        assert row["scores"] == [float(a.scores[i]) for i in a.text.content]
         assert (row["forward"], row["backward"], row["seconds"]) == (2.0, 1.0, seconds)
         assert not any(name.startswith("rationale") for name in row)
 
 
 def test_subsets_are_all_of_one_size_and_the_review_s_own():
-    [review] = ENCODER.encode(toys.texts(1, seed=32, shortest=15))
-    chosen = subsets(review, Subsets(count=7, share=0.4), seed=3)
-    assert chosen.shape == (7, len(review.content))
-    assert set(chosen.sum(axis=1)) == {round(0.4 * len(review.content))}
-    assert np.array_equal(chosen, subsets(review, Subsets(count=7, share=0.4), seed=3))
-    assert not np.array_equal(chosen, subsets(review, Subsets(count=7, share=0.4), seed=4))
+    [text] = MODEL.tokenize(toys.texts(1, seed=32, shortest=15))
+    chosen = subsets(text, Subsets(count=7, share=0.4), seed=3)
+    assert chosen.shape == (7, len(text.content))
+    assert set(chosen.sum(axis=1)) == {round(0.4 * len(text.content))}
+    assert np.array_equal(chosen, subsets(text, Subsets(count=7, share=0.4), seed=3))
+    assert not np.array_equal(chosen, subsets(text, Subsets(count=7, share=0.4), seed=4))
 
 
 def test_the_drops_of_subsets_are_what_one_pass_each_says():
-    reviews = ENCODER.encode(toys.texts(2, seed=33, shortest=9))
+    texts = MODEL.tokenize(toys.texts(2, seed=33, shortest=9))
     choice = Subsets(count=3, share=0.3, removal="mask")
-    for review, row in zip(reviews, subset_rows(ENCODER, reviews, 5, choice, 1, 0), strict=True):
-        whole = ENCODER.logits(ENCODER.collate([review])).log_softmax(dim=1)[0, 1]
+    for text, row in zip(texts, subset_rows(MODEL, texts, 5, choice, 1, 0), strict=True):
+        whole = MODEL.logits(MODEL.collate([text])).log_softmax(dim=1)[0, 1]
         for removed, drop in zip(np.asarray(row["removed"]).reshape(3, -1), row["drops"], strict=True):
-            gone = [i for i, out in zip(review.content, removed, strict=True) if out]
-            left = review.substitute(gone, ENCODER.tokenizer.mask_token_id)
-            expected = whole - ENCODER.logits(ENCODER.collate([left])).log_softmax(dim=1)[0, 1]
+            gone = [i for i, out in zip(text.content, removed, strict=True) if out]
+            left = text.substitute(gone, MODEL.tokenizer.mask_token_id)
+            expected = whole - MODEL.logits(MODEL.collate([left])).log_softmax(dim=1)[0, 1]
             assert drop == pytest.approx(float(expected), abs=1e-5)
 
 
 def test_the_leaderboard_s_numbers_are_means_of_the_rows(small_benchmark: BenchmarkFolder):
     found = leaderboard(small_benchmark)
-    by = {m.title: list(small_benchmark.read(Place("reviews", "fine-tuned", m.title))) for m in CONFIG.methods}
+    by = {m.title: list(small_benchmark.read(Place("texts", "fine-tuned", m.title))) for m in CONFIG.methods}
     assert {title: len(r) for title, r in by.items()} == {"evidence two nodes": 5, "random": 5, "occlusion": 3}
     ours, lucky = (np.array([row["delete area"] for row in by[x]]) for x in ("evidence two nodes", "random"))
     score = score_of(found, "random", "delete area")
@@ -109,14 +109,14 @@ def test_the_leaderboard_s_numbers_are_means_of_the_rows(small_benchmark: Benchm
 
 def test_metrics_that_rest_on_others_rows(small_benchmark: BenchmarkFolder):
     found = leaderboard(small_benchmark)
-    mine = list(small_benchmark.read(Place("reviews", "fine-tuned", "evidence two nodes")))[:3]
-    theirs = list(small_benchmark.read(Place("reviews", "fine-tuned", "occlusion")))
-    removed = list(small_benchmark.read(Place("reviews", "fine-tuned", SUBSETS)))
+    mine = list(small_benchmark.read(Place("texts", "fine-tuned", "evidence two nodes")))[:3]
+    theirs = list(small_benchmark.read(Place("texts", "fine-tuned", "occlusion")))
+    removed = list(small_benchmark.read(Place("texts", "fine-tuned", SUBSETS)))
     agreement = [
         rank_agreement(np.array(a["scores"]), np.array(b["scores"])) for a, b in zip(mine, theirs, strict=True)
     ]
     score = score_of(found, "evidence two nodes", "leave-one-out agreement")
-    assert (score.reviews, score.value.mean) == (3, pytest.approx(np.mean(agreement)))
+    assert (score.texts, score.value.mean) == (3, pytest.approx(np.mean(agreement)))
     sensitivity = [
         sensitivity_n(np.array(a["scores"]), np.array(b["removed"]).reshape(6, -1), np.array(b["drops"]))
         for a, b in zip(mine, removed, strict=True)
@@ -130,13 +130,11 @@ def test_rationales_are_measured_on_words(small_benchmark: BenchmarkFolder):
     found = leaderboard(small_benchmark)
     score = score_of(found, "random", "rationale auprc")
     row = next(
-        r
-        for r in small_benchmark.read(Place("reviews", "fine-tuned", "random"))
-        if r.get("rationale auprc") is not None
+        r for r in small_benchmark.read(Place("texts", "fine-tuned", "random")) if r.get("rationale auprc") is not None
     )
-    review = CONFIG.data["reviews"].load()[row["index"]]
-    [encoded] = load("fine-tuned", 24).encode([review])
-    a = toys.scored(encoded, row["scores"])
+    text = CONFIG.data["texts"].load()[row["index"]]
+    [tokenized] = load("fine-tuned", 24).tokenize([text])
+    a = toys.scored(tokenized, row["scores"])
     assert row["rationale auprc"] == pytest.approx(from_attribution(a)["auprc"], rel=1e-5)
     assert 0 < score.value.mean < 1
 
@@ -145,14 +143,14 @@ def test_without_removals_only_reviews_with_a_marked_word_are_run(tmp_path: Path
     source = tmp_path / "reviews.jsonl"
     texts = [{"text": "Not marked at all."}, {"text": "A superb film.", "rationale": [[2, 8]]}]
     source.write_text("\n".join(json.dumps({**t, "label": 1}) for t in texts))
-    values = {"data": {"reviews": {"source": str(source)}}, "removals": [], "subsets": None, "leave_one_out": None}
+    values = {"data": {"texts": {"source": str(source)}}, "removals": [], "subsets": None, "leave_one_out": None}
     config = BenchmarkConfig.from_mapping(changed(**values, sanity={}, target="gold", rationale_share=0.3), "test")
     made = benchmark(config, tmp_path / "run", only=["random"])
-    [row] = made.read(Place("reviews", "fine-tuned", "random"))
+    [row] = made.read(Place("texts", "fine-tuned", "random"))
     assert (row["index"], row["target"]) == (1, 1)
     assert {"rationale top_share", "rationale iou"} <= row.keys()
     columns = lead_table(leaderboard(made))
-    assert list(columns)[:3] == ["method", "reviews", "rationale top_share"]
+    assert list(columns)[:3] == ["method", "texts", "rationale top_share"]
 
 
 def test_tables_and_figure(small_benchmark: BenchmarkFolder):
@@ -160,16 +158,16 @@ def test_tables_and_figure(small_benchmark: BenchmarkFolder):
     paths = write_tables(small_benchmark, found)
     assert [p.name for p in paths] == ["leaderboard.md", "leaderboard.csv", "sanity.csv"]
     page = paths[0].read_text()
-    assert "## reviews · fine-tuned · common" in page
-    assert "5 of 5 reviews were longer than the model reads here" in page
+    assert "## texts · fine-tuned · common" in page
+    assert "5 of 5 texts were longer than the model reads here" in page
     with paths[1].open() as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == len(found)
     tables = by_table(found)
-    assert list(tables) == ["reviews · fine-tuned · common", "reviews · fine-tuned"]
+    assert list(tables) == ["texts · fine-tuned · common", "texts · fine-tuned"]
     for scores in tables.values():
         columns = lead_table(scores)
-        assert {"delete area", "Δ mask area", "s / review"} <= columns.keys()
+        assert {"delete area", "Δ mask area", "s / text"} <= columns.keys()
         assert columns["method"][-1] == "random"
         figure = plot_leaderboard(scores, "a title", ["random"])
         assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "3  random"
@@ -184,4 +182,4 @@ def test_a_figure_needs_something_to_draw(small_benchmark: BenchmarkFolder):
 def test_the_sanity_check_goes_from_the_head_to_the_embeddings(small_benchmark: BenchmarkFolder):
     found = agreements(small_benchmark)
     assert [a.part for a in found] == ["head", *(f"layer {i}" for i in range(5, -1, -1)), "embeddings"]
-    assert all(a.reviews == 2 and -1 <= a.value.mean <= 1 for a in found)
+    assert all(a.texts == 2 and -1 <= a.value.mean <= 1 for a in found)

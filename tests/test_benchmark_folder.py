@@ -60,7 +60,7 @@ def test_two_processes_give_the_same_table(small_benchmark: BenchmarkFolder, tmp
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     made = BenchmarkFolder(tmp_path, CONFIG)
-    place = Place("reviews", "fine-tuned", "random")
+    place = Place("texts", "fine-tuned", "random")
 
     def full(*_: object) -> None:
         raise OSError("No space left on device")
@@ -77,7 +77,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
 
 def test_a_first_row_without_a_rationale_does_not_hide_the_others(tmp_path: Path):
     made = BenchmarkFolder(tmp_path, CONFIG)
-    place = Place("reviews", "fine-tuned", "random")
+    place = Place("texts", "fine-tuned", "random")
     made.write(place, 0, [{"index": 0}, {"index": 1, "rationale auprc": 0.5}])
     assert list(made.read(place)) == [{"index": 0, "rationale auprc": None}, {"index": 1, "rationale auprc": 0.5}]
 
@@ -113,7 +113,7 @@ def test_a_method_can_be_added_and_the_reference_changed(small_benchmark: Benchm
     methods = [*MAPPING["methods"], {"name": "saliency"}]
     config = BenchmarkConfig.from_mapping(changed(methods=methods, reference="random"), "test")
     wider = leaderboard(benchmark(config, tmp_path / "run"))
-    assert score_of(wider, "saliency", "delete area").reviews == 5
+    assert score_of(wider, "saliency", "delete area").texts == 5
     assert (
         score_of(wider, "random", "delete area").value
         == score_of(leaderboard(small_benchmark), "random", "delete area").value
@@ -123,7 +123,7 @@ def test_a_method_can_be_added_and_the_reference_changed(small_benchmark: Benchm
 
 def test_a_damaged_file_is_named(tmp_path: Path):
     made = BenchmarkFolder(tmp_path, CONFIG)
-    place = Place("reviews", "fine-tuned", "random")
+    place = Place("texts", "fine-tuned", "random")
     made.write(place, 0, [{"index": 0}])
     [file] = tmp_path.glob("rows/**/*.parquet")
     file.write_bytes(b"torn")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from textiba.bottleneck import Bottleneck
+from textiba.bottleneck.gates import Bottleneck
 from textiba.information import kl_nats, normalize
 
 MEAN, STD = torch.tensor([0.5, -1.0, 0.0]), torch.tensor([1.0, 2.0, 0.5])

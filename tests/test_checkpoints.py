@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 from transformers import BertConfig, BertForSequenceClassification
 
 import textiba
-from textiba import checkpoints
-from textiba.checkpoints import ADAPTER, BUILTIN, CARD, HEAD, load, load_statistics
+from textiba.bottleneck.statistics import load_statistics
+from textiba.checkpoints import load as checkpoints
+from textiba.checkpoints.load import ADAPTER, BUILTIN, CARD, HEAD, load
 from textiba.errors import (
     CorruptFileError,
     FreshHeadWarning,
@@ -35,16 +36,16 @@ def saved_model(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", BUILTIN)
 def test_builtin_checkpoints_load_with_statistics_of_their_own(name: str):
-    encoder = load(name)
-    load_statistics(name).check(encoder)
-    assert (encoder.n_layers, encoder.n_labels, encoder.max_length) == (6, 2, 256)
-    assert encoder.labels == ("negative", "positive")
+    model = load(name)
+    load_statistics(name).check(model)
+    assert (model.n_layers, model.n_labels, model.max_length) == (6, 2, 256)
+    assert model.labels == ("negative", "positive")
 
 
 def test_fine_tuned_reads_a_plain_verdict():
-    encoder = load("fine-tuned")
+    model = load("fine-tuned")
     texts = ["A wonderful, moving film; I loved every minute.", "Dreadful. A dull, stupid waste of two hours."]
-    logits = encoder.logits(encoder.collate(encoder.encode(texts)))
+    logits = model.logits(model.collate(model.tokenize(texts)))
     assert logits.argmax(dim=1).tolist() == [1, 0]
 
 
@@ -55,13 +56,13 @@ def test_the_same_checkpoint_has_the_same_fingerprint_and_others_another():
 
 def test_statistics_of_another_checkpoint_are_refused():
     with pytest.raises(StatisticsMismatchError, match="textiba estimate --checkpoint general-probe"):
-        textiba.explain(load("general-probe"), textiba.PerSample(), ["Fine."], load_statistics("fine-tuned"))
+        textiba.explain(load("general-probe"), textiba.PerSampleBottleneck(), ["Fine."], load_statistics("fine-tuned"))
 
 
 def test_a_hugging_face_folder_loads(saved_model: Path):
-    encoder = load(saved_model)
-    assert encoder.n_layers == 2
-    assert encoder.name == str(saved_model)
+    model = load(saved_model)
+    assert model.n_layers == 2
+    assert model.name == str(saved_model)
 
 
 def test_a_folder_that_is_no_model(tmp_path: Path):

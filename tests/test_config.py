@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from textiba.benchmark import BenchmarkConfig
-from textiba.config import DataChoice, MethodChoice, SweepConfig
 from textiba.corpus import CorpusConfig
 from textiba.errors import InputError, LayerError, SettingError
-from textiba.finetune import Recipe
-from textiba.training import ReadoutRecipe
+from textiba.runs.config import DataChoice, MethodChoice, SweepConfig
+from textiba.training.finetune import Recipe
+from textiba.training.readout import ReadoutRecipe
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 RECIPES = sorted((EXPERIMENTS / "checkpoints").glob("*.yaml"))
@@ -94,7 +94,7 @@ def test_reviews_by_id_and_disjoint_slices():
     assert [r.id for r in DataChoice(ids=("b04", "a01")).load()] == ["b04", "a01"]
     first, second = DataChoice(limit=10).load(), DataChoice(skip=10, limit=10).load()
     assert not {r.id for r in first} & {r.id for r in second}
-    with pytest.raises(InputError, match="no review with the id 'zz'"):
+    with pytest.raises(InputError, match="no text with the id 'zz'"):
         DataChoice(ids=("zz",)).load()
     with pytest.raises(InputError, match="is left after skipping 999"):
         DataChoice(skip=999).load()

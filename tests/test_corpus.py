@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pictures import attribution, encoded
+from pictures import attribution, tokenized
 from scipy import stats
 
 from textiba.attribution import Attribution, Word
@@ -18,11 +18,11 @@ from textiba.corpus.tables import by_layer, columns, leading, method_names, part
 from textiba.corpus.tagging import PIPELINE, Tagger, align, load_tagger
 from textiba.corpus.tally import ratio
 from textiba.corpus.view import tagged, written
-from textiba.data import Review
 from textiba.errors import InputError, MissingExtraError, SettingError
+from textiba.texts.sources import Text
 
-# Text, score of each word, class. "Good" comes in two reviews of three.
-REVIEWS = (
+# Text, score of each word, class. "Good" comes in two texts of three.
+TEXTS = (
     ("Good film, good", (2, 1, 0, 4), 1),
     ("good plot", (1, 3), 0),
     ("bad film", (5, 1), 0),
@@ -33,9 +33,9 @@ T2 = stats.t.ppf(0.975, 2)
 
 def scored(text: str, scores: Sequence[float], predicted: int = 0, unit: str = "bits", **changes: Any) -> Attribution:
     """An attribution with these scores of the words; none is longer than six letters, so each is one token."""
-    review = encoded(Review(text))
-    raw = attribution(scores, "nats", review, predicted=predicted, **changes)
-    return raw if unit == "nats" else attribution(scores, unit, review, predicted=predicted, **changes)
+    made = tokenized(Text(text))
+    raw = attribution(scores, "nats", made, predicted=predicted, **changes)
+    return raw if unit == "nats" else attribution(scores, unit, made, predicted=predicted, **changes)
 
 
 def view_of(attributions: Sequence[Attribution], tags: dict[str, str] | None = None, **settings: Any) -> CorpusView:
@@ -52,13 +52,13 @@ def row(rows: Sequence[KindRow], kind: str, predicted: int | None = None) -> Kin
 
 
 def test_a_word_by_hand():
-    good = row(view_of([scored(*r) for r in REVIEWS]).words(), "good")
-    assert (good.reviews, good.of_reviews, good.occurrences) == (2, 3, 3)
-    # Sums 6 and 1 over counts 2 and 1: 7/3 each, so the reviews are off by 4/3 and −4/3.
+    good = row(view_of([scored(*r) for r in TEXTS]).words(), "good")
+    assert (good.texts, good.of_texts, good.occurrences) == (2, 3, 3)
+    # Sums 6 and 1 over counts 2 and 1: 7/3 each, so the texts are off by 4/3 and −4/3.
     error = math.sqrt(2 * 2 * (4 / 3) ** 2) / 3
     assert good.mean.mean == pytest.approx(7 / 3)
     assert (good.mean.low, good.mean.high) == pytest.approx((7 / 3 - T1 * error, 7 / 3 + T1 * error))
-    # 6 of 7 bits, 1 of 4 and 0 of 6: the third review has no part of it, and counts.
+    # 6 of 7 bits, 1 of 4 and 0 of 6: the third text has no part of it, and counts.
     off = np.asarray([6, 1, 0]) - 7 / 17 * np.asarray([7, 4, 6])
     error = math.sqrt(3 / 2 * np.sum(off**2)) / 17
     assert good.share.mean == pytest.approx(7 / 17)
@@ -68,7 +68,7 @@ def test_a_word_by_hand():
 
 
 def test_classes_add_up_to_all_and_rare_words_are_left_out():
-    rows = view_of([scored(*r) for r in (*REVIEWS, *REVIEWS)]).words()
+    rows = view_of([scored(*r) for r in (*TEXTS, *TEXTS)]).words()
     assert {(r.kind, r.predicted): r.occurrences for r in rows} == {
         ("good", None): 6, ("film", None): 4, ("bad", None): 2, ("plot", None): 2, (",", None): 2,
         ("good", 0): 2, ("film", 0): 2, ("bad", 0): 2, ("plot", 0): 2,
@@ -76,15 +76,15 @@ def test_classes_add_up_to_all_and_rare_words_are_left_out():
     }  # fmt: skip
     assert row(rows, "good", 1).mean.mean == 3
     assert row(rows, "good", 0).mean.mean == 1
-    assert row(rows, "good", 0).of_reviews == 4
-    few = view_of([scored(*r) for r in (*REVIEWS, *REVIEWS)]).words(min_count=4)
+    assert row(rows, "good", 0).of_texts == 4
+    few = view_of([scored(*r) for r in (*TEXTS, *TEXTS)]).words(min_count=4)
     assert [(r.kind, r.predicted) for r in few] == [("film", None), ("good", None)]
 
 
 def test_the_highest_lower_end_leads():
     sure, lucky = [3.0, 3.1] * 5, [0.0, 9.0]
-    reviews = [scored("sure", [x]) for x in sure] + [scored("lucky", [x]) for x in lucky]
-    rows = view_of(reviews).words()
+    texts = [scored("sure", [x]) for x in sure] + [scored("lucky", [x]) for x in lucky]
+    rows = view_of(texts).words()
     assert [r.kind for r in rows if r.predicted is None] == ["sure", "lucky"]
     assert row(rows, "lucky").mean.mean > row(rows, "sure").mean.mean
 
@@ -123,17 +123,17 @@ def test_a_ratio_is_that_of_a_literal_computation_and_of_the_bootstrap():
 
 def test_the_interval_holds_the_truth_where_one_over_occurrences_does_not():
     draw = np.random.default_rng(0)
-    found = {"reviews": 0, "occurrences": 0}
+    found = {"texts": 0, "occurrences": 0}
     for _ in range(400):
-        # A review makes its one to six occurrences alike: half of them all but empty, half far apart, as bits are.
+        # A text makes its one to six occurrences alike: half of them all but empty, half far apart, as bits are.
         x = 1.0 + draw.poisson(1, 100)
         y = x * np.where(draw.random(100) < 0.5, draw.exponential(500, 100), draw.exponential(5, 100))
         top, bottom, top_squares, products, squares = (np.asarray([v.sum()]) for v in (y, x, y * y, x * y, x * x))
         [interval] = ratio(top, bottom, top_squares, products, squares, 100.0)
-        found["reviews"] += interval.low <= 252.5 <= interval.high
+        found["texts"] += interval.low <= 252.5 <= interval.high
         each = np.repeat(y / x, x.astype(int))
         found["occurrences"] += abs(each.mean() - 252.5) < 1.96 * each.std() / math.sqrt(len(each))
-    assert 0.89 < found["reviews"] / 400 < 0.97
+    assert 0.89 < found["texts"] / 400 < 0.97
     assert found["occurrences"] / 400 < 0.85
 
 
@@ -160,7 +160,7 @@ def test_memory_grows_with_the_vocabulary_and_not_with_the_reviews():
     ],
 )
 def test_words_are_as_they_are_written(text: str, kinds: list[str]):
-    words = scored(text, [1] * len(encoded(Review(text)).content)).words()
+    words = scored(text, [1] * len(tokenized(Text(text)).content)).words()
     starts, found = written(words, text, lower=True)
     assert found == kinds
     assert starts[0] == 0
@@ -253,30 +253,30 @@ TAGS = {"good": "ADJ", "bad": "ADJ", "film": "NOUN", "plot": "NOUN", ",": "PUNCT
 
 
 def test_parts_of_speech_by_hand():
-    parts = view_of([scored(*r) for r in REVIEWS], TAGS).parts()
+    parts = view_of([scored(*r) for r in TEXTS], TAGS).parts()
     adjective, noun = row(parts, "ADJ"), row(parts, "NOUN")
-    assert (adjective.reviews, adjective.occurrences) == (3, 4)
+    assert (adjective.texts, adjective.occurrences) == (3, 4)
     assert adjective.mean.mean == pytest.approx(12 / 4)
     assert adjective.share.mean == pytest.approx(12 / 17)
     assert noun.share.mean == pytest.approx(5 / 17)
     assert noun.share_of_words == pytest.approx(3 / 8)
     assert row(parts, "ADJ", 0).share.mean == pytest.approx(6 / 10)
-    assert part_table(parts)["words"] == ["50.0", "37.5"], "the comma is in one review only"
+    assert part_table(parts)["words"] == ["50.0", "37.5"], "the comma is in one text only"
 
 
 def test_the_tables_have_every_row_and_lead_over_the_layers():
-    layers = [scored(text, [s * k for s in scores], y, layer=k) for text, scores, y in REVIEWS * 2 for k in (2, 1)]
+    layers = [scored(text, [s * k for s in scores], y, layer=k) for text, scores, y in TEXTS * 2 for k in (2, 1)]
     rows = view_of(layers).words()
     table = columns(rows, "word")
     assert len(table["word"]) == len(rows) == 24
     line = {name: cells[table["word"].index("good")] for name, cells in table.items()}
     assert line["layer"] == "2"
     assert line["unit"] == "bits"
-    assert (line["reviews"], line["of reviews"], line["occurrences"]) == ("4", "6", "6")
+    assert (line["texts"], line["of texts"], line["occurrences"]) == ("4", "6", "6")
     assert set(table["predicted"]) == {"all", "negative", "positive"}
     assert float(line["mean"]) == pytest.approx(14 / 3, abs=1e-4)
     shown = word_table(rows, 0, top=2)
-    assert list(shown) == ["word", "reviews", "layer 1", "layer 2"]
+    assert list(shown) == ["word", "texts", "layer 1", "layer 2"]
     assert shown["word"] == leading(by_layer(rows, 0), 2) == ["bad", "plot"]
     assert shown["layer 2"] == ["10.0 ±0.0", "6.00 ±0.00"]
 

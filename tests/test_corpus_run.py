@@ -11,30 +11,30 @@ import pytest
 import toys
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from pictures import attribution, encoded
+from pictures import attribution, tokenized
 
 from textiba import cli
 from textiba.corpus import CorpusConfig, CorpusView, KindRow, corpus_view
 from textiba.corpus import run as module
 from textiba.corpus.figure import plot_parts, plot_words, plot_words_by_layer
 from textiba.corpus.tagging import PIPELINE
-from textiba.data import Review
 from textiba.errors import InputError
-from textiba.plots import save
+from textiba.show.plots import save
+from textiba.texts.sources import Text
 
-ENCODER = toys.encoder(labels=2)
-REVIEWS = 40
+MODEL = toys.model(labels=2)
+COUNT = 40
 
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A view of a toy at three layers, over texts in a file."""
-    monkeypatch.setattr(module, "load", lambda *_: ENCODER)
-    toys.statistics(ENCODER).save(tmp_path / "statistics.safetensors")
-    (tmp_path / "reviews.txt").write_text("\n".join(toys.texts(REVIEWS)))
+    monkeypatch.setattr(module, "load", lambda *_: MODEL)
+    toys.statistics(MODEL).save(tmp_path / "statistics.safetensors")
+    (tmp_path / "texts.txt").write_text("\n".join(toys.texts(COUNT)))
     return {
         "checkpoint": "toy",
-        "data": {"source": str(tmp_path / "reviews.txt")},
+        "data": {"source": str(tmp_path / "texts.txt")},
         "methods": [{"name": "evidence", "settings": {"nodes": 1}, "layers": [0, 2]}],
         "statistics": str(tmp_path / "statistics.safetensors"),
         "min_count": 5,
@@ -50,7 +50,7 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_the_folder_has_every_row_and_what_it_was_made_with(settings: dict[str, Any], tmp_path: Path):
     told = []
     found = corpus_view(CorpusConfig(**settings), tmp_path / "out", lambda *what: told.append(what))
-    assert told[-1] == ("toy-bert", 2 * REVIEWS, 2 * REVIEWS)
+    assert told[-1] == ("toy-bert", 2 * COUNT, 2 * COUNT)
     assert found.parts == []
     names = {path.name for path in (tmp_path / "out").iterdir()}
     figures = {"evidence-words.png", *(f"evidence-words-layer-{layer}.png" for layer in (0, 2))}
@@ -59,21 +59,21 @@ def test_the_folder_has_every_row_and_what_it_was_made_with(settings: dict[str, 
     assert len(lines) == len(found.words)
     assert {line["layer"] for line in lines} == {"0", "2"}
     assert all(float(line["low"]) <= float(line["mean"]) <= float(line["high"]) for line in lines)
-    assert min(int(line["reviews"]) for line in lines) >= 5
-    texts = toys.texts(REVIEWS)
+    assert min(int(line["texts"]) for line in lines) >= 5
+    texts = toys.texts(COUNT)
     for line in (line for line in lines if line["predicted"] == "all"):
         counts = [text.split().count(line["word"]) for text in texts]
-        assert (int(line["occurrences"]), int(line["reviews"])) == (sum(counts), np.count_nonzero(counts))
+        assert (int(line["occurrences"]), int(line["texts"])) == (sum(counts), np.count_nonzero(counts))
     result = json.loads((tmp_path / "out" / "result.json").read_text("utf-8"))
-    assert result["checkpoint"] == ENCODER.fingerprint
-    assert result["reviews"]["count"] == REVIEWS
-    assert sum(n for name, n in result["reviews"].items() if name.startswith("predicted ")) == REVIEWS
+    assert result["checkpoint"] == MODEL.fingerprint
+    assert result["texts"]["count"] == COUNT
+    assert sum(n for name, n in result["texts"].items() if name.startswith("predicted ")) == COUNT
     assert result["settings"]["min_count"] == 5
     assert {"torch", "spacy"} <= result["versions"].keys()
 
 
 def test_no_word_is_frequent_enough(settings: dict[str, Any], tmp_path: Path):
-    with pytest.raises(InputError, match="no word occurs in 500 of these 40 reviews; lower min_count"):
+    with pytest.raises(InputError, match="no word occurs in 500 of these 40 texts; lower min_count"):
         corpus_view(CorpusConfig(**{**settings, "min_count": 500}), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -91,7 +91,7 @@ def test_the_command_line_prints_words_and_parts_of_speech(
         cli.main()
     assert stop.value.code == 0
     said = capsys.readouterr().out
-    assert "evidence: nats per occurrence, reviews predicted" in said
+    assert "evidence: nats per occurrence, texts predicted" in said
     assert "evidence: % of all words, and of all nats" in said
     assert "NOUN" in said
     lines = [line for line in read(tmp_path / "out" / "pos.csv") if line["predicted"] == "all"]
@@ -112,13 +112,13 @@ TEXTS = (
 
 
 def rows(sign: int = 1, layers: tuple[int, ...] = (1, 2)) -> tuple[list[KindRow], list[KindRow]]:
-    """Words and parts of speech of twelve reviews; bits, or nats where the sign is −1."""
+    """Words and parts of speech of twelve texts; bits, or nats where the sign is −1."""
     view = CorpusView()
     for text, scores, predicted in TEXTS * 3:
         for layer in layers:
             values = [layer * s * sign for s in scores]
             unit = "bits" if sign > 0 else "nats"
-            a = attribution(values, unit, encoded(Review(text)), predicted=predicted, layer=layer)
+            a = attribution(values, unit, tokenized(Text(text)), predicted=predicted, layer=layer)
             words = a.words()
             view.add(a, words, [TAGS[w.text] for w in words])
     return view.words(), view.parts()
@@ -139,7 +139,7 @@ def test_words_stand_in_the_panel_of_their_class_with_their_intervals(tmp_path: 
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["Predicted negative", "Predicted positive"]
     assert labels(figure) == ["bad", r"\$", "film"]
     assert labels(figure, 1) == ["good", "film", r"\$"]
-    assert cells(figure) == ["reviews", "6", "3", "6"]
+    assert cells(figure) == ["texts", "6", "3", "6"]
     [film] = [row for row in words if row.kind == "film" and row.predicted == 1]
     spans = [np.asarray(line.get_xdata()).tolist() for line in positive.lines if len(np.asarray(line.get_xdata())) == 2]
     assert [film.mean.low, film.mean.high] in spans

@@ -1,4 +1,4 @@
-"""The degradation test against a slow literal loop: one review, one variant at a time."""
+"""The degradation test against a slow literal loop: one text, one variant at a time."""
 
 import math
 from dataclasses import replace
@@ -9,50 +9,50 @@ import pytest
 import torch
 import toys
 
-from textiba import degradation
 from textiba.attribution import Attribution, Curve
-from textiba.data import Review
-from textiba.degradation import Degradation, area, degrade, normalized, removal_order
-from textiba.encoder import Encoder
 from textiba.errors import InputError, SettingError
-from textiba.text import EncodedReview
+from textiba.evaluation import degradation
+from textiba.evaluation.degradation import Degradation, degrade, lerf_morf_area, normalized, removal_order
+from textiba.model.view import Model
+from textiba.texts.sources import Text
+from textiba.texts.tokens import TokenizedText
 
-ENCODER = toys.encoder()
+MODEL = toys.model()
 STAND_INS = {"mask": toys.VOCABULARY.index("[MASK]"), "pad": toys.VOCABULARY.index("[PAD]")}
 
 
 def attributions(count: int = 5, seed: int = 11) -> list[Attribution]:
-    """Scores drawn at random, none twice, for reviews with and without a label."""
-    reviews = [Review(t, label=(0, 1, 2, None)[i % 4]) for i, t in enumerate(toys.texts(count, seed=seed))]
+    """Scores drawn at random, none twice, for texts with and without a label."""
+    texts = [Text(t, label=(0, 1, 2, None)[i % 4]) for i, t in enumerate(toys.texts(count, seed=seed))]
     draw = np.random.default_rng(seed)
     return [
         toys.scored(e, draw.normal(size=len(e.content)).tolist(), target=i % 3)
-        for i, e in enumerate(ENCODER.encode(reviews))
+        for i, e in enumerate(MODEL.tokenize(texts))
     ]
 
 
 def literal(a: Attribution, order: str, settings: Degradation, bert: Any) -> tuple[list[float], list[float]]:
     """Probability of the target and whether the gold class wins, at each step, by lists of ids alone."""
-    scored = [(float(a.scores[i]), i) for i in a.review.content]
+    scored = [(float(a.scores[i]), i) for i in a.text.content]
     falling = [i for _, i in sorted(scored, key=lambda pair: -pair[0] if order == "morf" else pair[0])]
     probabilities, wins = [], []
     for step in settings.steps:
         count = min(step, len(falling)) if settings.by == "count" else round(step * len(falling))
         gone = falling[: int(count)]
-        places = list(range(len(a.review)))
+        places = list(range(len(a.text)))
         if settings.removal in STAND_INS:
-            ids = [STAND_INS[settings.removal] if i in gone else v for i, v in enumerate(a.review.ids)]
-            types = list(a.review.type_ids)
+            ids = [STAND_INS[settings.removal] if i in gone else v for i, v in enumerate(a.text.ids)]
+            types = list(a.text.type_ids)
         else:
-            ids = [v for i, v in enumerate(a.review.ids) if i not in gone]
-            types = [v for i, v in enumerate(a.review.type_ids) if i not in gone]
+            ids = [v for i, v in enumerate(a.text.ids) if i not in gone]
+            types = [v for i, v in enumerate(a.text.type_ids) if i not in gone]
             # Hidden from attention is the same as not there, but for the place that the others keep.
             places = [i for i in places if i not in gone] if settings.removal == "attention" else places[: len(ids)]
         with torch.no_grad():
             arguments = {"token_type_ids": torch.tensor([types]), "position_ids": torch.tensor([places])}
             p = bert(torch.tensor([ids]), **arguments).logits.softmax(1)[0]
         probabilities.append(float(p[a.target]))
-        label = a.review.review.label
+        label = a.text.source.label
         wins.append(float(p.argmax() == (a.target if label is None else label)))
     return probabilities, wins
 
@@ -61,8 +61,8 @@ def literal(a: Attribution, order: str, settings: Degradation, bert: Any) -> tup
 @pytest.mark.parametrize(("by", "steps"), [("fraction", (0, 0.15, 0.5, 1.0)), ("count", (0, 1, 2, 5, 30))])
 def test_curves_equal_the_literal_loop(removal: Any, by: Any, steps: tuple[float, ...]):
     settings = Degradation(removal=removal, by=by, steps=steps)
-    found, bert = attributions(), toys.model().eval()
-    curves = degrade(ENCODER, found, settings, budget=80)
+    found, bert = attributions(), toys.classifier().eval()
+    curves = degrade(MODEL, found, settings, budget=80)
     for order in ("morf", "lerf"):
         for i, a in enumerate(found):
             probabilities, wins = literal(a, order, settings, bert)
@@ -72,9 +72,9 @@ def test_curves_equal_the_literal_loop(removal: Any, by: Any, steps: tuple[float
 
 def test_nothing_removed_is_the_whole_prediction_and_all_removed_the_bare_one():
     found = attributions()
-    curves = degrade(ENCODER, found)
-    whole = toys.forward(ENCODER, [a.review.review for a in found]).logits.softmax(dim=1)
-    bare = ENCODER.logits(ENCODER.collate([found[0].review.drop(found[0].review.content)])).softmax(dim=1)[0]
+    curves = degrade(MODEL, found)
+    whole = toys.forward(MODEL, [a.text.source for a in found]).logits.softmax(dim=1)
+    bare = MODEL.logits(MODEL.collate([found[0].text.drop(found[0].text.content)])).softmax(dim=1)[0]
     for curve in curves.values():
         expected = [float(whole[i, a.target]) for i, a in enumerate(found)]
         np.testing.assert_allclose(curve.probability[:, 0], expected, atol=1e-6)
@@ -82,23 +82,23 @@ def test_nothing_removed_is_the_whole_prediction_and_all_removed_the_bare_one():
 
 
 def test_special_tokens_are_never_removed(monkeypatch: pytest.MonkeyPatch):
-    seen: list[EncodedReview] = []
-    collate = Encoder.collate
-    monkeypatch.setattr(Encoder, "collate", lambda self, reviews: seen.extend(reviews) or collate(self, reviews))
-    degrade(ENCODER, attributions())
-    assert any(len(variant) == 2 for variant in seen), "the fully degraded review must be among them"
+    seen: list[TokenizedText] = []
+    collate = Model.collate
+    monkeypatch.setattr(Model, "collate", lambda self, texts: seen.extend(texts) or collate(self, texts))
+    degrade(MODEL, attributions())
+    assert any(len(variant) == 2 for variant in seen), "the fully degraded text must be among them"
     assert all((variant.tokens[0], variant.tokens[-1]) == ("[CLS]", "[SEP]") for variant in seen)
 
 
 def test_token_types_stay_with_their_tokens(monkeypatch: pytest.MonkeyPatch):
-    [review] = ENCODER.encode(["a film with a plot"])
-    typed = replace(review, type_ids=(0, 0, 1, 0, 1, 1, 0))
+    [text] = MODEL.tokenize(["a film with a plot"])
+    typed = replace(text, type_ids=(0, 0, 1, 0, 1, 1, 0))
     types: list[tuple[tuple[tuple[int, int], ...], tuple[int, ...]]] = []
-    collate = Encoder.collate
+    collate = Model.collate
     monkeypatch.setattr(
-        Encoder, "collate", lambda self, rs: types.extend((r.offsets, r.type_ids) for r in rs) or collate(self, rs)
+        Model, "collate", lambda self, rs: types.extend((r.offsets, r.type_ids) for r in rs) or collate(self, rs)
     )
-    degrade(ENCODER, [toys.scored(typed, [3, 1, 5, 2, 4])])
+    degrade(MODEL, [toys.scored(typed, [3, 1, 5, 2, 4])])
     place = dict(zip(typed.offsets[1:-1], typed.type_ids[1:-1], strict=True))
     assert len(types) > 5
     for offsets, kept in types:
@@ -106,26 +106,26 @@ def test_token_types_stay_with_their_tokens(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_orders_by_hand():
-    [review] = ENCODER.encode(["a film with a plot"])
-    a = toys.scored(review, [2, -1, 5, 3, 0])
+    [text] = MODEL.tokenize(["a film with a plot"])
+    a = toys.scored(text, [2, -1, 5, 3, 0])
     assert removal_order(a, "morf") == [3, 4, 1, 5, 2]
     assert removal_order(a, "lerf") == [2, 5, 1, 4, 3]
 
 
 def test_ties_go_in_a_drawn_order_and_lerf_is_morf_backwards():
-    [review] = ENCODER.encode([" ".join(["film"] * 20)])
-    flat = toys.scored(review, [1.0] * 20)
+    [text] = MODEL.tokenize([" ".join(["film"] * 20)])
+    flat = toys.scored(text, [1.0] * 20)
     order = removal_order(flat, "morf")
-    assert sorted(order) == list(review.content)
-    assert order not in (list(review.content), list(review.content)[::-1])
+    assert sorted(order) == list(text.content)
+    assert order not in (list(text.content), list(text.content)[::-1])
     assert removal_order(flat, "lerf") == order[::-1]
     assert removal_order(flat, "morf", seed=1) != order
-    two = toys.scored(review, [0.0] * 10 + [1.0] * 10)
-    assert sorted(removal_order(two, "morf")[:10]) == list(review.content)[10:]
+    two = toys.scored(text, [0.0] * 10 + [1.0] * 10)
+    assert sorted(removal_order(two, "morf")[:10]) == list(text.content)[10:]
 
 
 def test_the_random_order_has_a_seed_of_its_own_for_each_review():
-    first, second = ENCODER.encode(["a film with a plot and a scene", "the film with a plot and a scene"])
+    first, second = MODEL.tokenize(["a film with a plot and a scene", "the film with a plot and a scene"])
     a, b = (toys.scored(r, list(range(len(r.content)))) for r in (first, second))
     assert removal_order(a, "random", 0) == removal_order(a, "random", 0)
     assert sorted(removal_order(a, "random", 0)) == list(first.content)
@@ -137,9 +137,9 @@ def test_the_random_order_has_a_seed_of_its_own_for_each_review():
 
 def test_windows_do_not_change_the_curves(monkeypatch: pytest.MonkeyPatch):
     found = attributions(7)
-    whole = degrade(ENCODER, found)
+    whole = degrade(MODEL, found)
     monkeypatch.setattr(degradation, "_WINDOW", 2)
-    windowed = degrade(ENCODER, iter(found), budget=1)
+    windowed = degrade(MODEL, iter(found), budget=1)
     for order, curve in whole.items():
         np.testing.assert_allclose(windowed[order].probability, curve.probability, atol=1e-5)
 
@@ -147,7 +147,7 @@ def test_windows_do_not_change_the_curves(monkeypatch: pytest.MonkeyPatch):
 def test_a_curve_says_what_it_is():
     found = attributions()
     settings = Degradation(removal="mask", by="count", steps=(0, 2), orders=("lerf",))
-    curves = degrade(ENCODER, found, settings)
+    curves = degrade(MODEL, found, settings)
     assert list(curves) == ["lerf"]
     curve = curves["lerf"]
     assert (curve.order, curve.removal, curve.by, curve.method) == ("lerf", "mask", "count", "by_hand")
@@ -169,9 +169,9 @@ def test_area_by_hand():
         "lerf": given("lerf", [[0.9, 0.7, 0.5], [0.8, 0.4, 0.8]], steps),
     }
     # Differences 0, 0.6, 0 and 0, −0.4, 0: triangles of base 1.
-    np.testing.assert_allclose(area(curves), [0.3, -0.2])
+    np.testing.assert_allclose(lerf_morf_area(curves), [0.3, -0.2])
     in_counts = {name: given(name, c.probability.tolist(), [0, 5, 10]) for name, c in curves.items()}
-    np.testing.assert_allclose(area(in_counts), [0.3, -0.2])
+    np.testing.assert_allclose(lerf_morf_area(in_counts), [0.3, -0.2])
 
 
 def test_normalised_curves_run_from_one_to_nothing():
@@ -192,9 +192,9 @@ def test_counts_of_steps():
 
 def test_what_cannot_be_degraded():
     with pytest.raises(SettingError, match="needs at least one attribution; got none"):
-        degrade(ENCODER, [])
+        degrade(MODEL, [])
     with pytest.raises(SettingError, match=r"fraction is at most 1; got 2.*set by='count'"):
-        degrade(ENCODER, attributions(), Degradation(steps=(0, 2)))
+        degrade(MODEL, attributions(), Degradation(steps=(0, 2)))
 
 
 @pytest.mark.parametrize("steps", [(0.1, 0.5), (0, 0.5, 0.5), (0, 0.5, 0.2), (0, math.nan)])
@@ -206,38 +206,38 @@ def test_steps_rise_from_nothing(steps: tuple[float, ...]):
 @pytest.mark.parametrize("removal", ["mask", "pad"])
 def test_a_stand_in_needs_its_token(monkeypatch: pytest.MonkeyPatch, removal: Any):
     found = attributions()
-    monkeypatch.setitem(ENCODER.tokenizer._special_tokens_map, f"{removal}_token", None)
+    monkeypatch.setitem(MODEL.tokenizer._special_tokens_map, f"{removal}_token", None)
     message = f"removal='{removal}' needs a tokenizer with a {removal} token; use removal='delete'"
     with pytest.raises(SettingError, match=message):
-        degrade(ENCODER, found, Degradation(removal=removal))
+        degrade(MODEL, found, Degradation(removal=removal))
 
 
 @pytest.mark.parametrize("removal", ["mask", "pad", "attention"])
 def test_all_but_deletion_keep_the_length(monkeypatch: pytest.MonkeyPatch, removal: Any):
     found = attributions(1)
     lengths: set[int] = set()
-    collate = Encoder.collate
-    monkeypatch.setattr(Encoder, "collate", lambda self, rs: lengths.update(map(len, rs)) or collate(self, rs))
-    degrade(ENCODER, found, Degradation(removal=removal))
-    assert lengths == {len(found[0].review)}
+    collate = Model.collate
+    monkeypatch.setattr(Model, "collate", lambda self, rs: lengths.update(map(len, rs)) or collate(self, rs))
+    degrade(MODEL, found, Degradation(removal=removal))
+    assert lengths == {len(found[0].text)}
 
 
 def test_hidden_tokens_are_without_influence_and_the_others_keep_their_place():
     """The attention mask against the model itself, run on the kept tokens alone at the positions they had."""
-    review, bert = ENCODER.encode(["a film with a plot and a scene"])[0], toys.model().eval()
+    text, bert = MODEL.tokenize(["a film with a plot and a scene"])[0], toys.classifier().eval()
     gone = [2, 3, 6]
-    keep = [i for i in range(len(review)) if i not in gone]
+    keep = [i for i in range(len(text)) if i not in gone]
     with torch.no_grad():
         literal = bert(
-            torch.tensor([[review.ids[i] for i in keep]]),
-            token_type_ids=torch.tensor([[review.type_ids[i] for i in keep]]),
+            torch.tensor([[text.ids[i] for i in keep]]),
+            token_type_ids=torch.tensor([[text.type_ids[i] for i in keep]]),
             position_ids=torch.tensor([keep]),
         ).logits[0]
-    [logits] = ENCODER.logits(ENCODER.collate([review.hide(gone)]))
+    [logits] = MODEL.logits(MODEL.collate([text.hide(gone)]))
     torch.testing.assert_close(logits, literal, rtol=0, atol=1e-5)
-    [deleted] = ENCODER.logits(ENCODER.collate([review.drop(gone)]))
+    [deleted] = MODEL.logits(MODEL.collate([text.drop(gone)]))
     assert (deleted - literal).abs().max() > 1e-3, "places must matter, or the test says nothing"
-    [other] = ENCODER.logits(ENCODER.collate([review.substitute(gone, 9).hide(gone)]))
+    [other] = MODEL.logits(MODEL.collate([text.substitute(gone, 9).hide(gone)]))
     torch.testing.assert_close(other, logits, rtol=0, atol=1e-5)
 
 
@@ -249,6 +249,6 @@ def test_an_order_that_does_not_exist():
 def test_an_area_needs_both_curves_and_a_scale_two_ends():
     curve = Curve("morf", "delete", "fraction", np.array([0.0, 1.0]), np.full((2, 2), 0.5), np.ones((2, 2)), "m", "c")
     with pytest.raises(InputError, match="'lerf'"):
-        area({"morf": curve})
+        lerf_morf_area({"morf": curve})
     with pytest.raises(InputError, match="nothing to normalise by"):
         normalized({"morf": curve})

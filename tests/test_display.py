@@ -5,14 +5,14 @@ import re
 
 import pytest
 import toys
-from pictures import attribution, encoded
+from pictures import attribution, tokenized
 from test_imports import loaded_by
 
 import textiba
 from textiba.attribution import Attribution, Attributions, amount, top_words
-from textiba.data import Review
 from textiba.methods import Random
-from textiba.scale import Scale
+from textiba.show.scale import Scale
+from textiba.texts.sources import Text
 
 SCORES = (0.5, -1.0, 0.0, 0.25, 1.0, 1.0, 0.0)  # "wonderful" is two tokens
 
@@ -69,9 +69,10 @@ def test_a_notebook_shows_a_list_on_one_scale():
 
 
 def test_text_labels_and_names_are_escaped():
-    nasty = encoded(Review("<script>alert(1)</script> & so on", 0))
+    nasty = tokenized(Text("<script>alert(1)</script> & so on", 0))
     labels = ("<b>no</b>", "<i>yes</i>")
-    markup = attribution(review=nasty, checkpoint="<u>mine</u>", labels=labels)._repr_html_()
+    markup = attribution(text=nasty, checkpoint="<u>mine</u>", labels=labels)._repr_html_()
+    assert markup is not None
     for tag in ("<script", "<b>no", "<i>yes", "<u>mine"):
         assert tag not in markup
     assert "&lt;u&gt;mine" in markup
@@ -100,7 +101,7 @@ def test_it_is_a_list_and_slices_and_sums_stay_one():
 
 
 def test_explain_returns_one():
-    found = textiba.explain(toys.encoder(), Random(), ["the film was superb .", "a dreadful plot"])
+    found = textiba.explain(toys.model(), Random(), ["the film was superb .", "a dreadful plot"])
     assert type(found) is Attributions
     assert "superb" in (found._repr_html_() or "")
 

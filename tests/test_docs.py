@@ -21,13 +21,13 @@ from typer.testing import CliRunner
 import textiba
 from textiba.benchmark import BenchmarkConfig
 from textiba.cli import app
-from textiba.config import SweepConfig
 from textiba.corpus import CorpusConfig
-from textiba.errors import FewReviewsWarning, SettingError, TruncationWarning
-from textiba.finetune import Recipe
+from textiba.errors import FewTextsWarning, SettingError, TruncationWarning
 from textiba.methods import METHODS
+from textiba.runs.config import SweepConfig
 from textiba.settings import Settings
-from textiba.training import ReadoutRecipe
+from textiba.training.finetune import Recipe
+from textiba.training.readout import ReadoutRecipe
 
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 ACCOUNTS = sorted((ROOT / "experiments").rglob("README.md"))
@@ -61,7 +61,7 @@ def test_the_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     space: dict[str, Any] = {"__name__": "__main__"}
     with warnings.catch_warnings():
-        for expected in (FewReviewsWarning, TruncationWarning):  # the pages speak of both
+        for expected in (FewTextsWarning, TruncationWarning):  # the pages speak of both
             warnings.simplefilter("ignore", expected)
         for block in blocks(page):
             run(block, page, space)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from textiba import errors
-from textiba.degradation import Degradation
 from textiba.errors import InputError, MissingExtraError, SettingError, TextibaError, TextibaWarning, missing_extra
-from textiba.methods import PerSample
+from textiba.evaluation.degradation import Degradation
+from textiba.methods import PerSampleBottleneck
 from textiba.settings import Settings
 
 CLASSES = {name: c for name, c in inspect.getmembers(errors, inspect.isclass) if c.__module__ == errors.__name__}
@@ -54,10 +54,10 @@ def test_a_missing_extra_is_told_with_the_command_that_brings_it():
 
 def test_every_problem_of_the_settings_is_told_at_once():
     with pytest.raises(SettingError) as caught:
-        PerSample(layer=-1, stepz=3)  # type: ignore[call-arg]
+        PerSampleBottleneck(layer=-1, stepz=3)  # type: ignore[call-arg]
     layer, stepz = str(caught.value).splitlines()
-    assert re.fullmatch(r"PerSample: layer: .*greater than or equal to 0; got -1", layer)
-    assert stepz == "PerSample: unknown key 'stepz'; remove it or correct its spelling"
+    assert re.fullmatch(r"PerSampleBottleneck: layer: .*greater than or equal to 0; got -1", layer)
+    assert stepz == "PerSampleBottleneck: unknown key 'stepz'; remove it or correct its spelling"
 
 
 def test_settings_from_yaml(tmp_path: Path):
@@ -85,9 +85,9 @@ def test_a_config_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path, c
 
 def test_a_rule_of_two_settings_is_told_with_what_came():
     with pytest.raises(
-        SettingError, match=r"^PerSample: antithetic noise comes in pairs, .*even.*; got .*'samples': 3"
+        SettingError, match=r"^PerSampleBottleneck: antithetic noise comes in pairs, .*even.*; got .*'samples': 3"
     ):
-        PerSample(samples=3)
+        PerSampleBottleneck(samples=3)
 
 
 def test_settings_within_settings_say_where():

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from textiba import metrics
 from textiba.errors import InputError, SettingError
-from textiba.metrics import faithfulness, plausibility
+from textiba.evaluation import metrics
+from textiba.evaluation.metrics import faithfulness, plausibility
 
 evaluate = pytest.importorskip("evaluate")
 
@@ -44,7 +44,7 @@ def test_the_folder_will_do_too(load: Any):
 
 
 def test_importing_the_metrics_does_not_load_evaluate():
-    code = "import sys, textiba.metrics; sys.exit('evaluate' in sys.modules or 'datasets' in sys.modules)"
+    code = "import sys, textiba.evaluation.metrics; sys.exit('evaluate' in sys.modules or 'datasets' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)  # noqa: S603
 
 
@@ -90,7 +90,7 @@ def test_faithfulness_gives_what_the_steps_allow(load: Any):
 
 
 def test_faithfulness_with_a_curve_too_short(load: Any):
-    with pytest.raises(InputError, match="each of the 3 steps; lerf of review 1 has 2"):
+    with pytest.raises(InputError, match="each of the 3 steps; lerf of text 1 has 2"):
         load(metrics.module_path("faithfulness")).compute(
             morf=[[0.9, 0.1, 0.5], [0.9, 0.1, 0.5]], lerf=[[0.9, 0.1, 0.5], [0.9, 0.1]], steps=[0, 0.5, 1]
         )
@@ -118,5 +118,5 @@ def test_plausibility_is_the_mean_of_the_functions(load: Any):
 def test_plausibility_says_what_is_wrong(load: Any):
     with pytest.raises(InputError, match="none of the 2 units is marked"):
         load(metrics.module_path("plausibility")).compute(scores=[[1.0, 2.0]], rationales=[[0, 0]])
-    with pytest.raises(InputError, match="review 1 has 1 for 2"):
+    with pytest.raises(InputError, match="text 1 has 1 for 2"):
         load(metrics.module_path("plausibility")).compute(scores=[[1.0], [1.0, 2.0]], rationales=[[1], [1]])

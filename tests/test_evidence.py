@@ -9,14 +9,14 @@ import toys
 from torch import Tensor
 
 from textiba.attribution import Attribution, EvidenceDetails
-from textiba.encoder import Encoder
 from textiba.errors import LayerError, SettingError
 from textiba.methods import Evidence
 from textiba.methods.evidence import quadrature
-from textiba.text import EncodedReview
+from textiba.model.view import Model
+from textiba.texts.tokens import TokenizedText
 
-REVIEWS = toys.texts(5, seed=8)
-ENCODER = toys.encoder()
+TEXTS = toys.texts(5, seed=8)
+MODEL = toys.model()
 
 
 def details(attribution: Attribution) -> EvidenceDetails:
@@ -25,19 +25,19 @@ def details(attribution: Attribution) -> EvidenceDetails:
 
 
 @pytest.fixture(scope="module")
-def calm() -> tuple[Encoder, Any]:
+def calm() -> tuple[Model, Any]:
     """A model in double precision that is smooth enough for a plain Riemann sum to converge."""
-    bert = toys.model(double=True, initializer_range=0.1).eval()
-    return Encoder(bert, toys.tokenizer()), bert
+    bert = toys.classifier(double=True, initializer_range=0.1).eval()
+    return Model(bert, toys.tokenizer()), bert
 
 
 @pytest.mark.parametrize("gate_special", [False, True])
 @pytest.mark.parametrize("closed", ["mean", "mask"])
-def test_evidence_adds_up_to_what_the_tokens_changed(calm: tuple[Encoder, Any], closed: Any, gate_special: bool):
-    encoder, _ = calm
-    for layer in range(encoder.n_layers + 1):
+def test_evidence_adds_up_to_what_the_tokens_changed(calm: tuple[Model, Any], closed: Any, gate_special: bool):
+    model, _ = calm
+    for layer in range(model.n_layers + 1):
         method = Evidence(layer=layer, nodes=40, closed=closed, gate_special=gate_special)
-        for a in toys.attribute(encoder, method, REVIEWS):
+        for a in toys.attribute(model, method, TEXTS):
             d = details(a)
             assert abs(d.residual) < 1e-5
             assert d.opened - d.closed == pytest.approx(a.total + d.special + d.residual, abs=1e-6)
@@ -47,7 +47,7 @@ def test_evidence_adds_up_to_what_the_tokens_changed(calm: tuple[Encoder, Any], 
 def test_the_residual_shrinks_as_nodes_are_added():
     worst = []
     for nodes in (1, 5, 50, 200):
-        found = toys.attribute(ENCODER, Evidence(layer=1, nodes=nodes), REVIEWS)
+        found = toys.attribute(MODEL, Evidence(layer=1, nodes=nodes), TEXTS)
         worst.append(max(abs(details(a).residual) for a in found))
     assert worst[0] > 1e-2, "a toy on which one node is exact proves nothing"
     assert worst[-1] < 1e-3
@@ -55,26 +55,26 @@ def test_the_residual_shrinks_as_nodes_are_added():
 
 
 def literal(
-    bert: Any, review: EncodedReview, layer: int, target: int, closed: Tensor | Literal["mask"], gate_special: bool
+    bert: Any, text: TokenizedText, layer: int, target: int, closed: Tensor | Literal["mask"], gate_special: bool
 ) -> list[float]:
-    """∫₀¹ ⟨∂ log p/∂Z_t, R_t − R₀_t⟩ dλ by 120 midpoints, one review, the whole model each time."""
+    """∫₀¹ ⟨∂ log p/∂Z_t, R_t − R₀_t⟩ dλ by 120 midpoints, one text, the whole model each time."""
 
     def hidden(ids: tuple[int, ...]) -> Tensor:
         with torch.no_grad():
-            types = torch.tensor([review.type_ids])
+            types = torch.tensor([text.type_ids])
             output = bert(torch.tensor([ids]), token_type_ids=types, output_hidden_states=True)
         return output.hidden_states[layer][0]
 
-    state = hidden(review.ids)
+    state = hidden(text.ids)
     reference = state.clone()
-    masked = hidden(review.substitute(review.content, toys.VOCABULARY.index("[MASK]")).ids)
-    for i in range(len(review)):
-        if gate_special or i in review.content:
+    masked = hidden(text.substitute(text.content, toys.VOCABULARY.index("[MASK]")).ids)
+    for i in range(len(text)):
+        if gate_special or i in text.content:
             reference[i] = masked[i] if isinstance(closed, str) else closed
-    total, points = torch.zeros(len(review), dtype=state.dtype), 120
+    total, points = torch.zeros(len(text), dtype=state.dtype), 120
     for k in range(points):
         z = (reference + (k + 0.5) / points * (state - reference)).requires_grad_(True)
-        log_p = toys.with_state(bert, review, layer, z).log_softmax(1)[0, target]
+        log_p = toys.with_state(bert, text, layer, z).log_softmax(1)[0, target]
         (gradient,) = torch.autograd.grad(log_p, z)
         total += ((state - reference) * gradient).sum(dim=1) / points
     return total.tolist()
@@ -90,33 +90,33 @@ def literal(
     ],
     ids=["embeddings", "special", "mask", "top-layer"],
 )
-def test_equals_the_literal_riemann_sum(calm: tuple[Encoder, Any], method: Evidence):
-    encoder, bert = calm
-    mean = toys.statistics(encoder).mean[method.layer]
-    for a in toys.attribute(encoder, method, REVIEWS[:2], target=1):
+def test_equals_the_literal_riemann_sum(calm: tuple[Model, Any], method: Evidence):
+    model, bert = calm
+    mean = toys.statistics(model).mean[method.layer]
+    for a in toys.attribute(model, method, TEXTS[:2], target=1):
         expected = np.asarray(
-            literal(bert, a.review, method.layer, 1, mean if method.closed == "mean" else "mask", method.gate_special)
+            literal(bert, a.text, method.place, 1, mean if method.closed == "mean" else "mask", method.gate_special)
         )
-        content = list(a.review.content)
+        content = list(a.text.content)
         np.testing.assert_allclose(a.scores[content], expected[content], rtol=0, atol=5e-4 * np.abs(expected).max())
         assert details(a).special == pytest.approx(expected.sum() - expected[content].sum(), abs=5e-4)
 
 
 def test_one_node_is_exact_where_the_model_is_linear(monkeypatch: pytest.MonkeyPatch):
-    forward = toys.forward(ENCODER, REVIEWS)
-    weight = torch.randn(ENCODER.model.config.hidden_size, generator=torch.Generator().manual_seed(0)) / 10
+    forward = toys.forward(MODEL, TEXTS)
+    weight = torch.randn(MODEL.module.config.hidden_size, generator=torch.Generator().manual_seed(0)) / 10
 
-    def run_from(_self: Encoder, batch: Any, _layer: int, state: Tensor) -> Tensor:
+    def run_from(_self: Model, batch: Any, _layer: int, state: Tensor) -> Tensor:
         """Logits (z, 0) with z far below 0, so that log p(0) = z in float precision."""
         z = ((state @ weight) * batch.attention_mask).sum(dim=1) - 100
         return torch.stack([z, torch.zeros_like(z)], dim=1)
 
-    monkeypatch.setattr(Encoder, "run_from", run_from)
-    statistics = toys.statistics(ENCODER)
-    targets = torch.zeros(len(REVIEWS), dtype=torch.long)
-    for i, a in enumerate(Evidence(layer=2, nodes=1).attribute(ENCODER, forward, targets, statistics)):
-        exact = (forward.hidden[2][i] - statistics.mean[2].float()) @ weight
-        content = list(a.review.content)
+    monkeypatch.setattr(Model, "run_from", run_from)
+    statistics = toys.statistics(MODEL)
+    targets = torch.zeros(len(TEXTS), dtype=torch.long)
+    for i, a in enumerate(Evidence(layer=2, nodes=1).attribute(MODEL, forward, targets, statistics)):
+        exact = (forward.hidden_states[2][i] - statistics.mean[2].float()) @ weight
+        content = list(a.text.content)
         np.testing.assert_allclose(a.scores[content], exact[content].numpy(), rtol=1e-4, atol=1e-5)
 
 
@@ -130,39 +130,39 @@ def test_thequadrature_is_exact_for_polynomials_up_to_its_degree(nodes: int):
 @pytest.mark.parametrize("closed", ["mean", "mask"])
 def test_a_review_s_scores_do_not_depend_on_its_batch(closed: Any):
     method = Evidence(closed=closed)
-    together = toys.attribute(ENCODER, method, REVIEWS)
-    backwards = toys.attribute(ENCODER, method, REVIEWS[::-1])[::-1]
-    alone = [toys.attribute(ENCODER, method, [review])[0] for review in REVIEWS]
+    together = toys.attribute(MODEL, method, TEXTS)
+    backwards = toys.attribute(MODEL, method, TEXTS[::-1])[::-1]
+    alone = [toys.attribute(MODEL, method, [text])[0] for text in TEXTS]
     for others in (backwards, alone):
         for a, b in zip(together, others, strict=True):
             assert np.nanmax(np.abs(a.scores - b.scores)) <= 1e-4 * np.nanmax(np.abs(a.scores))
 
 
 def test_the_sign_turns_with_the_target_and_the_cue_speaks_for_its_class(planted: toys.Trained):
-    encoder, statistics = planted
+    model, statistics = planted
     cases = toys.planted_cases(20, seed=9)
-    forward = toys.forward(encoder, [review for review, _ in cases])
-    labels = torch.tensor([review.label for review, _ in cases])
-    found = [Evidence(layer=0).attribute(encoder, forward, t, statistics) for t in (labels, 1 - labels)]
+    forward = toys.forward(model, [text for text, _ in cases])
+    labels = torch.tensor([text.label for text, _ in cases])
+    found = [Evidence(layer=0).attribute(model, forward, t, statistics) for t in (labels, 1 - labels)]
     for speaks_for, speaks_against, (_, place) in zip(*found, cases, strict=True):
-        cue = speaks_for.review.content[place]
+        cue = speaks_for.text.content[place]
         assert speaks_for.scores[cue] > 0 > speaks_against.scores[cue]
 
 
 def test_no_statistics_are_needed_where_closed_means_mask():
-    forward = toys.forward(ENCODER, REVIEWS)
-    targets = ENCODER.predict(forward)
-    assert len(Evidence(closed="mask").attribute(ENCODER, forward, targets)) == len(REVIEWS)
+    forward = toys.forward(MODEL, TEXTS)
+    targets = MODEL.predict(forward)
+    assert len(Evidence(closed="mask").attribute(MODEL, forward, targets)) == len(TEXTS)
     with pytest.raises(SettingError, match=r"evidence needs feature statistics; make them with: textiba estimate"):
-        Evidence(closed="mean").attribute(ENCODER, forward, targets)
+        Evidence(closed="mean").attribute(MODEL, forward, targets)
 
 
 def test_closed_by_mask_needs_a_mask_token(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ENCODER.tokenizer, "_mask_token", None, raising=False)
-    monkeypatch.setitem(ENCODER.tokenizer._special_tokens_map, "mask_token", None)
-    assert ENCODER.tokenizer.mask_token_id is None
+    monkeypatch.setattr(MODEL.tokenizer, "_mask_token", None, raising=False)
+    monkeypatch.setitem(MODEL.tokenizer._special_tokens_map, "mask_token", None)
+    assert MODEL.tokenizer.mask_token_id is None
     with pytest.raises(SettingError, match="closed='mask' needs a tokenizer with a mask token; use closed='mean'"):
-        toys.attribute(ENCODER, Evidence(closed="mask"), REVIEWS)
+        toys.attribute(MODEL, Evidence(closed="mask"), TEXTS)
 
 
 def test_settings_and_layers_out_of_range():
@@ -171,4 +171,4 @@ def test_settings_and_layers_out_of_range():
     with pytest.raises(SettingError, match=r"closed: .*'mean' or 'mask'; got 'zero'"):
         Evidence(closed="zero")  # type: ignore[arg-type]
     with pytest.raises(LayerError, match="; got 9"):
-        toys.attribute(ENCODER, Evidence(layer=9), REVIEWS)
+        toys.attribute(MODEL, Evidence(layer=9), TEXTS)

@@ -13,10 +13,10 @@ import pytest
 from experiments.__main__ import NAMES
 from experiments.study import ROOT, Small, Study, in_order, plain, shown
 from textiba import Curve, Degradation
-from textiba.profile import Interval
+from textiba.evaluation.intervals import Interval
 
 pytestmark = pytest.mark.filterwarnings("ignore::textiba.errors.TruncationWarning")
-SMALL = Small(reviews=("b19", "b08", "a42", "c41"), tokens=40)  # short ones, with marks
+SMALL = Small(texts=("b19", "b08", "a42", "c41"), tokens=40)  # short ones, with marks
 NUMBER = re.compile(r"(?<![\w.])[−-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w.]*\w)")
 
 
@@ -71,12 +71,12 @@ def test_numbers_in_a_result_have_four_digits():
 
 def test_curves_are_compared_review_by_review():
     rows = np.array([[0.1], [0.2], [0.3]])
-    curve = Curve("morf", "delete", "fraction", np.array([0.0]), rows, rows, "m", "c", reviews=(2, 0, 1))
+    curve = Curve("morf", "delete", "fraction", np.array([0.0]), rows, rows, "m", "c", texts=(2, 0, 1))
     assert in_order(curve).tolist() == [[0.2], [0.3], [0.1]]
 
 
 def test_curves_are_made_again_when_they_are_of_other_steps(tmp_path: Path):
-    study = Study(ROOT / "01_layer_sweep", tmp_path, small=Small(reviews=SMALL.reviews[:1], tokens=12, layers=(5,)))
+    study = Study(ROOT / "01_layer_sweep", tmp_path, small=Small(texts=SMALL.texts[:1], tokens=12, layers=(5,)))
     run = study.sweep()
     coarse, fine = Degradation(steps=(0, 1.0)), Degradation(steps=(0, 0.5, 1.0))
     first = study.degrade(run, coarse)

@@ -6,15 +6,15 @@ import re
 from typing import Any
 
 import pytest
-from pictures import REVIEW, WORDS, attribution, encoded
+from pictures import TEXT, WORDS, attribution, tokenized
 from rich.console import Console
 
 from textiba.attribution import Attribution
-from textiba.data import Review
 from textiba.errors import InputError
-from textiba.highlight import highlight_html, print_highlight, segments
-from textiba.scale import DARK_GROUND, RAMPS, Range, Scale, blend, contrast
-from textiba.typeset import typeset
+from textiba.show.highlight import highlight_html, print_highlight, segments
+from textiba.show.scale import DARK_GROUND, RAMPS, Range, Scale, blend, contrast
+from textiba.show.typeset import typeset
+from textiba.texts.sources import Text
 
 SCORES = (0.5, -1.0, 0.0, 0.25, 1.0, 1.0, 0.0)  # "wonderful" is two tokens
 UP_TO_2 = Scale({"nats": Range("nats", 2.0, True), "bits": Range("bits", 2.0, False)})
@@ -74,7 +74,7 @@ def test_all_zero_scores_still_have_a_scale():
 
 def test_segments_give_the_text_back_with_a_score_a_word():
     parts = segments(attribution(SCORES))
-    assert "".join(p.text for p in parts) == REVIEW.text
+    assert "".join(p.text for p in parts) == TEXT.text
     assert [p.text for p in parts if p.word is not None] == list(WORDS)
     assert [p.score for p in parts if p.word is not None] == [0.5, -1.0, 0.0, 0.25, 2.0, 0.0]
     assert [p.text for p in parts if p.marked] == ["Never", " ", "dull", "wonderful"]
@@ -129,8 +129,8 @@ def test_tints_say_which_side_and_grow_with_the_score():
 
 
 def test_html_escapes_text_and_titles():
-    nasty = encoded(Review('<img src=x onerror="alert(1)"> {bg} & so on', 0))
-    markup = highlight_html([attribution(review=nasty)], titles=["<script>alert(2)</script>"])
+    nasty = tokenized(Text('<img src=x onerror="alert(1)"> {bg} & so on', 0))
+    markup = highlight_html([attribution(text=nasty)], titles=["<script>alert(2)</script>"])
     assert "<img" not in markup
     assert "<script" not in markup
     assert "&lt;script&gt;" in markup
@@ -139,7 +139,7 @@ def test_html_escapes_text_and_titles():
 
 
 def test_html_wants_a_title_for_each():
-    with pytest.raises(InputError, match="got 1 titles for 2 reviews"):
+    with pytest.raises(InputError, match="got 1 titles for 2 texts"):
         highlight_html([attribution(), attribution()], titles=["one"])
 
 
@@ -181,7 +181,7 @@ def test_a_terminal_lists_the_top_words_the_sum_and_one_legend_for_all():
 
 @pytest.mark.parametrize("how", [{"no_color": True}, {"force_terminal": False}])
 def test_without_colours_the_larger_scores_stand_in_the_text(how: dict[str, Any]):
-    text = printed(attribution(SCORES, review=encoded(cut=7)), **how)
+    text = printed(attribution(SCORES, text=tokenized(cut=7)), **how)
     assert "dull −1],\nalways [wonderful +2]." in re.sub(r"\x1b\[[\d;]*m", "", text)
     assert "48;2" not in text
     assert "[always" not in text
@@ -191,8 +191,8 @@ def test_without_colours_the_larger_scores_stand_in_the_text(how: dict[str, Any]
 
 
 def test_a_pipe_gets_whole_lines_and_a_narrow_terminal_its_width():
-    long = encoded(Review("word " * 60))
-    shown = attribution([0.1] * 60, review=long)
+    long = tokenized(Text("word " * 60))
+    shown = attribution([0.1] * 60, text=long)
     assert ("word " * 60).strip() in printed(shown, force_terminal=False, width=40)
     narrow = re.sub(r"\x1b\[[\d;]*m", "", printed(shown, width=40, color_system="truecolor"))
     assert max(map(len, narrow.splitlines())) == 40
@@ -201,14 +201,14 @@ def test_a_pipe_gets_whole_lines_and_a_narrow_terminal_its_width():
 
 
 def test_a_review_gives_the_terminal_no_commands():
-    text = printed(attribution(review=encoded(Review("a \x1b]0;b\x07"))), force_terminal=False)
+    text = printed(attribution(text=tokenized(Text("a \x1b]0;b\x07"))), force_terminal=False)
     assert "\x1b" not in text
     assert "\ufffd" in text
 
 
 def test_lines_break_at_white_space_only():
     pieces = typeset(
-        segments(attribution(review=encoded(Review("ab it's c\nd")), scores=[1.0] * 6)), lambda s: float(len(s)), 5.0
+        segments(attribution(text=tokenized(Text("ab it's c\nd")), scores=[1.0] * 6)), lambda s: float(len(s)), 5.0
     )
     assert [(p.text, p.line, p.x) for p in pieces] == [
         ("ab", 0, 0), ("it", 1, 0), ("'", 1, 2), ("s", 1, 3), ("c", 2, 0), ("d", 3, 0),

@@ -1,4 +1,4 @@
-"""The joint bottleneck against the per-sample one, and against a slow and literal rewrite, one review at a time."""
+"""The joint bottleneck against the per-sample one, and against a slow and literal rewrite, one text at a time."""
 
 import math
 from typing import Any
@@ -12,13 +12,13 @@ from torch.distributions import Normal, kl_divergence
 
 import textiba
 from textiba.attribution import Attribution, BitsDetails
+from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import LayerError, SettingError, StatisticsMismatchError
-from textiba.methods import Joint, PerSample
-from textiba.statistics import FeatureStatistics
-from textiba.text import EncodedReview
+from textiba.methods import JointBottleneck, PerSampleBottleneck
+from textiba.texts.tokens import TokenizedText
 
-REVIEWS = toys.texts(5, seed=4)
-ENCODER = toys.encoder()
+TEXTS = toys.texts(5, seed=4)
+MODEL = toys.model()
 
 
 def details(attribution: Attribution) -> BitsDetails:
@@ -33,7 +33,7 @@ def by_layer(attribution: Attribution) -> np.ndarray:
 
 
 def literal(
-    bert: Any, review: EncodedReview, target: int, statistics: FeatureStatistics, settings: Joint, seed: int
+    bert: Any, text: TokenizedText, target: int, statistics: FeatureStatistics, settings: JointBottleneck, seed: int
 ) -> tuple[Tensor, list[float], list[float]]:
     """λ itself in the formulas, one hook at each layer, the whole model for each noise draw.
 
@@ -41,17 +41,17 @@ def literal(
         Bits [layers, tokens] of the last pass; cross-entropy (nats) and information (bits, mean over layers) before
         each step, and at the end.
     """
-    generator = torch.Generator().manual_seed(review.seed(seed))
-    gated = [i for i in range(len(review)) if settings.gate_special or review.word_ids[i] is not None]
-    width, depth, n = statistics.mean.shape[1], len(bert.bert.encoder.layer), len(settings.layers)
+    generator = torch.Generator().manual_seed(text.seed(seed))
+    gated = [i for i in range(len(text)) if settings.gate_special or text.word_ids[i] is not None]
+    width, depth, n = statistics.mean.shape[1], len(bert.bert.encoder.layer), len(settings.layers_used)
     a = torch.full((len(gated), 1), math.log(settings.initial_gate / (1 - settings.initial_gate))).double()
     first, second = torch.zeros_like(a), torch.zeros_like(a)  # Adam's two moments
     entropies, informations = [], []
-    kl = torch.zeros(n, len(review)).double()
+    kl = torch.zeros(n, len(text)).double()
 
     def noised(state: Tensor, place: int, gate: Tensor, noise: Tensor, kl: Tensor) -> Tensor:
         """Z [tokens, features] in place of R; its KL is added to `kl`."""
-        layer = settings.layers[place]
+        layer = settings.layers_used[place]
         mean, std = statistics.mean[layer], statistics.std[layer].clamp_min(settings.min_std)
         r = state[gated]
         p = Normal(mean + gate * (r - mean), (1 - gate) * std.expand_as(r))
@@ -63,7 +63,7 @@ def literal(
 
     def logits(gate: Tensor, noises: list[Tensor], kl: Tensor) -> Tensor:
         handles = []
-        for place, layer in enumerate(settings.layers):
+        for place, layer in enumerate(settings.layers_used):
             if layer < depth:
                 handles.append(
                     bert.bert.encoder.layer[layer].register_forward_pre_hook(
@@ -77,7 +77,7 @@ def literal(
                     )
                 )
         try:
-            return bert(input_ids=torch.tensor([review.ids]), token_type_ids=torch.tensor([review.type_ids])).logits
+            return bert(input_ids=torch.tensor([text.ids]), token_type_ids=torch.tensor([text.type_ids])).logits
         finally:
             for handle in handles:
                 handle.remove()
@@ -86,11 +86,11 @@ def literal(
         a = a.detach().requires_grad_(True)
         gate = 1 / (1 + torch.exp(-a))
         draws: list[list[Tensor]] = []  # [layers][samples]; a layer's draws all come before the next layer's
-        for _ in settings.layers:
+        for _ in settings.layers_used:
             count = settings.samples // 2 if settings.antithetic else settings.samples
-            drawn = list(torch.randn(count, len(review), width, generator=generator).double())
+            drawn = list(torch.randn(count, len(text), width, generator=generator).double())
             draws.append(drawn + [-noise for noise in drawn] if settings.antithetic else drawn)
-        kl = torch.zeros(n, len(review)).double()
+        kl = torch.zeros(n, len(text)).double()
         entropy = torch.zeros(()).double()
         for sample in range(settings.samples):
             scored = logits(gate, [drawn[sample] for drawn in draws], kl)
@@ -111,19 +111,19 @@ def literal(
 @pytest.mark.parametrize(
     "settings",
     [
-        Joint(layers=(1, 2), beta=1e-2, steps=5),
-        Joint(layers=(0, 1, 2), beta=1e-2, steps=5),
-        Joint(layers=(0, 2, 3), beta=1e-2, steps=5, gate_special=True, samples=3, antithetic=False),
-        Joint(layers=(1, 3), beta=3e-2, steps=5, learning_rate=0.3, initial_gate=0.5, samples=4, min_std=0.8),
+        JointBottleneck(layers=(1, 2), beta=1e-2, steps=5),
+        JointBottleneck(layers=(0, 1, 2), beta=1e-2, steps=5),
+        JointBottleneck(layers=(0, 2, 3), beta=1e-2, steps=5, gate_special=True, samples=3, antithetic=False),
+        JointBottleneck(layers=(1, 3), beta=3e-2, steps=5, learning_rate=0.3, initial_gate=0.5, samples=4, min_std=0.8),
     ],
     ids=["two", "three", "special-gap-last-output", "other-settings"],
 )
-def test_equals_the_literal_rewrite(settings: Joint):
-    encoder, bert = toys.encoder(double=True), toys.model(double=True).eval()
-    statistics = toys.statistics(encoder)
-    for ours in toys.attribute(encoder, settings, REVIEWS[:3], seed=7):
-        bits, entropies, informations = literal(bert, ours.review, ours.target, statistics, settings, seed=7)
-        content = list(ours.review.content)
+def test_equals_the_literal_rewrite(settings: JointBottleneck):
+    model, bert = toys.model(double=True), toys.classifier(double=True).eval()
+    statistics = toys.statistics(model)
+    for ours in toys.attribute(model, settings, TEXTS[:3], seed=7):
+        bits, entropies, informations = literal(bert, ours.text, ours.target, statistics, settings, seed=7)
+        content = list(ours.text.content)
         np.testing.assert_allclose(by_layer(ours), bits.numpy(), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(ours.scores[content], bits.mean(dim=0)[content].numpy(), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(details(ours).cross_entropy, entropies, rtol=1e-6, atol=1e-8)
@@ -141,8 +141,8 @@ def test_equals_the_literal_rewrite(settings: Joint):
 )
 @pytest.mark.parametrize("layer", [0, 1, 3])
 def test_at_one_layer_it_is_the_per_sample_bottleneck(layer: int, shared: dict[str, Any]):
-    joint = toys.attribute(ENCODER, Joint(layers=(layer,), beta=1e-2, **shared), REVIEWS, seed=3)
-    single = toys.attribute(ENCODER, PerSample(layer=layer, beta=1e-2, **shared), REVIEWS, seed=3)
+    joint = toys.attribute(MODEL, JointBottleneck(layers=(layer,), beta=1e-2, **shared), TEXTS, seed=3)
+    single = toys.attribute(MODEL, PerSampleBottleneck(layer=layer, beta=1e-2, **shared), TEXTS, seed=3)
     for a, b in zip(joint, single, strict=True):
         np.testing.assert_allclose(a.scores, b.scores, rtol=1e-4)
         ours, theirs = details(a), details(b)
@@ -155,18 +155,18 @@ def test_at_one_layer_it_is_the_per_sample_bottleneck(layer: int, shared: dict[s
 
 
 def test_settings_that_both_have_have_the_same_defaults():
-    shared = Joint.model_fields.keys() & PerSample.model_fields.keys()
-    assert shared == Joint.model_fields.keys() - {"layers"}
+    shared = JointBottleneck.model_fields.keys() & PerSampleBottleneck.model_fields.keys()
+    assert shared == JointBottleneck.model_fields.keys() - {"layers"}
     for name in shared:
-        assert Joint.model_fields[name].default == PerSample.model_fields[name].default, name
+        assert JointBottleneck.model_fields[name].default == PerSampleBottleneck.model_fields[name].default, name
 
 
 @pytest.mark.parametrize("gate_special", [False, True])
 def test_scores_are_the_mean_of_the_layers_bits(gate_special: bool):
-    for a in toys.attribute(ENCODER, Joint(layers=(0, 1, 3), gate_special=gate_special), REVIEWS):
-        content, special = list(a.review.content), [i for i, w in enumerate(a.review.word_ids) if w is None]
+    for a in toys.attribute(MODEL, JointBottleneck(layers=(0, 1, 3), gate_special=gate_special), TEXTS):
+        content, special = list(a.text.content), [i for i, w in enumerate(a.text.word_ids) if w is None]
         found = by_layer(a)
-        assert (found.shape, found.dtype) == ((3, len(a.review)), np.float32)
+        assert (found.shape, found.dtype) == ((3, len(a.text)), np.float32)
         np.testing.assert_allclose(found.mean(axis=0)[content], a.scores[content], rtol=1e-5)
         assert details(a).special_bits == pytest.approx(found[:, special].mean(axis=0).sum(), rel=1e-5)
         assert (found[:, special] > 0).all() == gate_special
@@ -175,24 +175,28 @@ def test_scores_are_the_mean_of_the_layers_bits(gate_special: bool):
 
 
 def test_what_arrives_is_what_counts():
-    """Where lower gates are all but closed, little of a review arrives above, though its plain states say much."""
-    [a] = toys.attribute(ENCODER, Joint(layers=(0, 2), initial_gate=0.02, steps=1, learning_rate=1e-6), REVIEWS[:1])
-    [plain] = toys.attribute(ENCODER, PerSample(layer=2, initial_gate=0.02, steps=1, learning_rate=1e-6), REVIEWS[:1])
-    content = list(a.review.content)
+    """Where lower gates are all but closed, little of a text arrives above, though its plain states say much."""
+    [a] = toys.attribute(
+        MODEL, JointBottleneck(layers=(0, 2), initial_gate=0.02, steps=1, learning_rate=1e-6), TEXTS[:1]
+    )
+    [plain] = toys.attribute(
+        MODEL, PerSampleBottleneck(layer=2, initial_gate=0.02, steps=1, learning_rate=1e-6), TEXTS[:1]
+    )
+    content = list(a.text.content)
     assert not np.allclose(by_layer(a)[1][content], plain.scores[content], rtol=1e-2)
 
 
 def test_a_great_price_closes_every_gate():
-    for a in toys.attribute(ENCODER, Joint(beta=1e3, steps=15), REVIEWS):
-        assert details(a).gates[list(a.review.content)].max() < 0.01
+    for a in toys.attribute(MODEL, JointBottleneck(beta=1e3, steps=15), TEXTS):
+        assert details(a).gates[list(a.text.content)].max() < 0.01
 
 
 @pytest.mark.parametrize("layers", [(0, 1), (0, 1, 2)])
 def test_the_planted_cue_comes_first(planted: toys.Trained, layers: tuple[int, ...]):
-    encoder, statistics = planted
+    model, statistics = planted
     cases = toys.planted_cases(80, seed=5)
-    found = textiba.explain(encoder, Joint(layers=layers), [review for review, _ in cases], statistics)
-    hits = [a.review.content[place] == int(np.nanargmax(a.scores)) for a, (_, place) in zip(found, cases, strict=True)]
+    found = textiba.explain(model, JointBottleneck(layers=layers), [text for text, _ in cases], statistics)
+    hits = [a.text.content[place] == int(np.nanargmax(a.scores)) for a, (_, place) in zip(found, cases, strict=True)]
     assert np.mean(hits) >= 0.95
 
 
@@ -211,15 +215,15 @@ def test_the_planted_cue_comes_first(planted: toys.Trained, layers: tuple[int, .
 )
 def test_settings_out_of_range_say_the_rule_and_what_came(setting: dict[str, Any], rule: str):
     with pytest.raises(SettingError, match=rule):
-        Joint(**setting)
+        JointBottleneck(**setting)
 
 
 def test_a_layer_the_model_does_not_have():
     with pytest.raises(LayerError, match=r"between 0 .* and 3 .*; got 4"):
-        toys.attribute(ENCODER, Joint(layers=(1, 2, 4)), REVIEWS)
+        toys.attribute(MODEL, JointBottleneck(layers=(1, 2, 4)), TEXTS)
 
 
 def test_statistics_must_be_the_model_s():
-    forward = toys.forward(ENCODER, REVIEWS)
+    forward = toys.forward(MODEL, TEXTS)
     with pytest.raises(StatisticsMismatchError, match="estimate them anew"):
-        Joint().attribute(ENCODER, forward, ENCODER.predict(forward), toys.statistics(toys.encoder(seed=1)))
+        JointBottleneck().attribute(MODEL, forward, MODEL.predict(forward), toys.statistics(toys.model(seed=1)))

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from textiba.attribution import content_scores
-from textiba.encoder import Encoder
 from textiba.errors import SettingError, UnsupportedModelError
-from textiba.methods import Lrp
+from textiba.methods import LRP
 from textiba.methods.lrp import (
     SHARES,
     handed_back,
@@ -25,8 +24,9 @@ from textiba.methods.lrp import (
     scale_rule,
     with_rules,
 )
+from textiba.model.view import Model
 
-REVIEWS = toys.texts(3, seed=61)
+TEXTS = toys.texts(3, seed=61)
 
 
 def gradient(y: Tensor, x: Tensor, upstream: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def through_attention(
 
 @torch.no_grad()
 def literal(bert: Any, ids: tuple[int, ...], target: int, uniform: bool) -> Tensor:
-    """Relevance [tokens] of the embedding output, for one review."""
+    """Relevance [tokens] of the embedding output, for one text."""
     steps = []
     x = bert.bert.embeddings(torch.tensor([ids]))[0]
     first = x
@@ -126,7 +126,7 @@ def literal(bert: Any, ids: tuple[int, ...], target: int, uniform: bool) -> Tens
 
 def with_biases(kind: str = "bert") -> Any:
     """A toy whose biases are not zero, as they are at birth."""
-    model = toys.model(kind, double=True).eval()
+    model = toys.classifier(kind, double=True).eval()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -138,23 +138,23 @@ def with_biases(kind: str = "bert") -> Any:
 @pytest.mark.parametrize("attention", ["uniform", "constant"])
 def test_equals_relevance_handed_back_by_hand(attention: Any):
     bert = with_biases()
-    encoder = Encoder(bert, toys.tokenizer())
-    forward = toys.forward(encoder, REVIEWS)
-    targets = encoder.predict(forward)
-    for a in Lrp(attention=attention).attribute(encoder, forward, targets):
-        expected = literal(bert, a.review.ids, a.target, attention == "uniform").numpy()
-        np.testing.assert_allclose(content_scores(a), expected[list(a.review.content)], rtol=1e-5, atol=1e-7)
+    model = Model(bert, toys.tokenizer())
+    forward = toys.forward(model, TEXTS)
+    targets = model.predict(forward)
+    for a in LRP(attention=attention).attribute(model, forward, targets):
+        expected = literal(bert, a.text.ids, a.target, attention == "uniform").numpy()
+        np.testing.assert_allclose(content_scores(a), expected[list(a.text.content)], rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
 def test_without_biases_constant_attention_conserves_the_logit(kind: str):
-    encoder = toys.encoder(kind, double=True)  # biases are zero at birth
-    assert not any(p.any() for name, p in encoder.model.named_parameters() if name.endswith("bias"))
-    forward = toys.forward(encoder, REVIEWS)
-    targets = encoder.predict(forward)
-    total = relevance(encoder, forward, targets, SHARES["constant"]).sum(dim=1)
+    model = toys.model(kind, double=True)  # biases are zero at birth
+    assert not any(p.any() for name, p in model.module.named_parameters() if name.endswith("bias"))
+    forward = toys.forward(model, TEXTS)
+    targets = model.predict(forward)
+    total = relevance(model, forward, targets, SHARES["constant"]).sum(dim=1)
     assert torch.allclose(total, forward.logits.gather(1, targets[:, None])[:, 0])
-    total = relevance(encoder, forward, targets, SHARES["constant"], "margin").sum(dim=1)
+    total = relevance(model, forward, targets, SHARES["constant"], "margin").sum(dim=1)
     assert torch.allclose(total, handed_back(forward.logits, targets, "margin"))
 
 
@@ -167,67 +167,67 @@ def test_the_margin_is_over_the_mean_of_the_others():
 
 
 def test_relevance_of_the_margin_is_that_of_its_logits():
-    encoder = toys.encoder(double=True)
-    forward = toys.forward(encoder, REVIEWS)
-    each = [relevance(encoder, forward, torch.full((len(REVIEWS),), k), SHARES["uniform"]) for k in range(3)]
-    margin = relevance(encoder, forward, torch.ones(len(REVIEWS), dtype=torch.long), SHARES["uniform"], "margin")
+    model = toys.model(double=True)
+    forward = toys.forward(model, TEXTS)
+    each = [relevance(model, forward, torch.full((len(TEXTS),), k), SHARES["uniform"]) for k in range(3)]
+    margin = relevance(model, forward, torch.ones(len(TEXTS), dtype=torch.long), SHARES["uniform"], "margin")
     assert torch.allclose(margin, each[1] - (each[0] + each[2]) / 2)
 
 
 def test_a_copy_with_rules_is_made_once():
-    encoder = toys.encoder()
-    made = with_rules(encoder, SHARES["uniform"])
-    assert with_rules(encoder, dict(SHARES["uniform"])) is made
-    assert with_rules(encoder, SHARES["constant"]) is not made
-    assert with_rules(Encoder(encoder.model, encoder.tokenizer), SHARES["uniform"]) is not made
+    model = toys.model()
+    made = with_rules(model, SHARES["uniform"])
+    assert with_rules(model, dict(SHARES["uniform"])) is made
+    assert with_rules(model, SHARES["constant"]) is not made
+    assert with_rules(Model(model.module, model.tokenizer), SHARES["uniform"]) is not made
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 def test_one_pass_gives_the_relevance_at_every_layer(kind: str):
-    encoder = toys.encoder(kind)
-    forward = toys.forward(encoder, REVIEWS)
-    targets = torch.ones(len(REVIEWS), dtype=torch.long)
-    every = range(encoder.n_layers + 1)
-    found = relevance_by_layer(encoder, forward, targets, SHARES["uniform"], every)
-    assert found.shape == (encoder.n_layers + 1, *forward.batch.input_ids.shape)
-    rules = with_rules(encoder, SHARES["uniform"])
-    for layer, state in enumerate(forward.hidden):  # each layer's by a run of its own, from there
+    model = toys.model(kind)
+    forward = toys.forward(model, TEXTS)
+    targets = torch.ones(len(TEXTS), dtype=torch.long)
+    every = range(model.n_layers + 1)
+    found = relevance_by_layer(model, forward, targets, SHARES["uniform"], every)
+    assert found.shape == (model.n_layers + 1, *forward.batch.input_ids.shape)
+    rules = with_rules(model, SHARES["uniform"])
+    for layer, state in enumerate(forward.hidden_states):  # each layer's by a run of its own, from there
         start = state.detach().requires_grad_(True)
         logits = run_with_rules(rules, forward.batch, layer, start)
-        expected = (start * gradient(logits, start, torch.eye(encoder.n_labels)[1].expand_as(logits))).sum(dim=2)
+        expected = (start * gradient(logits, start, torch.eye(model.n_labels)[1].expand_as(logits))).sum(dim=2)
         torch.testing.assert_close(found[layer], expected, rtol=1e-4, atol=1e-5)
-    some = relevance_by_layer(encoder, forward, targets, SHARES["uniform"], [1, 3])
+    some = relevance_by_layer(model, forward, targets, SHARES["uniform"], [1, 3])
     torch.testing.assert_close(some, found[[1, 3]], rtol=1e-4, atol=1e-5)
 
 
 def test_what_uniform_attention_does_not_conserve_is_lost_at_softmax_alone():
     """With queries of zero no relevance comes through softmax: each head keeps the values' half of what it gets."""
-    bert = toys.model(double=True, num_hidden_layers=1).eval()
+    bert = toys.classifier(double=True, num_hidden_layers=1).eval()
     attention = bert.bert.encoder.layer[0].attention
     with torch.no_grad():
         attention.self.query.weight.zero_()
-    encoder = Encoder(bert, toys.tokenizer())
-    forward = toys.forward(encoder, REVIEWS)
-    targets = encoder.predict(forward)
-    whole, half = (relevance(encoder, forward, targets, SHARES[name]).sum(dim=1) for name in ("constant", "uniform"))
-    no_values = relevance(encoder, forward, targets, {"query": 0.0, "key": 0.0, "value": 0.0}).sum(dim=1)
+    model = Model(bert, toys.tokenizer())
+    forward = toys.forward(model, TEXTS)
+    targets = model.predict(forward)
+    whole, half = (relevance(model, forward, targets, SHARES[name]).sum(dim=1) for name in ("constant", "uniform"))
+    no_values = relevance(model, forward, targets, {"query": 0.0, "key": 0.0, "value": 0.0}).sum(dim=1)
     assert torch.allclose(half, (whole + no_values) / 2)
     assert not torch.allclose(half, whole)
 
 
 @pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
 def test_the_encoder_keeps_its_modules(kind: str):
-    encoder = toys.encoder(kind)
-    before = [(name, id(module), type(module)) for name, module in encoder.model.named_modules()]
-    toys.attribute(encoder, Lrp(), REVIEWS)
-    assert [(name, id(module), type(module)) for name, module in encoder.model.named_modules()] == before
+    model = toys.model(kind)
+    before = [(name, id(module), type(module)) for name, module in model.module.named_modules()]
+    toys.attribute(model, LRP(), TEXTS)
+    assert [(name, id(module), type(module)) for name, module in model.module.named_modules()] == before
     x = torch.tensor([0.5], requires_grad=True)
     assert torch.allclose(gradient(nn.Tanh()(x), x, torch.ones(1)), 1 - x.tanh() ** 2), "tanh has its own gradient back"
 
 
 def test_an_attention_rule_that_does_not_exist():
     with pytest.raises(SettingError, match=r"attention: .*'uniform' or 'constant'; got 'rollout'"):
-        Lrp(attention="rollout")  # type: ignore[arg-type]
+        LRP(attention="rollout")  # type: ignore[arg-type]
 
 
 def renamed(attention: Any) -> None:
@@ -247,11 +247,11 @@ def renamed(attention: Any) -> None:
     ids=["renamed", "wrapped", "activation", "norm"],
 )
 def test_a_layer_without_its_rules_is_no_silent_gradient_times_input(change: Any, found: str):
-    bert = toys.model()
+    bert = toys.classifier()
     change(bert.bert.encoder.layer[1])
-    rule = rf"in each layer 3 linear projections .*; in layer 1 of model it found {found}. Merge adapters"
+    rule = rf"in each layer the linear projections .*; layer 1 of model has {found} of these. Merge adapters"
     with pytest.raises(UnsupportedModelError, match=rule):
-        toys.attribute(Encoder(bert, toys.tokenizer()), Lrp(), REVIEWS)
+        toys.attribute(Model(bert, toys.tokenizer()), LRP(), TEXTS)
 
 
 class Ours(nn.Module):

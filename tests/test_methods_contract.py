@@ -8,15 +8,16 @@ import pytest
 import torch
 import toys
 
+import textiba
 from textiba.attribution import Attribution, content_scores
-from textiba.encoder import Encoder
 from textiba.errors import SettingError, TargetError
-from textiba.forward import HiddenStates
-from textiba.methods import METHODS, Method, build
-from textiba.sweep import explain
+from textiba.methods import METHODS, Method
+from textiba.model.forward import HiddenStates
+from textiba.model.view import Model
+from textiba.runs.stream import explain
 
-ENCODER = toys.encoder()
-REVIEWS = toys.texts(4, seed=12)
+MODEL = toys.model()
+TEXTS = toys.texts(4, seed=12)
 # Fewer steps than the defaults, where a method has such settings: the contract does not depend on them.
 FAST: dict[str, dict[str, Any]] = {
     "per_sample": {"steps": 3},
@@ -42,13 +43,13 @@ BLIND = {"random", "attention", "attention_rollout"}
 every_method = pytest.mark.parametrize("name", sorted(METHODS))
 
 
-def fast(name: str, encoder: Encoder = ENCODER) -> Method:
-    trained = {"weights": toys.readout_file(encoder)} if name == "readout" else {}
-    return build(name, FAST.get(name, {}) | trained)
+def fast(name: str, model: Model = MODEL) -> Method:
+    trained = {"weights": toys.readout_file(model)} if name == "readout" else {}
+    return textiba.method(name, **(FAST.get(name, {}) | trained))
 
 
-def found(name: str, reviews: list[str] = REVIEWS, seed: int = 0) -> list[Attribution]:
-    return toys.attribute(ENCODER, fast(name), reviews, seed=seed)
+def found(name: str, texts: list[str] = TEXTS, seed: int = 0) -> list[Attribution]:
+    return toys.attribute(MODEL, fast(name), texts, seed=seed)
 
 
 @every_method
@@ -73,23 +74,23 @@ def test_its_settings_are_frozen(name: str):
 @every_method
 def test_an_unknown_setting_is_named(name: str):
     with pytest.raises(SettingError, match=rf"{METHODS[name].__name__}: unknown key 'lairs'; .*correct its spelling"):
-        build(name, {"lairs": 3})
+        textiba.method(name, lairs=3)
 
 
 @every_method
 def test_settings_come_back_from_a_result(name: str):
-    method = fast(name)
+    method = fast(name).at_depth(MODEL.n_layers)
     result = found(name)[0]
     assert result.method == name
-    assert build(result.method, result.settings) == method
+    assert textiba.method(result.method, **result.settings) == method
 
 
 @every_method
 def test_one_finite_score_for_each_content_token_and_nan_at_special_ones(name: str):
-    for a, text in zip(found(name), REVIEWS, strict=True):
-        assert a.review.review.text == text
-        assert a.scores.shape == (len(a.review),)
-        special = np.asarray([word is None for word in a.review.word_ids])
+    for a, text in zip(found(name), TEXTS, strict=True):
+        assert a.text.source.text == text
+        assert a.scores.shape == (len(a.text),)
+        special = np.asarray([word is None for word in a.text.word_ids])
         assert np.array_equal(np.isnan(a.scores), special)
         assert np.isfinite(content_scores(a)).all()
 
@@ -104,13 +105,13 @@ def test_scores_vary_and_cannot_be_written(name: str):
 
 @every_method
 def test_unit_sign_and_probability_are_set(name: str):
-    probabilities = toys.forward(ENCODER, REVIEWS).logits.softmax(dim=1)
+    probabilities = toys.forward(MODEL, TEXTS).logits.softmax(dim=1)
     results = found(name)
     for a, row in zip(results, probabilities, strict=True):
         assert (a.unit, a.signed) == (METHODS[name].unit, METHODS[name].signed)
         assert (a.checkpoint, a.predicted, a.target) == ("toy-bert", int(row.argmax()), int(row.argmax()))
         assert a.probability == pytest.approx(float(row.max()), abs=1e-5)
-        assert a.layer == getattr(fast(name), "layer", None)
+        assert a.layer == getattr(fast(name).at_depth(MODEL.n_layers), "layer", None)
     if not METHODS[name].signed:
         assert all((content_scores(a) >= 0).all() for a in results)
 
@@ -118,8 +119,8 @@ def test_unit_sign_and_probability_are_set(name: str):
 @every_method
 def test_a_review_s_scores_do_not_depend_on_its_batch(name: str):
     together = found(name)
-    backwards = found(name, REVIEWS[::-1])[::-1]
-    alone = [found(name, [review])[0] for review in REVIEWS]
+    backwards = found(name, TEXTS[::-1])[::-1]
+    alone = [found(name, [text])[0] for text in TEXTS]
     for others in (backwards, alone):
         for a, b in zip(together, others, strict=True):
             assert np.nanmax(np.abs(a.scores - b.scores)) <= 1e-4 * np.nanmax(np.abs(a.scores))
@@ -133,46 +134,46 @@ def test_the_same_seed_gives_the_same_bits(name: str):
 
 @every_method
 def test_it_leaves_the_forward_pass_as_it_was(name: str):
-    forward = toys.forward(ENCODER, REVIEWS)
-    before = [state.clone() for state in (*forward.hidden, forward.logits)]
-    fast(name).attribute(ENCODER, forward, ENCODER.predict(forward), toys.statistics(ENCODER))
-    after = (*forward.hidden, forward.logits)
+    forward = toys.forward(MODEL, TEXTS)
+    before = [state.clone() for state in (*forward.hidden_states, forward.logits)]
+    fast(name).attribute(MODEL, forward, MODEL.predict(forward), toys.statistics(MODEL))
+    after = (*forward.hidden_states, forward.logits)
     assert all(torch.equal(a, b) and not a.requires_grad for a, b in zip(after, before, strict=True))
 
 
 @every_method
 def test_it_looks_at_its_target(name: str):
     if name in PREDICTED:
-        made = toys.forward(ENCODER, REVIEWS)
+        made = toys.forward(MODEL, TEXTS)
         for shift in (1, 2):
             with pytest.raises(TargetError, match="explains the predicted class only"):
-                fast(name).attribute(ENCODER, made, (ENCODER.predict(made) + shift) % 3, toys.statistics(ENCODER))
+                fast(name).attribute(MODEL, made, (MODEL.predict(made) + shift) % 3, toys.statistics(MODEL))
         return
-    zero, one = (toys.attribute(ENCODER, fast(name), REVIEWS, target=target) for target in (0, 1))
+    zero, one = (toys.attribute(MODEL, fast(name), TEXTS, target=target) for target in (0, 1))
     for a, b in zip(zero, one, strict=True):
         assert (a.target, b.target) == (0, 1)
         assert np.array_equal(content_scores(a), content_scores(b)) == (name in BLIND)
 
 
-def picture(encoder: Encoder) -> dict[str, Any]:
-    """All of an encoder's model that a method could leave changed."""
-    modules = dict(encoder.model.named_modules())
+def picture(model: Model) -> dict[str, Any]:
+    """All of an model's model that a method could leave changed."""
+    modules = dict(model.module.named_modules())
     hooks = {(n, k): list(v) for n, m in modules.items() for k, v in vars(m).items() if k.endswith("_hooks")}
     return {
         "modules": {n: (id(m), type(m), m.training) for n, m in modules.items()},
         "hooks": {place: ids for place, ids in hooks.items() if ids},
-        "config": encoder.model.config.to_dict(),
-        "attention": encoder.model.config._attn_implementation,  # to_dict leaves it out
-        "parameters": {n: (id(p), p.requires_grad, p.grad) for n, p in encoder.model.named_parameters()},
-        "tensors": {n: t.tolist() for n, t in encoder.model.state_dict().items()},
+        "config": model.module.config.to_dict(),
+        "attention": model.module.config._attn_implementation,  # to_dict leaves it out
+        "parameters": {n: (id(p), p.requires_grad, p.grad) for n, p in model.module.named_parameters()},
+        "tensors": {n: t.tolist() for n, t in model.module.state_dict().items()},
     }
 
 
 @every_method
 def test_it_leaves_the_encoder_as_it_was(name: str):
-    before = picture(ENCODER)
+    before = picture(MODEL)
     found(name)
-    after = picture(ENCODER)
+    after = picture(MODEL)
     assert after == before
     assert not after["hooks"]
     assert all(not asks and grad is None for _, asks, grad in after["parameters"].values())
@@ -180,25 +181,25 @@ def test_it_leaves_the_encoder_as_it_was(name: str):
 
 @every_method
 def test_it_leaves_the_encoder_as_it_was_after_an_exception(name: str, monkeypatch: pytest.MonkeyPatch):
-    forward, statistics = toys.forward(ENCODER, REVIEWS), toys.statistics(ENCODER)
-    targets, before = ENCODER.predict(forward), picture(ENCODER)
+    forward, statistics = toys.forward(MODEL, TEXTS), toys.statistics(MODEL)
+    targets, before = MODEL.predict(forward), picture(MODEL)
 
     def fail(*_args: Any, **_settings: Any) -> None:
         raise RuntimeError("out of memory")
 
     for function in ("run_from", "run_to", "logits"):
-        monkeypatch.setattr(Encoder, function, fail)
+        monkeypatch.setattr(Model, function, fail)
     if name in IDLE:
-        fast(name).attribute(ENCODER, forward, targets, statistics)
+        fast(name).attribute(MODEL, forward, targets, statistics)
     else:
         with pytest.raises(RuntimeError, match="out of memory"):
-            fast(name).attribute(ENCODER, forward, targets, statistics)
-    assert picture(ENCODER) == before
+            fast(name).attribute(MODEL, forward, targets, statistics)
+    assert picture(MODEL) == before
 
 
 @every_method
 def test_it_leaves_the_global_random_states_as_they_were(name: str):
-    toys.statistics(ENCODER)
+    toys.statistics(MODEL)
     before = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002 - some libraries draw from it
     found(name)
     assert torch.equal(torch.get_rng_state(), before[0])
@@ -208,19 +209,19 @@ def test_it_leaves_the_global_random_states_as_they_were(name: str):
 @every_method
 def test_it_runs_on_every_architecture(name: str):
     for kind in toys.CONFIGS:
-        results = toys.attribute(toys.encoder(kind), fast(name, toys.encoder(kind)), REVIEWS[:2])
+        results = toys.attribute(toys.model(kind), fast(name, toys.model(kind)), TEXTS[:2])
         assert all(np.isfinite(content_scores(a)).all() for a in results), kind
 
 
 @every_method
 def test_it_says_when_it_needs_statistics(name: str):
-    forward = toys.forward(ENCODER, REVIEWS[:1])
+    forward = toys.forward(MODEL, TEXTS[:1])
     call = fast(name).attribute
     if fast(name).needs_statistics:
         with pytest.raises(SettingError, match=rf"{name} needs feature statistics; make them with"):
-            call(ENCODER, forward, ENCODER.predict(forward), None)
+            call(MODEL, forward, MODEL.predict(forward), None)
     else:
-        assert len(call(ENCODER, forward, ENCODER.predict(forward), None)) == 1
+        assert len(call(MODEL, forward, MODEL.predict(forward), None)) == 1
 
 
 @every_method
@@ -234,15 +235,15 @@ def test_words_are_the_sums_of_their_tokens(name: str):
 
 def test_a_method_that_does_not_exist_is_answered_with_those_that_do():
     with pytest.raises(SettingError, match=r"no method is called 'lyme'; there are \['attention',.*'per_sample'"):
-        build("lyme")
+        textiba.method("lyme")
 
 
 @every_method
 def test_it_runs_in_bfloat16(name: str):
-    short = ENCODER.in_precision(torch.bfloat16)
+    short = MODEL.in_precision(torch.bfloat16)
     method = fast(name)
-    statistics = toys.statistics(ENCODER) if method.needs_statistics else None
-    for ours, whole in zip(explain(short, method, REVIEWS, statistics), found(name, REVIEWS), strict=True):
+    statistics = toys.statistics(MODEL) if method.needs_statistics else None
+    for ours, whole in zip(explain(short, method, TEXTS, statistics), found(name, TEXTS), strict=True):
         assert (ours.checkpoint, ours.unit) == (short.name, whole.unit)
         assert np.isfinite(content_scores(ours)).all()
         assert ours.probability == pytest.approx(whole.probability, abs=0.02)
@@ -250,9 +251,9 @@ def test_it_runs_in_bfloat16(name: str):
 
 @every_method
 def test_it_costs_the_passes_that_it_declares(name: str, monkeypatch: pytest.MonkeyPatch):
-    encoder = toys.encoder("bert", seed=5).copy()  # of its own, so that nothing on it was made before
-    layers = encoder.model.bert.encoder.layer
-    review = REVIEWS[:1]
+    model = toys.model("bert", seed=5).copy()  # of its own, so that nothing on it was made before
+    layers = model.module.bert.encoder.layer
+    text = TEXTS[:1]
     run = {"forward": 0, "backward": 0}
 
     def forward(_layer: Any, args: Any, _output: Any) -> None:
@@ -272,16 +273,16 @@ def test_it_costs_the_passes_that_it_declares(name: str, monkeypatch: pytest.Mon
 
     # The last state is the plain pass's own, and a token that stands for all makes a pass too short to count.
     monkeypatch.setattr(HiddenStates, "__getitem__", uncounted(HiddenStates.__getitem__, lambda *_: True))
-    merged = uncounted(Encoder.run_from, lambda _encoder, batch, *_: batch.stands_for is not None)
-    monkeypatch.setattr(Encoder, "run_from", merged)
-    toys.statistics(encoder)
+    merged = uncounted(Model.run_from, lambda _encoder, batch, *_: batch.stands_for is not None)
+    monkeypatch.setattr(Model, "run_from", merged)
+    toys.statistics(model)
     handles = [h for layer in layers for h in (layer.register_forward_hook(forward),
                                                layer.register_full_backward_pre_hook(backward))]  # fmt: skip
     try:
-        [a] = toys.attribute(encoder, fast(name, encoder), review)
+        [a] = toys.attribute(model, fast(name, model), text)
     finally:
         for handle in handles:
             handle.remove()
-    declared = fast(name).passes(len(layers), len(a.review.content))
+    declared = fast(name).passes(len(layers), len(a.text.content))
     assert run["forward"] / len(layers) == pytest.approx(declared.forward)
     assert run["backward"] / len(layers) == pytest.approx(declared.backward)

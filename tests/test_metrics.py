@@ -8,14 +8,14 @@ import pytest
 import torch
 import toys
 
-from textiba import metrics
 from textiba.attribution import Attribution, Curve
-from textiba.data import Review
-from textiba.degradation import Degradation, degrade
 from textiba.errors import InputError, SettingError
-from textiba.metrics import faithfulness, plausibility
+from textiba.evaluation import metrics
+from textiba.evaluation.degradation import Degradation, degrade
+from textiba.evaluation.metrics import faithfulness, plausibility
+from textiba.texts.sources import Text
 
-ENCODER = toys.encoder()
+MODEL = toys.model()
 
 
 def floats(*values: Any) -> np.ndarray:
@@ -158,21 +158,21 @@ def test_what_cannot_be_read_off_curves():
 
 @pytest.mark.parametrize("removal", ["delete", "mask"])
 def test_metrics_off_curves_equal_one_pass_for_each_variant(removal: Any):
-    draw, bert = np.random.default_rng(5), toys.model().eval()
-    encoded = ENCODER.encode([*toys.texts(3, seed=5), " ".join(toys.FILLER)])
-    found = [toys.scored(e, draw.normal(size=len(e.content)).tolist(), target=i % 3) for i, e in enumerate(encoded)]
+    draw, bert = np.random.default_rng(5), toys.classifier().eval()
+    tokenized = MODEL.tokenize([*toys.texts(3, seed=5), " ".join(toys.FILLER)])
+    found = [toys.scored(e, draw.normal(size=len(e.content)).tolist(), target=i % 3) for i, e in enumerate(tokenized)]
 
     def probability(a: Attribution, gone: list[int]) -> float:
         mask = toys.VOCABULARY.index("[MASK]")
-        review = a.review.drop(gone) if removal == "delete" else a.review.substitute(gone, mask)
+        text = a.text.drop(gone) if removal == "delete" else a.text.substitute(gone, mask)
         with torch.no_grad():
-            logits = bert(torch.tensor([review.ids]), token_type_ids=torch.tensor([review.type_ids])).logits
+            logits = bert(torch.tensor([text.ids]), token_type_ids=torch.tensor([text.type_ids])).logits
         return float(logits.softmax(1)[0, a.target])
 
     literal: dict[str, list[float]] = {"comprehensiveness": [], "sufficiency": [], "log_odds": []}
     for a in found:
-        falling = [i for _, i in sorted((-float(a.scores[i]), i) for i in a.review.content)]
-        rising = [i for _, i in sorted((float(a.scores[i]), i) for i in a.review.content)]
+        falling = [i for _, i in sorted((-float(a.scores[i]), i) for i in a.text.content)]
+        rising = [i for _, i in sorted((float(a.scores[i]), i) for i in a.text.content)]
         count = len(falling)
         whole = probability(a, [])
         removed = [probability(a, falling[: round(k * count)]) for k in (0.01, 0.05, 0.1, 0.2, 0.5)]
@@ -180,15 +180,15 @@ def test_metrics_off_curves_equal_one_pass_for_each_variant(removal: Any):
         literal["comprehensiveness"].append(sum(whole - p for p in removed) / 5)
         literal["sufficiency"].append(sum(whole - p for p in kept) / 5)
         literal["log_odds"].append(sum(math.log(p / whole) for p in removed) / 5)
-    curves = degrade(ENCODER, found, Degradation(removal=removal, steps=metrics.aopc_steps()))
+    curves = degrade(MODEL, found, Degradation(removal=removal, steps=metrics.aopc_steps()))
     read = metrics.from_curves(curves)
     for name, values in literal.items():
         np.testing.assert_allclose(read[name], values, atol=1e-5, err_msg=name)
 
 
 def test_a_share_that_removes_no_token_adds_nothing():
-    [review] = ENCODER.encode(["a film with a plot"])
-    curves = degrade(ENCODER, [toys.scored(review, [3, 1, 5, 2, 4])], Degradation(steps=(0, 0.05, 0.95, 1)))
+    [text] = MODEL.tokenize(["a film with a plot"])
+    curves = degrade(MODEL, [toys.scored(text, [3, 1, 5, 2, 4])], Degradation(steps=(0, 0.05, 0.95, 1)))
     read = metrics.from_curves(curves, shares=(0.05,))
     assert read["comprehensiveness"].tolist() == read["log_odds"].tolist() == [0]
 
@@ -230,7 +230,7 @@ def test_average_precision_equals_that_of_sklearn():
 def test_nothing_marked_is_told():
     nothing = bools(".....")
     for metric in (plausibility.top_share, plausibility.auprc, plausibility.from_units):
-        with pytest.raises(InputError, match="none of the 5 units is marked. Leave such reviews out"):
+        with pytest.raises(InputError, match="none of the 5 units is marked. Leave such texts out"):
             metric(SCORES, nothing)
     for metric in (plausibility.token_f1, plausibility.iou):
         with pytest.raises(InputError, match="none of the 5 units is marked"):
@@ -241,8 +241,8 @@ def words_by_hand() -> Attribution:
     """Scores: the 2.5 | actor s 1 + 2 | film ed −1 + 0.5 | a 0 | superb 4 | film 1; marked: "ctor", "superb film"."""
     text = "the actors filmed a superb film"
     spans = ((text.index("ctor"), text.index("ctor") + 4), (text.index("superb"), len(text)))
-    [review] = ENCODER.encode([Review(text, rationale=spans)])
-    return toys.scored(review, [2.5, 1, 2, -1, 0.5, 0, 4, 1], signed=True)
+    [text] = MODEL.tokenize([Text(text, rationale=spans)])
+    return toys.scored(text, [2.5, 1, 2, -1, 0.5, 0, 4, 1], signed=True)
 
 
 def test_words_and_their_rationale():

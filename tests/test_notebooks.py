@@ -37,7 +37,7 @@ def test_a_notebook_runs_in_a_small_setting_and_shows_what_it_says(path: Path):
     assert [n for n, cell in enumerate(code, 1) if RUN.shows(cell.source) and not cell.outputs] == []
     kinds = [[set(o.get("data", ())) for o in c.outputs if "data" in o] for c in code]
     assert any("text/html" in kind for shown in kinds for kind in shown)
-    # A figure stays a figure, and a review a review.
+    # A figure stays a figure, and a text a text.
     assert kinds == [
         [set(o.get("data", ())) for o in c.outputs if "data" in o] for c in committed.cells if c.cell_type == "code"
     ]

@@ -11,8 +11,8 @@ from textiba.attribution import content_scores
 from textiba.errors import SettingError
 from textiba.methods import Occlusion
 
-ENCODER = toys.encoder()
-REVIEWS = toys.texts(4, seed=31)
+MODEL = toys.model()
+TEXTS = toys.texts(4, seed=31)
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ REVIEWS = toys.texts(4, seed=31)
     [("delete", "log_probability", None), ("mask", "probability", None), ("delete", "logit", 1)],
 )
 def test_equals_one_pass_for_each_token(removal: Any, output: Any, target: int | None):
-    bert, mask = toys.model(double=True).eval(), toys.VOCABULARY.index("[MASK]")
+    bert, mask = toys.classifier(double=True).eval(), toys.VOCABULARY.index("[MASK]")
 
     def plain(ids: list[int], target: int) -> float:
         with torch.no_grad():
@@ -29,32 +29,32 @@ def test_equals_one_pass_for_each_token(removal: Any, output: Any, target: int |
         return values[output][target].item()
 
     method = Occlusion(output=output, removal=removal)
-    for a in toys.attribute(toys.encoder(double=True), method, REVIEWS, target):
-        ids = list(a.review.ids)
+    for a in toys.attribute(toys.model(double=True), method, TEXTS, target):
+        ids = list(a.text.ids)
         whole = plain(ids, a.target)
-        for i in a.review.content:
+        for i in a.text.content:
             without = ids[:i] + ([mask] if removal == "mask" else []) + ids[i + 1 :]
             assert a.scores[i] == pytest.approx(whole - plain(without, a.target), rel=1e-5, abs=1e-7)
 
 
 def test_it_finds_the_word_that_decides(planted: toys.Trained):
-    encoder, _ = planted
-    for review, place in toys.planted_cases(10, seed=3):
-        [a] = toys.attribute(encoder, Occlusion(), [review])
+    model, _ = planted
+    for text, place in toys.planted_cases(10, seed=3):
+        [a] = toys.attribute(model, Occlusion(), [text])
         assert int(np.argmax(content_scores(a))) == place
 
 
 def test_a_review_of_one_token():
-    [a] = toys.attribute(ENCODER, Occlusion(), ["film"])
+    [a] = toys.attribute(MODEL, Occlusion(), ["film"])
     assert content_scores(a).shape == (1,)
 
 
 def test_masking_needs_a_mask_token(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ENCODER.tokenizer, "_mask_token", None, raising=False)
-    monkeypatch.setitem(ENCODER.tokenizer._special_tokens_map, "mask_token", None)
-    assert len(toys.attribute(ENCODER, Occlusion(removal="delete"), REVIEWS)) == len(REVIEWS)
+    monkeypatch.setattr(MODEL.tokenizer, "_mask_token", None, raising=False)
+    monkeypatch.setitem(MODEL.tokenizer._special_tokens_map, "mask_token", None)
+    assert len(toys.attribute(MODEL, Occlusion(removal="delete"), TEXTS)) == len(TEXTS)
     with pytest.raises(SettingError, match="removal='mask' needs a tokenizer with a mask token; use removal='delete'"):
-        toys.attribute(ENCODER, Occlusion(removal="mask"), REVIEWS)
+        toys.attribute(MODEL, Occlusion(removal="mask"), TEXTS)
 
 
 def test_settings_out_of_range():

@@ -73,7 +73,7 @@ def _move(slider: Locator, place: int) -> None:
 
 
 def _listed(page: Page) -> list[str]:
-    return page.locator("#reviews .opening").all_text_contents()  # also of rows that are out of sight, and so not drawn
+    return page.locator("#texts .opening").all_text_contents()  # also of rows that are out of sight, and so not drawn
 
 
 def test_the_layer_slider_changes_the_colours_and_the_address(page: Page):
@@ -143,7 +143,7 @@ def test_a_run_without_degradation_says_which_command_makes_it(browser: Browser,
 def test_ways_and_steps_of_removal_may_differ_from_run_to_run(browser: Browser, tmp_path: Path):
     made = browsed()
     general = [a for a in made.attributions if a.checkpoint == "general" and a.method == "evidence"]
-    one, two = (a for a in general if a.review.review.id == "r1" and a.layer in (1, 2))
+    one, two = (a for a in general if a.text.source.id == "r1" and a.layer in (1, 2))
     short = removed(two, STEPS[:3] * 2)
     masked = replace(removed(one), removal="mask")
     file = write_page(browsed(removed=[removed(one), short, masked]), tmp_path / "page.html")
@@ -163,8 +163,8 @@ def test_search_filter_and_sort(page: Page):
     assert len(_listed(page)) == 4
     page.locator("#search").fill("SUPERB")
     assert _listed(page) == ["A superb waste of a fine cast."]
-    expect(page.locator("#found")).to_have_text("1 of 4 reviews")
-    assert "superb" in page.locator(_TEXT).inner_text()  # the review that was left out gave way
+    expect(page.locator("#found")).to_have_text("1 of 4 texts")
+    assert "superb" in page.locator(_TEXT).inner_text()  # the text that was left out gave way
     page.locator("#search").fill("")
     page.locator("#sort").select_option("error")
     assert _listed(page)[0].startswith("A superb")
@@ -181,8 +181,8 @@ def test_what_is_wrong_shows_the_words_that_misled_it(page: Page):
     page.locator("#show").select_option("wrong")
     assert _listed(page) == ["A superb waste of a fine cast."]
     expect(page.locator('[data-panel="0"] .misled')).to_contain_text("Misled to positive by A +")
-    expect(page.locator("#reviews .misled")).to_contain_text("misled by A")
-    expect(page.locator("#misled-tables")).to_contain_text("wrong on 1 of 4 reviews")
+    expect(page.locator("#texts .misled")).to_contain_text("misled by A")
+    expect(page.locator("#misled-tables")).to_contain_text("wrong on 1 of 4 texts")
     page.locator("#judge").select_option("1")  # which calls everything positive
     assert len(_listed(page)) == 2
     page.locator("#misled-tables button").first.click()
@@ -196,7 +196,7 @@ def test_a_hostile_review_stays_text(page: Page):
     page.locator("#search").fill("<!--")
     assert page.locator(_TEXT).evaluate("node => node.textContent") == NASTY
     assert page.locator("img").count() == 0
-    expect(page.locator("#reviews")).to_contain_text("</script>")
+    expect(page.locator("#texts")).to_contain_text("</script>")
 
 
 def test_words_and_reviews_go_by_keys(page: Page):
@@ -208,10 +208,10 @@ def test_words_and_reviews_go_by_keys(page: Page):
     page.locator(_TEXT).press("ArrowUp")  # from the middle layer, where the page starts
     expect(page.locator("#layer-value")).to_contain_text("2 of 0 to 2")
     expect(page.locator(_TEXT)).to_be_focused()
-    page.locator("#reviews button").first.focus()
+    page.locator("#texts button").first.focus()
     page.keyboard.press("ArrowDown")
-    expect(page.locator("#reviews button").nth(1)).to_be_focused()
-    expect(page.locator('#reviews [aria-current="true"] .opening')).to_have_text(re.compile("^Dreadful"))
+    expect(page.locator("#texts button").nth(1)).to_be_focused()
+    expect(page.locator('#texts [aria-current="true"] .opening')).to_have_text(re.compile("^Dreadful"))
 
 
 def test_a_cell_of_the_map_leads_to_its_layer_and_word(page: Page):

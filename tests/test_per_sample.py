@@ -1,4 +1,4 @@
-"""The per-sample bottleneck against a slow and literal rewrite of the paper, one review at a time."""
+"""The per-sample bottleneck against a slow and literal rewrite of the paper, one text at a time."""
 
 import math
 from collections.abc import Sequence
@@ -13,15 +13,13 @@ from torch.distributions import Normal, kl_divergence
 
 import textiba
 from textiba.attribution import Attribution, BitsDetails
-from textiba.encoder import Encoder
 from textiba.errors import LayerError, SettingError, StatisticsMismatchError
-from textiba.forward import ForwardPass
-from textiba.methods import PerSample
+from textiba.methods import PerSampleBottleneck
 from textiba.methods.optimised import standard_normal
-from textiba.text import EncodedReview
+from textiba.texts.tokens import TokenizedText
 
-REVIEWS = toys.texts(5, seed=4)
-ENCODER = toys.encoder()
+TEXTS = toys.texts(5, seed=4)
+MODEL = toys.model()
 
 
 def details(attribution: Attribution) -> BitsDetails:
@@ -30,18 +28,25 @@ def details(attribution: Attribution) -> BitsDetails:
 
 
 def literal(
-    bert: Any, review: EncodedReview, layer: int, target: int, mean: Tensor, std: Tensor, settings: PerSample, seed: int
+    bert: Any,
+    text: TokenizedText,
+    layer: int,
+    target: int,
+    mean: Tensor,
+    std: Tensor,
+    settings: PerSampleBottleneck,
+    seed: int,
 ) -> tuple[list[float], list[float], list[float]]:
     """Schulz et al. 2020, section 3.1, as it is written: λ itself in the formulas, the whole model at each step.
 
     Returns:
         Bits of every token; and cross-entropy (nats) and information (bits) before each step, and at the end.
     """
-    generator = torch.Generator().manual_seed(review.seed(seed))
+    generator = torch.Generator().manual_seed(text.seed(seed))
     std = std.clamp_min(settings.min_std)
-    gated = [i for i in range(len(review)) if settings.gate_special or review.word_ids[i] is not None]
+    gated = [i for i in range(len(text)) if settings.gate_special or text.word_ids[i] is not None]
     with torch.no_grad():
-        inputs = {"input_ids": torch.tensor([review.ids]), "token_type_ids": torch.tensor([review.type_ids])}
+        inputs = {"input_ids": torch.tensor([text.ids]), "token_type_ids": torch.tensor([text.type_ids])}
         state = bert(**inputs, output_hidden_states=True).hidden_states[layer][0]
     width = state.shape[1]
     a = torch.full((len(gated), width if settings.gates == "feature" else 1), 0.0, dtype=state.dtype)
@@ -59,13 +64,13 @@ def literal(
         a = a.detach().requires_grad_(True)
         gate = 1 / (1 + torch.exp(-a))
         drawn = settings.samples // 2 if settings.antithetic else settings.samples
-        noises = list(torch.randn(drawn, len(review), width, generator=generator).to(state))
+        noises = list(torch.randn(drawn, len(text), width, generator=generator).to(state))
         noises += [-noise for noise in noises] if settings.antithetic else []
         entropy = torch.zeros((), dtype=state.dtype)
         for noise in noises:
             z = state.clone()
             z[gated] = gate * state[gated] + (1 - gate) * (mean + std * noise[gated])
-            entropy = entropy - toys.with_state(bert, review, layer, z).log_softmax(1)[0, target] / len(noises)
+            entropy = entropy - toys.with_state(bert, text, layer, z).log_softmax(1)[0, target] / len(noises)
         kl = information(gate)
         price = settings.beta * (kl.sum() if settings.beta_on == "sum" else kl.mean())
         entropies.append(entropy.item())
@@ -78,7 +83,7 @@ def literal(
         with torch.no_grad():
             unbiased = first / (1 - 0.9**step), (second / (1 - 0.999**step)).sqrt()
             a = a - settings.learning_rate * unbiased[0] / (unbiased[1] + 1e-8)
-    scores = [0.0] * len(review)
+    scores = [0.0] * len(text)
     for i, nats in zip(gated, kl.sum(dim=1).tolist(), strict=True):
         scores[i] = nats / math.log(2)
     return scores, entropies, informations
@@ -87,24 +92,24 @@ def literal(
 @pytest.mark.parametrize(
     "settings",
     [
-        PerSample(layer=1, beta=1e-2),
-        PerSample(layer=2, beta=1e-2, gates="feature", steps=5),
-        PerSample(layer=0, beta=3.0, beta_on="mean", steps=5),
-        PerSample(layer=1, beta=3.0, beta_on="mean", gates="feature", steps=5),
-        PerSample(layer=3, beta=1e-2, gate_special=True, samples=3, antithetic=False, steps=5),
-        PerSample(layer=1, beta=1e-2, learning_rate=0.3, initial_gate=0.5, samples=4, steps=5, min_std=0.8),
+        PerSampleBottleneck(layer=1, beta=1e-2),
+        PerSampleBottleneck(layer=2, beta=1e-2, gates="feature", steps=5),
+        PerSampleBottleneck(layer=0, beta=3.0, beta_on="mean", steps=5),
+        PerSampleBottleneck(layer=1, beta=3.0, beta_on="mean", gates="feature", steps=5),
+        PerSampleBottleneck(layer=3, beta=1e-2, gate_special=True, samples=3, antithetic=False, steps=5),
+        PerSampleBottleneck(layer=1, beta=1e-2, learning_rate=0.3, initial_gate=0.5, samples=4, steps=5, min_std=0.8),
     ],
     ids=["token", "feature", "mean", "mean-feature", "special-top-layer", "other-settings"],
 )
-def test_equals_the_literal_rewrite(settings: PerSample):
-    encoder, bert = toys.encoder(double=True), toys.model(double=True).eval()
-    statistics = toys.statistics(encoder)
-    mean, std = statistics.mean[settings.layer], statistics.std[settings.layer]
-    for ours in toys.attribute(encoder, settings, REVIEWS[:3], seed=7):
+def test_equals_the_literal_rewrite(settings: PerSampleBottleneck):
+    model, bert = toys.model(double=True), toys.classifier(double=True).eval()
+    statistics = toys.statistics(model)
+    mean, std = statistics.mean[settings.place], statistics.std[settings.place]
+    for ours in toys.attribute(model, settings, TEXTS[:3], seed=7):
         scores, entropies, informations = literal(
-            bert, ours.review, settings.layer, ours.target, mean, std, settings, seed=7
+            bert, ours.text, settings.place, ours.target, mean, std, settings, seed=7
         )
-        content = list(ours.review.content)
+        content = list(ours.text.content)
         np.testing.assert_allclose(ours.scores[content], np.asarray(scores)[content], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(details(ours).cross_entropy, entropies, rtol=1e-6, atol=1e-8)
         np.testing.assert_allclose(details(ours).information, informations, rtol=1e-6, atol=1e-8)
@@ -112,15 +117,15 @@ def test_equals_the_literal_rewrite(settings: PerSample):
 
 
 def test_traces_run_from_before_the_first_step_to_after_the_last():
-    for a in toys.attribute(ENCODER, PerSample(steps=7), REVIEWS):
+    for a in toys.attribute(MODEL, PerSampleBottleneck(steps=7), TEXTS):
         assert details(a).cross_entropy.shape == details(a).information.shape == (8,)
         assert details(a).information[-1] == pytest.approx(a.total + details(a).special_bits, rel=1e-5)
 
 
 @pytest.mark.parametrize("samples", [2, 4, 6])
 def test_antithetic_noise_averages_to_nothing(samples: int):
-    forward = toys.forward(ENCODER, REVIEWS)
-    source = standard_normal(forward.batch.reviews, forward.hidden[1], samples, True, 0)
+    forward = toys.forward(MODEL, TEXTS)
+    source = standard_normal(forward.batch.texts, forward.hidden_states[1], samples, True, 0)
     one, two = next(source), next(source)
     assert len(one) == samples
     assert one.mean(dim=0).abs().max() < 1e-6
@@ -131,10 +136,10 @@ def test_antithetic_noise_averages_to_nothing(samples: int):
 
 @pytest.mark.parametrize("gates", ["token", "feature"])
 def test_a_review_s_scores_do_not_depend_on_its_batch(gates: Any):
-    method = PerSample(gates=gates, beta=1e-2)
-    together = toys.attribute(ENCODER, method, REVIEWS, seed=3)
-    backwards = toys.attribute(ENCODER, method, REVIEWS[::-1], seed=3)[::-1]
-    alone = [toys.attribute(ENCODER, method, [review], seed=3)[0] for review in REVIEWS]
+    method = PerSampleBottleneck(gates=gates, beta=1e-2)
+    together = toys.attribute(MODEL, method, TEXTS, seed=3)
+    backwards = toys.attribute(MODEL, method, TEXTS[::-1], seed=3)[::-1]
+    alone = [toys.attribute(MODEL, method, [text], seed=3)[0] for text in TEXTS]
     for others in (backwards, alone):
         for a, b in zip(together, others, strict=True):
             assert np.nanmax(np.abs(a.scores - b.scores)) <= 1e-4 * np.nanmax(a.scores)
@@ -145,7 +150,7 @@ def same(a: Sequence[Attribution], b: Sequence[Attribution]) -> bool:
 
 
 def test_a_seed_gives_the_same_bits_and_another_seed_others():
-    first, second, other = (toys.attribute(ENCODER, PerSample(), REVIEWS, seed=s) for s in (5, 5, 6))
+    first, second, other = (toys.attribute(MODEL, PerSampleBottleneck(), TEXTS, seed=s) for s in (5, 5, 6))
     assert same(first, second)
     assert not any(same([a], [b]) for a, b in zip(first, other, strict=True))
 
@@ -153,41 +158,43 @@ def test_a_seed_gives_the_same_bits_and_another_seed_others():
 def test_the_global_random_state_is_neither_used_nor_changed():
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    first = toys.attribute(ENCODER, PerSample(), REVIEWS)
+    first = toys.attribute(MODEL, PerSampleBottleneck(), TEXTS)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    assert same(first, toys.attribute(ENCODER, PerSample(), REVIEWS))
+    assert same(first, toys.attribute(MODEL, PerSampleBottleneck(), TEXTS))
 
 
-def indifferent() -> textiba.Encoder:
+def indifferent() -> textiba.Model:
     """A model whose logits say nothing of the text: only the price of information moves its gates."""
-    bert = toys.model()
+    bert = toys.classifier()
     with torch.no_grad():
         bert.classifier.weight.zero_()
-    return textiba.Encoder(bert, toys.tokenizer())
+    return textiba.Model(bert, toys.tokenizer())
 
 
 def test_where_nothing_has_a_price_or_an_effect_gates_stay_as_they_were():
-    for a in toys.attribute(indifferent(), PerSample(beta=0, initial_gate=0.9), REVIEWS):
+    for a in toys.attribute(indifferent(), PerSampleBottleneck(beta=0, initial_gate=0.9), TEXTS):
         np.testing.assert_allclose(details(a).gates, np.where(np.isnan(a.scores), 1, 0.9), rtol=1e-6)
         assert details(a).converged
 
 
 def test_what_has_a_price_and_no_effect_is_closed():
-    for a in toys.attribute(indifferent(), PerSample(beta=1e-3, steps=15), REVIEWS):
-        assert details(a).gates[list(a.review.content)].max() < 0.01
+    for a in toys.attribute(indifferent(), PerSampleBottleneck(beta=1e-3, steps=15), TEXTS):
+        assert details(a).gates[list(a.text.content)].max() < 0.01
         assert a.total < 0.01 * details(a).information[0]
 
 
 def test_a_great_price_closes_every_gate():
-    for a in toys.attribute(ENCODER, PerSample(beta=1e3, steps=15), REVIEWS):
-        assert details(a).gates[list(a.review.content)].max() < 0.01
+    for a in toys.attribute(MODEL, PerSampleBottleneck(beta=1e3, steps=15), TEXTS):
+        assert details(a).gates[list(a.text.content)].max() < 0.01
 
 
 def test_no_price_keeps_the_prediction_of_a_trained_model(planted: toys.Trained):
-    encoder, statistics = planted
-    reviews = [review for review, _ in toys.planted_cases(20, seed=6)]
-    free, dear = (textiba.explain(encoder, PerSample(layer=0, beta=beta), reviews, statistics) for beta in (0.0, 10.0))
+    model, statistics = planted
+    texts = [text for text, _ in toys.planted_cases(20, seed=6)]
+    free, dear = (
+        textiba.explain(model, PerSampleBottleneck(layer=0, beta=beta), texts, statistics) for beta in (0.0, 10.0)
+    )
     assert np.mean([details(a).probability for a in free]) > 0.95
     assert np.mean([details(a).probability for a in dear]) < 0.8
     assert np.mean([a.total for a in free]) > 100 * np.mean([a.total for a in dear])
@@ -195,17 +202,17 @@ def test_no_price_keeps_the_prediction_of_a_trained_model(planted: toys.Trained)
 
 def test_special_tokens_carry_no_score_and_stay_open_unless_gated():
     for gate_special in (False, True):
-        for a in toys.attribute(ENCODER, PerSample(gate_special=gate_special), REVIEWS):
-            special = np.asarray([word is None for word in a.review.word_ids])
+        for a in toys.attribute(MODEL, PerSampleBottleneck(gate_special=gate_special), TEXTS):
+            special = np.asarray([word is None for word in a.text.word_ids])
             assert np.array_equal(np.isnan(a.scores), special)
             assert (details(a).gates[special] == 1).all() != gate_special
             assert (details(a).special_bits > 0) == gate_special
 
 
 def test_another_target_gives_other_bits():
-    zero, one = (toys.attribute(ENCODER, PerSample(), REVIEWS, target=t) for t in (0, 1))
+    zero, one = (toys.attribute(MODEL, PerSampleBottleneck(), TEXTS, target=t) for t in (0, 1))
     assert not any(same([a], [b]) for a, b in zip(zero, one, strict=True))
-    assert [a.target for a in one] == [1] * len(REVIEWS)
+    assert [a.target for a in one] == [1] * len(TEXTS)
 
 
 @pytest.mark.parametrize(
@@ -221,70 +228,49 @@ def test_another_target_gives_other_bits():
 )
 def test_settings_out_of_range_say_the_rule_and_what_came(setting: dict[str, Any], rule: str):
     with pytest.raises(SettingError, match=rule):
-        PerSample(**setting)
+        PerSampleBottleneck(**setting)
 
 
 def test_a_layer_the_model_does_not_have():
     with pytest.raises(LayerError, match=r"between 0 .* and 3 .*; got 4"):
-        toys.attribute(ENCODER, PerSample(layer=4), REVIEWS)
+        toys.attribute(MODEL, PerSampleBottleneck(layer=4), TEXTS)
 
 
 def test_statistics_are_needed_and_must_be_the_model_s():
-    forward = toys.forward(ENCODER, REVIEWS)
-    targets = ENCODER.predict(forward)
+    forward = toys.forward(MODEL, TEXTS)
+    targets = MODEL.predict(forward)
     with pytest.raises(SettingError, match=r"per_sample needs feature statistics; make them with: textiba estimate"):
-        PerSample().attribute(ENCODER, forward, targets)
+        PerSampleBottleneck().attribute(MODEL, forward, targets)
     with pytest.raises(StatisticsMismatchError, match="estimate them anew"):
-        PerSample().attribute(ENCODER, forward, targets, toys.statistics(toys.encoder(seed=1)))
+        PerSampleBottleneck().attribute(MODEL, forward, targets, toys.statistics(toys.model(seed=1)))
 
 
 @pytest.mark.parametrize("gates", ["token", "feature"])
 def test_a_path_is_shared_and_ends_where_it_ends_alone(gates: Any, monkeypatch: pytest.MonkeyPatch):
     betas = (1e-4, 1e-3, 1e-2)
-    methods = textiba.grid(PerSample(layer=1, steps=2, gates=gates), betas=betas, path=True)
-    assert [(m.beta, m.path) for m in methods if isinstance(m, PerSample)] == [
+    [along] = textiba.sweep_grid(PerSampleBottleneck(layer=1, steps=2, gates=gates), betas=betas, path=True)
+    variants = along.variants()
+    assert [(m.beta, m.path) for m in variants if isinstance(m, PerSampleBottleneck)] == [
         (1e-4, ()), (1e-3, (1e-4,)), (1e-2, (1e-4, 1e-3)),
     ]  # fmt: skip
-    statistics, passes, run = toys.statistics(ENCODER), [], PerSample._run
-    monkeypatch.setattr(PerSample, "_run", lambda *args: passes.append(args) or run(*args))
-    together = list(textiba.stream(ENCODER, methods, REVIEWS, statistics, budget=10_000))
-    assert len(passes) == 3 * 2 + 1  # two steps at each, and a last look: the others are the next one's first pass
-    alone = dict(textiba.stream(ENCODER, methods[-1:], REVIEWS, statistics, budget=10_000))
-    assert len(passes) == 2 * (3 * 2 + 1)
-    for i, a in together[-len(REVIEWS) :]:
-        np.testing.assert_array_equal(a.scores, alone[i].scores)
-        assert a.settings == alone[i].settings
-        assert len(details(a).information) == 3  # of the last β alone
-
-
-def test_only_what_another_goes_on_from_is_kept(monkeypatch: pytest.MonkeyPatch):
-    passes: list[ForwardPass] = []
-    seen = Encoder.forward
-    monkeypatch.setattr(Encoder, "forward", lambda *args: passes.append(seen(*args)) or passes[-1])
-    methods = [PerSample(layer=2, steps=1), *textiba.grid(PerSample(layer=1, steps=1), betas=(1e-4, 1e-3), path=True)]
-    for order in (methods, methods[::-1]):
-        found = list(textiba.stream(ENCODER, order, REVIEWS, toys.statistics(ENCODER)))
-        assert len(found) == 3 * len(REVIEWS)
-    assert passes
-    # What the path went through was taken along, and nobody waits for where it ended.
-    assert [forward.memory for forward in passes] == [{}] * len(passes)
-
-
-def test_two_paths_through_one_value_do_not_disturb_each_other():
-    statistics = toys.statistics(ENCODER)
-    through = [PerSample(layer=1, steps=2, beta=beta, path=(1e-4,)) for beta in (1e-3, 1e-2, 1e-4)]
-    methods = [through[0], PerSample(layer=1, steps=2, beta=1e-4), *through[1:]]
-    together = list(textiba.stream(ENCODER, methods, REVIEWS, statistics, budget=10_000))
-    for n, method in enumerate(methods):
-        alone = dict(textiba.stream(ENCODER, [method], REVIEWS, statistics, budget=10_000))
-        for i, a in together[n * len(REVIEWS) : (n + 1) * len(REVIEWS)]:
+    statistics, passes, run = toys.statistics(MODEL), [], PerSampleBottleneck._run
+    monkeypatch.setattr(PerSampleBottleneck, "_run", lambda *args: passes.append(args) or run(*args))
+    together = list(textiba.stream(MODEL, [along], TEXTS, statistics, budget=10_000))
+    assert len(passes) == 3 * 2 + 1  # two steps at each, and a last one: the others are the next β's first pass
+    assert len(together) == 3 * len(TEXTS)
+    for n, variant in enumerate(variants):
+        alone = dict(textiba.stream(MODEL, [variant], TEXTS, statistics, budget=10_000))
+        for i, a in together[n * len(TEXTS) : (n + 1) * len(TEXTS)]:
             np.testing.assert_array_equal(a.scores, alone[i].scores)
+            assert a.settings == alone[i].settings == variant.model_dump(mode="json")
+            assert len(details(a).information) == 3  # of this β alone
 
 
 def test_each_step_of_a_path_starts_where_the_last_has_ended():
-    statistics = toys.statistics(ENCODER)
+    statistics = toys.statistics(MODEL)
     first, second = (
-        textiba.explain(ENCODER, PerSample(layer=1, steps=3, path=path), REVIEWS, statistics) for path in ((), (1e-4,))
+        textiba.explain(MODEL, PerSampleBottleneck(layer=1, steps=3, path=path), TEXTS, statistics)
+        for path in ((), (1e-4,))
     )
     for a, b in zip(first, second, strict=True):
         assert details(b).information[0] == pytest.approx(details(a).information[-1], rel=1e-4)

@@ -6,35 +6,33 @@ import toys
 
 import textiba
 from textiba.attribution import Attribution
-from textiba.methods import Evidence, Method, PerSample, Random
+from textiba.methods import Evidence, Method, PerSampleBottleneck, Random
 
 CASES = toys.planted_cases(80, seed=5)
 
 
 def found_first(results: list[Attribution]) -> float:
-    """The share of reviews whose cue word has the highest score."""
-    hits = [
-        a.review.content[place] == int(np.nanargmax(a.scores)) for a, (_, place) in zip(results, CASES, strict=True)
-    ]
+    """The share of texts whose cue word has the highest score."""
+    hits = [a.text.content[place] == int(np.nanargmax(a.scores)) for a, (_, place) in zip(results, CASES, strict=True)]
     return float(np.mean(hits))
 
 
 def explained(planted: toys.Trained, method: Method) -> list[Attribution]:
-    encoder, statistics = planted
-    return textiba.explain(encoder, method, [review for review, _ in CASES], statistics)
+    model, statistics = planted
+    return textiba.explain(model, method, [text for text, _ in CASES], statistics)
 
 
 def test_the_model_has_learnt_the_task(planted: toys.Trained):
     results = explained(planted, Random())
-    assert np.mean([a.predicted == a.review.review.label for a in results]) > 0.97
+    assert np.mean([a.predicted == a.text.source.label for a in results]) > 0.97
 
 
 @pytest.mark.parametrize(
     "method",
     [
-        PerSample(layer=0, beta=1e-4),  # at the embeddings: by layer 1, [CLS] may have read the cue
-        PerSample(layer=0, beta=1e-2),
-        PerSample(layer=0, beta=1e-3, gates="feature"),
+        PerSampleBottleneck(layer=0, beta=1e-4),  # at the embeddings: by layer 1, [CLS] may have read the cue
+        PerSampleBottleneck(layer=0, beta=1e-2),
+        PerSampleBottleneck(layer=0, beta=1e-3, gates="feature"),
         Evidence(layer=0),
         Evidence(layer=2),
         Evidence(layer=0, closed="mask"),
@@ -50,8 +48,8 @@ def test_chance_does_not_find_the_cue(planted: toys.Trained):
 
 
 def test_removing_the_cue_first_takes_the_prediction_away(planted: toys.Trained):
-    encoder, _ = planted
-    curves = textiba.degrade(encoder, explained(planted, Evidence(layer=0)))
-    assert textiba.area(curves).mean() > 0.2
-    chance = textiba.degrade(encoder, explained(planted, Random()))
-    assert abs(textiba.area(chance).mean()) < 0.1
+    model, _ = planted
+    curves = textiba.degrade(model, explained(planted, Evidence(layer=0)))
+    assert textiba.lerf_morf_area(curves).mean() > 0.2
+    chance = textiba.degrade(model, explained(planted, Random()))
+    assert abs(textiba.lerf_morf_area(chance).mean()) < 0.1

@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from pictures import WORDS, attribution, curves, encoded
+from pictures import WORDS, attribution, curves, tokenized
 
-from textiba.data import Review
 from textiba.errors import InputError
-from textiba.plots import plot_betas, plot_curves, plot_highlight, plot_layer_map, plot_profile, save
-from textiba.profile import Interval, LayerRow
-from textiba.scale import Scale
+from textiba.evaluation.intervals import Interval
+from textiba.evaluation.profile import LayerRow
+from textiba.show.plots import plot_betas, plot_curves, plot_highlight, plot_layer_map, plot_profile, save
+from textiba.show.scale import Scale
+from textiba.texts.sources import Text
 
 CHECKPOINTS = ("general", "fine-tuned")
 
@@ -51,16 +52,16 @@ def test_reviews_side_by_side_share_a_scale():
 
 
 def test_different_units_have_a_bar_each_and_cut_text_is_named():
-    figure = plot_highlight([attribution(unit="bits", review=encoded(cut=3)), attribution()])
+    figure = plot_highlight([attribution(unit="bits", text=tokenized(cut=3)), attribution()])
     assert [axes.get_title() for axes in figure.axes[-2:]] == ["bits per word", "against ← nats per word → for"]
     assert {"3", "tokens", "cut"} <= set(_texts(figure))
 
 
 def test_a_dollar_and_a_foreign_letter_are_only_text(tmp_path: Path):
-    review = encoded(Review("It cost $5 and $6, naïve 東京"))
+    text = tokenized(Text("It cost $5 and $6, naïve 東京"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a letter that the font lacks is drawn as a box, without a word
-        figure = plot_highlight([attribution(review=review)])
+        figure = plot_highlight([attribution(text=text)])
         save(figure, tmp_path / "figure.png")
     assert {"$", "東京"} <= set(_texts(figure))
 
@@ -76,7 +77,7 @@ def test_a_layer_map_has_a_cell_for_every_word_and_layer():
 
 
 def test_a_map_is_of_one_review_and_one_value_each():
-    with pytest.raises(InputError, match="one review in one unit"):
+    with pytest.raises(InputError, match="one text in one unit"):
         plot_layer_map([attribution(), attribution(unit="bits")])
     with pytest.raises(InputError, match=r"one attribution for each layer and checkpoint; got \[1, 1\]"):
         plot_layer_map([attribution(), attribution()])
@@ -91,7 +92,7 @@ def test_betas_show_the_totals():
     assert _points(passing)[0] == [1e-4, 1e-3, 1e-2]
     np.testing.assert_allclose(_points(passing)[1], [7e4, 7e3, 7e2], rtol=1e-5)
     assert passing.get_xscale() == "log"
-    assert passing.get_ylabel() == "bits per review"
+    assert passing.get_ylabel() == "bits per text"
 
 
 def _row(checkpoint: str, layer: int | None, value: float, **more: Interval) -> LayerRow:
@@ -118,8 +119,8 @@ def test_curves_show_means_and_the_area():
     first, second = figure.axes
     assert first.get_title(loc="left").strip() == "one"
     np.testing.assert_allclose(_points(first)[1], [0.9, 0.1, 0.1])
-    assert [text.get_text() for text in first.texts] == ["area 0.40 [0.40, 0.40], 5 reviews"]
-    assert [text.get_text() for text in second.texts] == ["5 reviews"]
+    assert [text.get_text() for text in first.texts] == ["area 0.40 [0.40, 0.40], 5 texts"]
+    assert [text.get_text() for text in second.texts] == ["5 texts"]
     [legend] = figure.legends
     names = [text.get_text() for text in legend.get_texts()]
     assert sorted(names) == ["least relevant first", "most relevant first", "random"]

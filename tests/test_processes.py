@@ -7,9 +7,9 @@ import pytest
 import toys
 
 from textiba import Random
-from textiba.processes import ALONE, Processes, Shares, best_device, current
+from textiba.runs.stream import stream_batches
 from textiba.store import Numbers
-from textiba.sweep import stream_batches
+from textiba.store.processes import ALONE, Processes, Shares, best_device, current
 
 TEXTS = toys.texts(16, seed=2)
 
@@ -34,24 +34,24 @@ def test_what_was_given_out_before_counts():
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_batches_are_the_same_for_any_number_of_processes(count: int):
-    encoder = toys.encoder("bert")
-    alone = {tuple(i for i, _ in found) for found in stream_batches(encoder, [Random()], TEXTS, budget=64)}
+    model = toys.model("bert")
+    alone = {tuple(i for i, _ in found) for found in stream_batches(model, [Random()], TEXTS, budget=64)}
     shared = [
         tuple(i for i, _ in found)
         for rank in range(count)
-        for found in stream_batches(encoder, [Random()], TEXTS, budget=64, processes=Processes(rank, count))
+        for found in stream_batches(model, [Random()], TEXTS, budget=64, processes=Processes(rank, count))
     ]
     assert len(shared) == len(alone) > 3
     assert set(shared) == alone
 
 
 def test_a_batch_that_is_partly_done_runs_and_gives_the_rest():
-    encoder, done = toys.encoder("bert"), Numbers()
-    batches = [[i for i, _ in found] for found in stream_batches(encoder, [Random()], TEXTS, budget=64)]
+    model, done = toys.model("bert"), Numbers()
+    batches = [[i for i, _ in found] for found in stream_batches(model, [Random()], TEXTS, budget=64)]
     for i in (*batches[0], batches[1][0]):
         assert done.add(i)
         assert not done.add(i)
-    left = [[i for i, _ in found] for found in stream_batches(encoder, [Random()], TEXTS, budget=64, done=done)]
+    left = [[i for i, _ in found] for found in stream_batches(model, [Random()], TEXTS, budget=64, done=done)]
     assert left == [batches[1][1:], *batches[2:]]
 
 

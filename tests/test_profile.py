@@ -9,20 +9,21 @@ import pytest
 import toys
 
 from textiba.attribution import Attribution, BitsDetails, EvidenceDetails
-from textiba.profile import bootstrap, layer_profile
+from textiba.evaluation.intervals import bootstrap
+from textiba.evaluation.profile import layer_profile
 
-REVIEW = toys.encoder().encode(["a film with"])[0]
+TEXT = toys.model().tokenize(["a film with"])[0]
 
 
 def bits(scores: list[float], probability: float = 0.5, **facts: Any) -> Attribution:
     trace = np.zeros(2, dtype=np.float32)
-    details = BitsDetails(np.ones(len(REVIEW), dtype=np.float32), trace, trace, True, probability, 0.0, 1.0)
-    return toys.scored(REVIEW, scores, details=details, **facts)
+    details = BitsDetails(np.ones(len(TEXT), dtype=np.float32), trace, trace, True, probability, 0.0, 1.0)
+    return toys.scored(TEXT, scores, details=details, **facts)
 
 
 def nats(scores: list[float], closed: float, opened: float, **facts: Any) -> Attribution:
     details = EvidenceDetails(closed, opened, 0.0, opened - closed - sum(scores))
-    return toys.scored(REVIEW, scores, method="evidence", unit="nats", signed=True, details=details, **facts)
+    return toys.scored(TEXT, scores, method="evidence", unit="nats", signed=True, details=details, **facts)
 
 
 def test_rows_come_in_the_order_of_their_first_attribution():
@@ -36,7 +37,7 @@ def test_rows_come_in_the_order_of_their_first_attribution():
             bits([1, 2, 3], layer=2, settings={"beta": 0.1}),
         ]
     )
-    assert [(r.checkpoint, r.method, r.layer, r.beta, r.reviews) for r in rows] == [
+    assert [(r.checkpoint, r.method, r.layer, r.beta, r.texts) for r in rows] == [
         ("toy", "by_hand", 2, 0.1, 2),
         ("toy", "by_hand", 1, 0.1, 1),
         ("toy", "by_hand", 2, 0.2, 1),
@@ -65,7 +66,7 @@ def test_means_of_evidence_by_hand():
 
 def test_any_stream_will_do_and_none_gives_no_rows():
     assert layer_profile(iter([])) == []
-    assert layer_profile(a for a in [bits([1, 2, 3])])[0].reviews == 1
+    assert layer_profile(a for a in [bits([1, 2, 3])])[0].texts == 1
 
 
 def test_the_interval_holds_the_mean_and_narrows_with_more_reviews():

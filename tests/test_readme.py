@@ -8,7 +8,7 @@ from statistics import median
 
 import pytest
 
-from textiba.checkpoints import BUILTIN
+from textiba.checkpoints.load import BUILTIN
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -49,12 +49,12 @@ def test_the_speeds_are_those_of_the_benchmark(model: str, file: str):
 
 @pytest.mark.parametrize("name", BUILTIN)
 def test_the_table_of_checkpoints_is_what_their_cards_say(name: str):
-    card = json.loads((ROOT / "textiba/builtin" / name / "card.json").read_text("utf-8"))
+    card = json.loads((ROOT / "textiba/checkpoints/builtin" / name / "card.json").read_text("utf-8"))
     [row] = [line for line in README.splitlines() if line.startswith(f"| `{name}` |")]
     assert row.endswith(f"| {card['test_accuracy']:.4f} |")
-    assert f"on {card['test_reviews']:,} test reviews cut at {card['recipe']['max_length']} tokens" in README
+    assert f"on {card['test_texts']:,} test reviews cut at {card['recipe']['max_length']} tokens" in README
     if card["recipe"]["kind"] == "adapter":
-        assert f"{card['train_reviews']:,} IMDB reviews" in row
+        assert f"{card['train_texts']:,} IMDB reviews" in row
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)\)", README))
@@ -63,7 +63,7 @@ def test_every_linked_file_exists(path: str):
 
 
 def leaderboard_lines() -> list[str]:
-    """The lines of the README's leaderboard, from the committed results: every method, on the reviews all share."""
+    """The lines of the README's leaderboard, from the committed results: every method, on the texts all share."""
     with (ROOT / "experiments/benchmark/imdb/leaderboard.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["on"] == "common"]
     by = {(row["method"], row["metric"]): row for row in rows}

@@ -9,38 +9,38 @@ import torch
 import toys
 
 from textiba.attribution import BitsDetails, GateDetails, content_scores
-from textiba.bottleneck import Bottleneck
-from textiba.config import DataChoice, MethodChoice, SweepConfig
+from textiba.bottleneck.gates import Bottleneck
+from textiba.bottleneck.readout import OWN, Architecture, fresh_readout, load_readout, readout_for
 from textiba.errors import CorruptFileError, InputError, LayerError, SettingError, StatisticsMismatchError, TargetError
 from textiba.information import bits
-from textiba.methods import PerSample, Readout
-from textiba.readout import OWN, Architecture, fresh_readout, load_readout, readout_for
-from textiba.run import sweep
+from textiba.methods import PerSampleBottleneck, ReadoutBottleneck
+from textiba.runs.config import DataChoice, MethodChoice, SweepConfig
+from textiba.runs.sweep import sweep
 from textiba.store import RunFolder
 
-ENCODER = toys.encoder()
-NETWORK, FILE = toys.readout(ENCODER), toys.readout_file(ENCODER)
-REVIEWS = toys.texts(4, seed=21)
+MODEL = toys.model()
+NETWORK, FILE = toys.readout(MODEL), toys.readout_file(MODEL)
+TEXTS = toys.texts(4, seed=21)
 
 
 def test_it_begins_as_open_gates_everywhere():
     architecture = NETWORK.architecture.model_copy(update={"initial_gate": 0.993})
-    network = fresh_readout(architecture, toys.statistics(ENCODER), min_std=0.01)
-    logits = network.bounded(network(toys.forward(ENCODER, REVIEWS).hidden))
+    network = fresh_readout(architecture, toys.statistics(MODEL), min_std=0.01)
+    logits = network.bounded(network(toys.forward(MODEL, TEXTS).hidden_states))
     assert logits.shape[0] == 3
     torch.testing.assert_close(torch.sigmoid(logits), torch.full_like(logits, 0.993))
 
 
 def test_it_is_three_linear_layers_on_each_token():
-    made, statistics = toys.forward(ENCODER, REVIEWS), toys.statistics(ENCODER)
+    made, statistics = toys.forward(MODEL, TEXTS), toys.statistics(MODEL)
     weights = {name: tensor.double().numpy() for name, tensor in NETWORK.state_dict().items()}
-    found = NETWORK.bounded(NETWORK(made.hidden))
-    for row in range(len(REVIEWS)):
+    found = NETWORK.bounded(NETWORK(made.hidden_states))
+    for row in range(len(TEXTS)):
         for token in (0, 1, 4):
             parts = []
             for layer in (0, 1, 2, 3):
                 mean, std = statistics.mean[layer].numpy(), np.maximum(statistics.std[layer].numpy(), 0.01)
-                parts.append((made.hidden[layer][row, token].double().numpy() - mean) / std)
+                parts.append((made.hidden_states[layer][row, token].double().numpy() - mean) / std)
             value = np.concatenate(parts)
             for number in (0, 2, 4):
                 value = weights[f"layers.{number}.weight"] @ value + weights[f"layers.{number}.bias"]
@@ -49,17 +49,17 @@ def test_it_is_three_linear_layers_on_each_token():
 
 
 def test_scores_are_the_bits_of_a_bottleneck_with_its_gates():
-    made = toys.forward(ENCODER, REVIEWS)
+    made = toys.forward(MODEL, TEXTS)
     for layer in (0, 2):
-        logits = NETWORK.at(layer, made.hidden)
-        mean, std = toys.statistics(ENCODER).at(layer, made.hidden[layer])
+        logits = NETWORK.at(layer, made.hidden_states)
+        mean, std = toys.statistics(MODEL).at(layer, made.hidden_states[layer])
         bottleneck = Bottleneck(mean, std.clamp_min(0.01), made.batch.content, logits.unsqueeze(-1))
-        expected = bits(bottleneck.information(made.hidden[layer])).detach()
-        for i, a in enumerate(toys.attribute(ENCODER, Readout(layer=layer, weights=FILE), REVIEWS)):
-            content = list(a.review.content)
+        expected = bits(bottleneck.information(made.hidden_states[layer])).detach()
+        for i, a in enumerate(toys.attribute(MODEL, ReadoutBottleneck(layer=layer, weights=FILE), TEXTS)):
+            content = list(a.text.content)
             np.testing.assert_allclose(a.scores[content], expected[i, content].numpy(), rtol=1e-5)
             assert isinstance(a.details, GateDetails)
-            np.testing.assert_allclose(a.details.gates, bottleneck.gates()[i, : len(a.review), 0].detach(), rtol=1e-5)
+            np.testing.assert_allclose(a.details.gates, bottleneck.gates()[i, : len(a.text), 0].detach(), rtol=1e-5)
             assert a.details.gates[0] == 1
 
 
@@ -73,8 +73,8 @@ def test_it_comes_back_from_its_file_bit_for_bit(tmp_path: Path):
 
 
 def test_a_bottleneck_that_is_started_from_it_and_not_optimised_has_its_gates():
-    readout = toys.attribute(ENCODER, Readout(layer=1, weights=FILE), REVIEWS)
-    tried = toys.attribute(ENCODER, PerSample(layer=1, readout=FILE, steps=0), REVIEWS)
+    readout = toys.attribute(MODEL, ReadoutBottleneck(layer=1, weights=FILE), TEXTS)
+    tried = toys.attribute(MODEL, PerSampleBottleneck(layer=1, readout=FILE, steps=0), TEXTS)
     for a, b in zip(readout, tried, strict=True):
         np.testing.assert_allclose(content_scores(a), content_scores(b), rtol=1e-5)
         assert isinstance(b.details, BitsDetails)
@@ -84,37 +84,37 @@ def test_a_bottleneck_that_is_started_from_it_and_not_optimised_has_its_gates():
 
 
 def test_special_tokens_start_open_since_no_network_is_trained_on_them():
-    [a] = toys.attribute(ENCODER, PerSample(layer=1, readout=FILE, steps=0, gate_special=True), REVIEWS[:1])
+    [a] = toys.attribute(MODEL, PerSampleBottleneck(layer=1, readout=FILE, steps=0, gate_special=True), TEXTS[:1])
     assert isinstance(a.details, BitsDetails)
     assert a.details.gates[0] == pytest.approx(0.993)
     assert a.details.gates[1] != pytest.approx(0.993, abs=1e-2)
 
 
 def test_another_class_than_the_predicted_one_is_refused():
-    made = toys.forward(ENCODER, REVIEWS)
-    other = (ENCODER.predict(made) + 1) % 3
+    made = toys.forward(MODEL, TEXTS)
+    other = (MODEL.predict(made) + 1) % 3
     with pytest.raises(TargetError, match="explains the predicted class only.*per_sample or evidence"):
-        Readout(weights=FILE).attribute(ENCODER, made, other)
+        ReadoutBottleneck(weights=FILE).attribute(MODEL, made, other)
 
 
 def test_layers_that_it_does_not_know():
-    made = toys.forward(ENCODER, REVIEWS)
+    made = toys.forward(MODEL, TEXTS)
     with pytest.raises(InputError, match=r"knows the gates of layers \[0, 1, 2\]; got 3"):
-        Readout(layer=3, weights=FILE).attribute(ENCODER, made, ENCODER.predict(made))
+        ReadoutBottleneck(layer=3, weights=FILE).attribute(MODEL, made, MODEL.predict(made))
     with pytest.raises(LayerError):
-        Readout(layer=9, weights=FILE).attribute(ENCODER, made, ENCODER.predict(made))
+        ReadoutBottleneck(layer=9, weights=FILE).attribute(MODEL, made, MODEL.predict(made))
 
 
 def test_another_model_s_readout_is_refused():
     with pytest.raises(StatisticsMismatchError, match="was trained on a model with fingerprint"):
-        readout_for(toys.encoder(seed=8), FILE)
+        readout_for(toys.model(seed=8), FILE)
 
 
 def test_a_checkpoint_without_a_readout_says_how_to_train_one():
     with pytest.raises(InputError, match="no readout comes with toy-bert; train one with textiba readout train"):
-        readout_for(ENCODER, OWN)
+        readout_for(MODEL, OWN)
     with pytest.raises(InputError, match="no such readout; make one with: textiba readout train"):
-        readout_for(ENCODER, "nowhere")
+        readout_for(MODEL, "nowhere")
 
 
 @pytest.mark.parametrize("damage", ["torn", "text", "headless", "misshapen"])
@@ -142,20 +142,20 @@ def test_the_architecture_is_checked():
 
 def test_a_run_that_rests_on_other_weights_is_refused(tmp_path: Path):
     toys_folder = tmp_path / "toy"
-    toys.model(labels=2).save_pretrained(toys_folder)
+    toys.classifier(labels=2).save_pretrained(toys_folder)
     toys.tokenizer().save_pretrained(toys_folder)
-    encoder = toys.encoder(labels=2)
+    model = toys.model(labels=2)
     weights = tmp_path / "readout.safetensors"
-    toys.readout(encoder).save(weights)
-    (tmp_path / "texts.txt").write_text("\n".join(REVIEWS))
+    toys.readout(model).save(weights)
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
     choice = MethodChoice(name="readout", settings={"weights": str(weights)}, layers=(0, 2))
     data = DataChoice(source=str(tmp_path / "texts.txt"))
     config = SweepConfig(checkpoints=(str(toys_folder),), data=data, methods=(choice,))
     folder = sweep(config, tmp_path / "run")
     results = [a for _, a in RunFolder(folder.path).read()]
-    assert len(results) == 2 * len(REVIEWS)
+    assert len(results) == 2 * len(TEXTS)
     assert all(isinstance(a.details, GateDetails) for a in results)
-    architecture = NETWORK.architecture.model_copy(update={"fingerprint": encoder.fingerprint})
-    fresh_readout(architecture, toys.statistics(encoder), 0.01).save(weights)
+    architecture = NETWORK.architecture.model_copy(update={"fingerprint": model.fingerprint})
+    fresh_readout(architecture, toys.statistics(model), 0.01).save(weights)
     with pytest.raises(InputError, match="was made with another"):
         sweep(config, tmp_path / "run")

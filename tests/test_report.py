@@ -1,4 +1,4 @@
-"""The page: complete, self-contained, and harmless whatever a review says."""
+"""The page: complete, self-contained, and harmless whatever a text says."""
 
 import itertools
 import json
@@ -11,17 +11,17 @@ import numpy as np
 import pages
 import pytest
 from pages import NASTY, exploration, removed, segments, unpacked
-from pictures import REVIEW, WORDS, attribution, encoded
+from pictures import TEXT, WORDS, attribution, tokenized
 
-from textiba.attribution import Attribution, BitsDetails
-from textiba.data import Review
-from textiba.degradation import Degradation, removal_order
+from textiba.attribution import Attribution, BitsDetails, word_scores
 from textiba.errors import InputError
+from textiba.evaluation.degradation import Degradation, removal_order
 from textiba.report import Exploration, build_page, payload, write_page
-from textiba.report.layout import Layout, token_positions, word_scores
+from textiba.report.layout import Layout, token_positions
 from textiba.report.packing import pack, quantise
 from textiba.report.page import to_json
-from textiba.scale import Scale
+from textiba.show.scale import Scale
+from textiba.texts.sources import Text
 
 
 class _Page(HTMLParser):
@@ -67,9 +67,9 @@ def test_the_payload_has_every_run_word_by_word():
     assert columns["opened"][0] == np.float32(-0.1)
     assert np.isnan(columns["opened"][4])
     assert columns["steps"].tolist() == [0, 0, 0, 0, 2, 2]
-    assert len(data["layouts"]["review"]) == 1  # shared by all runs
+    assert len(data["layouts"]["text"]) == 1  # shared by all runs
     cut = segments(data, 0)
-    assert "".join(text for text, _ in cut) == REVIEW.text
+    assert "".join(text for text, _ in cut) == TEXT.text
     assert tuple(text for text, kind in cut if kind & 1) == WORDS
     assert data["curves"][0]["area"] == [0.4, 0.4, 0.4]
     assert data["profile"][0]["usable"][0] == pytest.approx(1.9 / 0.6931, rel=1e-3)
@@ -115,8 +115,8 @@ def test_word_scores_and_tokens_are_those_of_the_words():
 
 
 def test_a_word_that_shares_its_characters_keeps_its_place():
-    text = replace(encoded(), offsets=((0, 0), (0, 5), (0, 5), (10, 11), (12, 18), (19, 23), (23, 28), (0, 0)))
-    a = attribution([1, 2, 3, 4, 5, 6, 7], review=replace(text, word_ids=(None, 0, 1, 2, 3, 4, 4, None)))
+    text = replace(tokenized(), offsets=((0, 0), (0, 5), (0, 5), (10, 11), (12, 18), (19, 23), (23, 28), (0, 0)))
+    a = attribution([1, 2, 3, 4, 5, 6, 7], text=replace(text, word_ids=(None, 0, 1, 2, 3, 4, 4, None)))
     data = payload(exploration(attributions=[a]))
     assert [text for text, kind in segments(data, 0) if kind & 1] == ["Never", "", ",", "always", "wonderful"]
     np.testing.assert_allclose(pages.scores(data, 0), [1, 2, 3, 4, 11], rtol=2e-3)
@@ -132,7 +132,7 @@ def test_cells_tell_which_tokens_are_gone_at_each_step(by: str, steps: tuple[flo
     edges = sorted({*counts, *(7 - count for count in counts)})
     for order, gone_when in (("morf", lambda e, n: e < n), ("lerf", lambda e, n: e >= 7 - n)):
         for count in counts:
-            gone = {p for p, cell in zip(a.review.content, cells, strict=True) if gone_when(edges[cell], count)}
+            gone = {p for p, cell in zip(a.text.content, cells, strict=True) if gone_when(edges[cell], count)}
             assert gone == set(removal_order(a, order)[:count])
     found_p = unpacked(data["packed"])["removedP"].reshape(2, -1) / 10_000
     np.testing.assert_allclose(found_p, [found.probability[o] for o in ("morf", "lerf")], atol=1e-4)
@@ -150,25 +150,25 @@ def test_what_a_method_was_varied_in_makes_measures_of_its_own():
     ]  # fmt: skip
 
 
-def _crowd(reviews: int) -> Exploration:
-    """Reviews as long as IMDB's are at 256 tokens × 2 checkpoints × 6 layers × 5 β; of one β words are removed."""
+def _crowd(texts: int) -> Exploration:
+    """Texts as long as IMDB's are at 256 tokens × 2 checkpoints × 6 layers × 5 β; of one β words are removed."""
     draw = np.random.default_rng(1)
     words = [f"w{i:04d}"[: draw.integers(2, 6)] for i in range(3000)]
     made: list[Attribution] = []
-    for _ in range(reviews):
-        text = encoded(Review(" ".join(draw.choice(words, 200)), 1))
+    for _ in range(texts):
+        text = tokenized(Text(" ".join(draw.choice(words, 200)), 1))
         base = draw.gamma(0.6, size=len(text.content))
         for checkpoint, layer, beta in itertools.product("ab", range(6), (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)):
             values = (base * draw.lognormal(0, 0.7, len(base))).tolist()
             traces = draw.uniform(0, 1, 11), draw.uniform(0, 1000, 11)
             details = BitsDetails(np.ones(1), *traces, True, 0.9, 0.0, 1.0)
             facts = {"layer": layer, "beta": beta, "checkpoint": checkpoint, "details": details}
-            made.append(attribution(values, unit="bits", review=text, **facts))
+            made.append(attribution(values, unit="bits", text=text, **facts))
     return exploration(attributions=made, removed=[removed(a) for a in made[::5]], profile=())
 
 
 def test_two_hundred_reviews_at_every_layer_and_beta_fit_into_five_megabytes():
-    one, three = (len(build_page(_crowd(reviews)).encode()) for reviews in (1, 3))
+    one, three = (len(build_page(_crowd(texts)).encode()) for texts in (1, 3))
     assert one + 199 * (three - one) / 2 < 5_000_000
 
 
@@ -184,13 +184,13 @@ def test_the_page_asks_the_network_for_nothing(page: str):
 
 
 def test_a_hostile_review_is_only_text():
-    shown = [attribution(review=encoded(Review(NASTY, 0, (), "</script>", "<b>")), checkpoint="<i>")]
+    shown = [attribution(text=tokenized(Text(NASTY, 0, (), "</script>", "<b>")), checkpoint="<i>")]
     hostile = exploration(title="</title><script>alert(3)</script>", attributions=shown, profile=(), curves=())
     page = _Page(build_page(hostile))
     assert [tag for tag, _ in page.tags].count("script") == 2
     assert not {"img", "i"} & {tag for tag, _ in page.tags}
     data = json.loads(page.scripts["application/json"])
-    assert data["reviews"][0]["text"] == NASTY
+    assert data["texts"][0]["text"] == NASTY
     assert "".join(text for text, _ in segments(data, 0)) == NASTY
     assert data["checkpoints"] == ["<i>"]
 

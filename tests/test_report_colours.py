@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from textiba.scale import RAMPS, blend
+from textiba.show.scale import RAMPS, blend
 
 # Linear RGB as people without one kind of cone see it.
 SIGHT = {

@@ -1,4 +1,4 @@
-"""A page from the folders of runs: what is shown once, which curve is of which review, and what is missing."""
+"""A page from the folders of runs: what is shown once, which curve is of which text, and what is missing."""
 
 import json
 import shutil
@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 from textiba import cli
 from textiba.attribution import Attribution
 from textiba.benchmark.folder import BenchmarkFolder
-from textiba.config import DataChoice, MethodChoice, SweepConfig
-from textiba.degradation import Degradation
 from textiba.errors import InputError
-from textiba.profile import bootstrap
+from textiba.evaluation.degradation import Degradation
+from textiba.evaluation.intervals import bootstrap
 from textiba.report import explore
-from textiba.run import degrade_run, sweep
+from textiba.runs.config import DataChoice, MethodChoice, SweepConfig
+from textiba.runs.sweep import degrade_run, sweep
 from textiba.store import RunFolder
 
 _STEPS = Degradation(steps=(0, 0.5, 1), seed=3)
@@ -34,7 +34,7 @@ def _config(**changes) -> SweepConfig:
 
 @pytest.fixture(scope="module")
 def degraded(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """Four reviews × evidence at two layers and bits at two β, degraded."""
+    """Four texts × evidence at two layers and bits at two β, degraded."""
     folder = sweep(_config(), tmp_path_factory.mktemp("page") / "run")
     degrade_run(folder, _STEPS)
     return folder
@@ -48,16 +48,16 @@ def copy(degraded: RunFolder, tmp_path: Path) -> Path:
 
 def _results(folder: Path) -> dict[tuple[str, str, str], Attribution]:
     found = explore([folder]).attributions
-    return {(a.review.review.id, a.method, str(a.settings)): a for a in found}
+    return {(a.text.source.id, a.method, str(a.settings)): a for a in found}
 
 
 def test_each_curve_names_its_reviews_and_seed(degraded: RunFolder):
     for curve in degraded.read_curves():
         key = (curve.checkpoint, curve.method, json.dumps(dict(curve.settings), sort_keys=True))
         known = dict(degraded.read(key))
-        assert sorted(curve.reviews) == [0, 1, 2, 3]
+        assert sorted(curve.texts) == [0, 1, 2, 3]
         assert curve.seed == 3
-        whole = [known[number].probability for number in curve.reviews]
+        whole = [known[number].probability for number in curve.texts]
         np.testing.assert_allclose(curve.probability[:, 0], whole, atol=1e-4)
 
 
@@ -65,7 +65,7 @@ def test_a_page_has_every_result_and_each_review_its_own_curve(degraded: RunFold
     found = explore([degraded.path])
     assert found.title == "run"
     assert len(found.attributions) == len(found.removed) == 16
-    assert len({id(a.review) for a in found.attributions}) == 4  # shared, or 200 reviews would not fit into memory
+    assert len({id(a.text) for a in found.attributions}) == 4  # shared, or 200 texts would not fit into memory
     assert len(found.curves) == 4
     for removed in found.removed:
         assert any(removed.attribution is a for a in found.attributions)
@@ -88,16 +88,16 @@ def test_a_limit_keeps_the_first_reviews_and_the_whole_profile(degraded: RunFold
     found = explore([degraded.path], "Mine", limit=2)
     assert found.title == "Mine"
     assert len(found.attributions) == len(found.removed) == 8
-    assert {row.reviews for row in found.profile} == {4}
+    assert {row.texts for row in found.profile} == {4}
     assert {len(group["morf"].probability) for group in found.curves} == {4}
 
 
 def _without_numbers(folder: Path, turned: bool = False) -> None:
-    """Makes the curves as they were before they named their reviews, in another order where asked."""
+    """Makes the curves as they were before they named their texts, in another order where asked."""
     path = folder / "curves-delete.parquet"
     rows = pq.read_table(path).to_pylist()
     for row in rows:
-        del row["reviews"], row["seed"]
+        del row["texts"], row["seed"]
         row["probability"] = row["probability"][::-1] if turned else row["probability"]
     pq.write_table(pa.Table.from_pylist(rows), path)
 
@@ -105,7 +105,7 @@ def _without_numbers(folder: Path, turned: bool = False) -> None:
 def test_curves_of_before_are_matched_by_the_order_in_which_they_were_made(degraded: RunFolder, copy: Path):
     _without_numbers(copy)
     old, new = explore([copy]), explore([degraded.path])
-    assert [r.attribution.review for r in old.removed] == [r.attribution.review for r in new.removed]
+    assert [r.attribution.text for r in old.removed] == [r.attribution.text for r in new.removed]
     np.testing.assert_array_equal(old.removed[0].probability["lerf"], new.removed[0].probability["lerf"])
 
 
@@ -146,7 +146,7 @@ def test_a_line_of_the_profile_rests_on_one_run(tmp_path: Path, degraded: RunFol
     more = MethodChoice(name="evidence", settings={"nodes": 2, "layer": 5})
     other = sweep(_config(data=DataChoice(limit=5), methods=(more,)), tmp_path / "more")
     found = explore([other.path, degraded.path])
-    assert sorted((r.layer, r.reviews) for r in found.profile if r.method == "evidence") == [(4, 4), (5, 4)]
+    assert sorted((r.layer, r.texts) for r in found.profile if r.method == "evidence") == [(4, 4), (5, 4)]
 
 
 def test_a_benchmark_adds_its_leaderboard(degraded: RunFolder, small_benchmark: BenchmarkFolder):

@@ -14,9 +14,9 @@ from folders import ENVIRONMENT, TORCHRUN, table
 from typer.testing import CliRunner
 
 from textiba.cli.shared import app
-from textiba.config import DataChoice, MethodChoice, SweepConfig
 from textiba.errors import BusyFolderError, CorruptFileError, InputError
-from textiba.run import sweep
+from textiba.runs.config import DataChoice, MethodChoice, SweepConfig
+from textiba.runs.sweep import sweep
 from textiba.store import RunFolder, check, claimed, repair
 
 CONFIG = SweepConfig(
@@ -170,7 +170,7 @@ def test_results_as_a_data_set_and_as_lines_of_json(run: RunFolder, tmp_path: Pa
     assert {line["index"] for line in lines} == set(range(6))
     by_index = dict(run.read())
     for line in lines:
-        assert line["text"] == by_index[line["index"]].review.review.text
+        assert line["text"] == by_index[line["index"]].text.source.text
         assert "gates" not in line
     run.shards()[0].write_bytes(b"torn")
     with pytest.raises(CorruptFileError):
@@ -187,8 +187,8 @@ def _command(folder: Path, before: str = "", processes: int = 1) -> Sequence[str
         "import torch\n"
         "torch.set_num_threads(1)\n"
         "import textiba.store.folder\n"
-        "from textiba.config import SweepConfig\n"
-        "from textiba.run import sweep\n"
+        "from textiba.runs.config import SweepConfig\n"
+        "from textiba.runs.sweep import sweep\n"
         "textiba.store.folder._SHARD = 30\n"
         f"sweep(SweepConfig.from_mapping({CONFIG.model_dump()!r}, 'test'), {str(folder)!r})\n"
     )

@@ -8,20 +8,20 @@ import toys
 from textiba.benchmark.sanity import parts, randomized, sanity_rows
 from textiba.methods import Evidence, Random
 
-REVIEWS = toys.encoder().encode(toys.texts(3, seed=40, shortest=8))
+TEXTS = toys.texts(3, seed=40, shortest=8)
 
 
 def _changed(kind: str, depth: int) -> set[str]:
-    encoder = toys.encoder(kind)
-    before = {k: v.clone() for k, v in encoder.model.state_dict().items()}
-    after = randomized(encoder, depth, seed=1).model.state_dict()
-    assert all(torch.equal(v, before[k]) for k, v in encoder.model.state_dict().items()), "the given model has changed"
+    model = toys.model(kind)
+    before = {k: v.clone() for k, v in model.module.state_dict().items()}
+    after = randomized(model, depth, seed=1).module.state_dict()
+    assert all(torch.equal(v, before[k]) for k, v in model.module.state_dict().items()), "the given model has changed"
     return {k for k, v in after.items() if not torch.equal(v, before[k])}
 
 
 @pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
 def test_parts_lose_their_weights_from_the_top_down(kind: str):
-    names = parts(toys.encoder(kind))
+    names = parts(toys.model(kind))
     assert names == ["head", "layer 2", "layer 1", "layer 0", "embeddings"]
     assert _changed(kind, 0) == set()
     head = _changed(kind, 1)
@@ -37,16 +37,16 @@ def test_parts_lose_their_weights_from_the_top_down(kind: str):
 
 
 def test_fresh_weights_have_the_spread_of_a_fresh_model():
-    encoder = toys.encoder()
-    weight = randomized(encoder, 5).model.bert.encoder.layer[0].intermediate.dense.weight
-    assert float(weight.std()) == pytest.approx(encoder.model.config.initializer_range, rel=0.1)
+    model = toys.model()
+    weight = randomized(model, 5).module.bert.encoder.layer[0].intermediate.dense.weight
+    assert float(weight.std()) == pytest.approx(model.module.config.initializer_range, rel=0.1)
 
 
 def test_scores_that_do_not_look_at_the_model_agree_and_others_do_not():
-    encoder = toys.encoder()
-    blind = sanity_rows(encoder, Random(), REVIEWS, None, "predicted", 0)
+    model = toys.model()
+    blind = sanity_rows(model, Random(), TEXTS, None, "predicted", 0)
     assert [row["agreement"] for row in blind] == pytest.approx([1.0] * len(blind))
-    assert len(blind) == len(parts(encoder)) * len(REVIEWS)
+    assert len(blind) == len(parts(model)) * len(TEXTS)
     evidence = Evidence(layer=1, nodes=3)
-    seeing = sanity_rows(encoder, evidence, REVIEWS, toys.statistics(encoder), "predicted", 0)
+    seeing = sanity_rows(model, evidence, TEXTS, toys.statistics(model), "predicted", 0)
     assert np.mean([abs(row["agreement"]) for row in seeing if row["part"] == "embeddings"]) < 0.9

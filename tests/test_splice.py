@@ -6,42 +6,43 @@ import toys
 from torch import Tensor, nn
 
 from textiba.attribution import EvidenceDetails
-from textiba.encoder import LAYER_PATHS, Encoder
 from textiba.methods import Evidence
-from textiba.splice import PROJECTIONS, first_token_only
-from textiba.sweep import explain
+from textiba.model.layers import FAMILIES, Family, layers_of
+from textiba.model.splice import first_token_only
+from textiba.model.view import Model
+from textiba.runs.stream import explain
 
-REVIEWS = toys.texts(5, seed=1)
+TEXTS = toys.texts(5, seed=1)
 
 
-@pytest.mark.parametrize("kind", sorted(LAYER_PATHS))
+@pytest.mark.parametrize("kind", sorted(FAMILIES))
 def test_the_last_layer_goes_on_with_the_first_token_alone(kind: str):
-    encoder = Encoder(toys.model(kind), toys.tokenizer())
+    model = Model(toys.classifier(kind), toys.tokenizer())
     widths: list[int] = []
-    last = encoder.model.get_submodule(LAYER_PATHS[kind])[-1]
+    last = layers_of(model.module)[-1]
     feed_forward = [m for m in last.modules() if isinstance(m, nn.Linear)][-1]
     handle = feed_forward.register_forward_hook(lambda _module, given, _out: widths.append(given[0].shape[1]))
-    batch = encoder.collate(encoder.encode(REVIEWS))
+    batch = model.collate(model.tokenize(TEXTS))
     widths.clear()
-    encoder.logits(batch)
-    hidden = encoder.forward(batch).hidden
-    encoder.run_from(batch, 1, hidden[1])
+    model.logits(batch)
+    hidden = model.forward(batch).hidden_states
+    model.run_from(batch, 1, hidden[1])
     assert widths == [1, 1, 1]
     assert hidden[-1] is hidden[len(hidden) - 1]  # made once, and whole
     handle.remove()
     assert widths[3:] == [batch.input_ids.shape[1]]
 
 
-@pytest.mark.parametrize("kind", sorted(LAYER_PATHS))
+@pytest.mark.parametrize("kind", sorted(FAMILIES))
 def test_the_last_state_is_the_models_own(kind: str):
-    encoder = toys.encoder(kind)
-    batch = encoder.collate(encoder.encode(REVIEWS))
+    model = toys.model(kind)
+    batch = model.collate(model.tokenize(TEXTS))
     types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
     with torch.no_grad():
-        whole = encoder.model(
+        whole = model.module(
             input_ids=batch.input_ids, attention_mask=batch.attention_mask.long(), output_hidden_states=True, **types
         )
-    hidden = encoder.forward(batch).hidden
+    hidden = model.forward(batch).hidden_states
     assert len(hidden) == len(whole.hidden_states)
     for ours, expected in zip(hidden, whole.hidden_states, strict=True):
         torch.testing.assert_close(ours[batch.attention_mask], expected[batch.attention_mask])
@@ -53,18 +54,18 @@ def test_the_last_state_is_the_models_own(kind: str):
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 @pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
 def test_attention_is_asked_by_the_first_token_alone(kind: str, attention: str):
-    model = toys.model(kind).eval()
-    model.set_attn_implementation(attention)
-    encoder = Encoder(model, toys.tokenizer())
-    batch = encoder.collate(encoder.encode(REVIEWS))
+    classifier = toys.classifier(kind).eval()
+    classifier.set_attn_implementation(attention)
+    model = Model(classifier, toys.tokenizer())
+    batch = model.collate(model.tokenize(TEXTS))
     inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask.long()}
     inputs |= {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
-    seen: dict[str, list[int]] = {name: [] for name in PROJECTIONS}
-    asked = encoder.model.get_submodule(LAYER_PATHS[kind])[-1].attention.self
+    seen: dict[str, list[int]] = {name: [] for name in ("query", "key", "value")}
+    asked = model.module.get_submodule(FAMILIES[kind].layers)[-1].attention.self
     for name, widths in seen.items():
         asked.get_submodule(name).register_forward_hook(lambda _m, given, _out, w=widths: w.append(given[0].shape[1]))
     with torch.no_grad():
-        torch.testing.assert_close(encoder.logits(batch), encoder.model(**inputs).logits)
+        torch.testing.assert_close(model.logits(batch), model.module(**inputs).logits)
     tokens = batch.input_ids.shape[1]
     assert seen == {"query": [1, tokens], "key": [tokens], "value": [tokens]}  # the second is the whole model's
 
@@ -75,35 +76,35 @@ def test_projections_of_another_make_are_run(kind: str):
         def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in torch
             return 2 * super().forward(input)
 
-    model = toys.model(kind).eval()
-    attention = model.get_submodule(LAYER_PATHS[kind])[-1].attention.self
+    classifier = toys.classifier(kind).eval()
+    attention = classifier.get_submodule(FAMILIES[kind].layers)[-1].attention.self
     twice = Twice(attention.value.in_features, attention.value.out_features)
     twice.load_state_dict(attention.value.state_dict())
     attention.value = twice
-    encoder = Encoder(model, toys.tokenizer())
-    batch = encoder.collate(encoder.encode(REVIEWS))
-    whole = encoder.run_from(batch, 1, encoder.run_to(batch, 1), {encoder.n_layers: lambda state: state})
-    torch.testing.assert_close(encoder.logits(batch), whole)
+    model = Model(classifier, toys.tokenizer())
+    batch = model.collate(model.tokenize(TEXTS))
+    whole = model.run_from(batch, 1, model.run_to(batch, 1), {model.n_layers: lambda state: state})
+    torch.testing.assert_close(model.logits(batch), whole)
 
 
-@pytest.mark.parametrize("kind", sorted(LAYER_PATHS))
+@pytest.mark.parametrize("kind", sorted(FAMILIES))
 @pytest.mark.parametrize("special", [False, True])
 def test_one_token_stands_for_all_that_share_a_state(kind: str, special: bool):
-    encoder = toys.encoder(kind)
-    first, *others = encoder.encode(REVIEWS)
-    batch = encoder.collate([first.hide([2, 3]), *others])  # what no token looks at is not counted
+    model = toys.model(kind)
+    first, *others = model.tokenize(TEXTS)
+    batch = model.collate([first.hide([2, 3]), *others])  # what no token looks at is not counted
     alike = batch.attention_mask if special else batch.content
-    state = encoder.run_to(batch, 1)
+    state = model.run_to(batch, 1)
     state[alike] = torch.randn(state.shape[-1], generator=torch.Generator().manual_seed(0))
     merged, places = batch.merge(alike)
     assert merged.input_ids.shape[1] == (1 if special else 3)
     assert merged.stands_for is not None
     assert merged.stands_for.sum(dim=1).tolist() == batch.attention_mask.sum(dim=1).tolist()
     short = state.gather(1, places[..., None].expand(-1, -1, state.shape[-1]))
-    for layer in range(encoder.n_layers + 1):
-        expected = encoder.run_from(batch, layer, state)
-        torch.testing.assert_close(encoder.run_from(merged, layer, short), expected)
-        twice = encoder.run_from(merged.repeat(2), layer, short.repeat(2, 1, 1))
+    for layer in range(model.n_layers + 1):
+        expected = model.run_from(batch, layer, state)
+        torch.testing.assert_close(model.run_from(merged, layer, short), expected)
+        twice = model.run_from(merged.repeat(2), layer, short.repeat(2, 1, 1))
         torch.testing.assert_close(twice, expected.repeat(2, 1))
 
 
@@ -116,22 +117,22 @@ def test_a_head_that_reads_other_tokens_gets_them():
         def forward(self, hidden: Tensor) -> Tensor:
             return self.inner(hidden.mean(dim=1, keepdim=True))
 
-    model = toys.model("bert").eval()
-    model.bert.pooler = OfAll(model.bert.pooler)
-    encoder = Encoder(model, toys.tokenizer())
-    batch = encoder.collate(encoder.encode(REVIEWS))
+    classifier = toys.classifier("bert").eval()
+    classifier.bert.pooler = OfAll(classifier.bert.pooler)
+    model = Model(classifier, toys.tokenizer())
+    batch = model.collate(model.tokenize(TEXTS))
     inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask.long()}
     with torch.no_grad():
-        expected = model(**inputs, token_type_ids=batch.token_type_ids).logits
-    torch.testing.assert_close(encoder.logits(batch), expected)
-    torch.testing.assert_close(encoder.run_from(batch, 2, encoder.run_to(batch, 2)), expected)
+        expected = classifier(**inputs, token_type_ids=batch.token_type_ids).logits
+    torch.testing.assert_close(model.logits(batch), expected)
+    torch.testing.assert_close(model.run_from(batch, 2, model.run_to(batch, 2)), expected)
     # With all gates closed no word stands for the others: the head would see too few of them.
-    assert not encoder.can_merge
-    [found] = explain(encoder, Evidence(layer=1, nodes=50), REVIEWS[:1], toys.statistics(encoder))
+    assert not model.can_merge
+    [found] = explain(model, Evidence(layer=1, nodes=50), TEXTS[:1], toys.statistics(model))
     assert isinstance(found.details, EvidenceDetails)
     assert abs(found.details.residual) < 1e-3
 
 
 def test_a_layer_of_another_make_stays_whole():
     layer = nn.Sequential(nn.Linear(2, 2))
-    assert first_token_only(layer) is layer
+    assert first_token_only(layer, Family("layers")) is layer

@@ -10,30 +10,30 @@ import torch
 import toys
 from safetensors.torch import save_file
 
-from textiba.encoder import Encoder
-from textiba.errors import CorruptFileError, FewReviewsWarning, InputError, StatisticsMismatchError
-from textiba.statistics import FeatureStatistics, estimate
+from textiba.bottleneck.statistics import FeatureStatistics, estimate_statistics
+from textiba.errors import CorruptFileError, FewTextsWarning, InputError, StatisticsMismatchError
+from textiba.model.view import Model
 
 TEXTS = toys.texts(23, seed=3)
-ENCODER = toys.encoder()
+MODEL = toys.model()
 
 
 def streamed(texts: list[str], budget: int = 64) -> FeatureStatistics:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FewReviewsWarning)
-        return estimate(ENCODER, toys.passes(ENCODER, texts, budget), "toys")
+        warnings.simplefilter("ignore", FewTextsWarning)
+        return estimate_statistics(MODEL, toys.passes(MODEL, texts, budget), "toys")
 
 
 def naive(texts: list[str], layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """One review at a time, all its tokens kept; then mean, then spread about it: two passes in double precision."""
-    rows = torch.cat([toys.forward(ENCODER, [text]).hidden[layer][0] for text in texts]).double()
+    """One text at a time, all its tokens kept; then mean, then spread about it: two passes in double precision."""
+    rows = torch.cat([toys.forward(MODEL, [text]).hidden_states[layer][0] for text in texts]).double()
     mean = sum(rows) / len(rows)
     return mean, (sum((row - mean) ** 2 for row in rows) / len(rows)) ** 0.5  # type: ignore[operator,return-value]
 
 
 def test_the_stream_equals_two_naive_passes():
     ours = streamed(TEXTS)
-    for layer in range(ENCODER.n_layers + 1):
+    for layer in range(MODEL.n_layers + 1):
         mean, std = naive(TEXTS, layer)
         torch.testing.assert_close(ours.mean[layer], mean, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(ours.std[layer], std, rtol=1e-4, atol=1e-5)
@@ -41,10 +41,10 @@ def test_the_stream_equals_two_naive_passes():
 
 def test_real_tokens_are_counted_and_padding_is_not():
     ours = streamed(TEXTS)
-    assert ours.tokens == sum(len(e) for e in ENCODER.encode(TEXTS))
-    assert ours.reviews == len(TEXTS)
+    assert ours.tokens == sum(len(e) for e in MODEL.tokenize(TEXTS))
+    assert ours.texts == len(TEXTS)
     assert ours.source == "toys"
-    assert ours.fingerprint == ENCODER.fingerprint
+    assert ours.fingerprint == MODEL.fingerprint
 
 
 def test_the_size_of_batches_does_not_matter():
@@ -60,7 +60,7 @@ def test_merging_does_not_depend_on_order_or_grouping():
     for merged in (a.merge(b).merge(c), c.merge(a.merge(b)), b.merge(c.merge(a))):
         torch.testing.assert_close(merged.mean, whole.mean, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(merged.std, whole.std, rtol=1e-5, atol=1e-6)
-        assert (merged.tokens, merged.reviews, merged.source) == (whole.tokens, whole.reviews, "toys")
+        assert (merged.tokens, merged.texts, merged.source) == (whole.tokens, whole.texts, "toys")
 
 
 def test_merging_is_exact_where_cancellation_would_ruin_a_sum_of_squares():
@@ -74,21 +74,21 @@ def test_merging_is_exact_where_cancellation_would_ruin_a_sum_of_squares():
 
 
 def test_statistics_of_two_models_do_not_merge():
-    other = toys.statistics(toys.encoder(seed=1))
-    with pytest.raises(StatisticsMismatchError, match=rf"two models.*{ENCODER.fingerprint} and {other.fingerprint}"):
-        toys.statistics(ENCODER).merge(other)
+    other = toys.statistics(toys.model(seed=1))
+    with pytest.raises(StatisticsMismatchError, match=rf"two models.*{MODEL.fingerprint} and {other.fingerprint}"):
+        toys.statistics(MODEL).merge(other)
 
 
 def test_statistics_of_another_model_are_refused_with_the_remedy():
     with pytest.raises(StatisticsMismatchError, match=r"belong to a model .*; estimate them anew: textiba estimate"):
-        toys.statistics(toys.encoder(seed=1)).check(ENCODER)
-    assert toys.statistics(ENCODER).check(ENCODER) is None
+        toys.statistics(toys.model(seed=1)).check(MODEL)
+    assert toys.statistics(MODEL).check(MODEL) is None
 
 
 def test_at_gives_a_layer_in_the_type_asked_for():
-    mean, std = toys.statistics(ENCODER).at(2, torch.zeros(1, dtype=torch.float32))
+    mean, std = toys.statistics(MODEL).at(2, torch.zeros(1, dtype=torch.float32))
     assert mean.dtype == std.dtype == torch.float32
-    torch.testing.assert_close(mean.double(), toys.statistics(ENCODER).mean[2], rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(mean.double(), toys.statistics(MODEL).mean[2], rtol=1e-6, atol=1e-6)
     assert (std > 0).all()
 
 
@@ -98,7 +98,7 @@ def test_a_saved_file_gives_back_every_bit(tmp_path: Path):
     loaded = FeatureStatistics.load(tmp_path / "s.safetensors")
     assert torch.equal(loaded.mean, saved.mean)
     assert torch.equal(loaded.squares, saved.squares)
-    for name in ("tokens", "reviews", "fingerprint", "source"):
+    for name in ("tokens", "texts", "fingerprint", "source"):
         assert getattr(loaded, name) == getattr(saved, name)
 
 
@@ -141,16 +141,16 @@ def test_a_missing_file_is_told_with_the_command_that_makes_it(tmp_path: Path):
 
 
 def test_few_reviews_are_warned_of_with_their_number():
-    with pytest.warns(FewReviewsWarning, match="rest on 4 reviews; at least 1000 are advised"):
-        estimate(ENCODER, toys.passes(ENCODER, TEXTS[:4]))
+    with pytest.warns(FewTextsWarning, match="rest on 4 texts; at least 1000 are advised"):
+        estimate_statistics(MODEL, toys.passes(MODEL, TEXTS[:4]))
 
 
 def test_a_thousand_reviews_are_enough_for_silence():
-    encoder: Encoder = toys.encoder()
-    forward = toys.forward(encoder, ["a film"] * 1000)
-    assert estimate(encoder, [forward]).reviews == 1000
+    model: Model = toys.model()
+    forward = toys.forward(model, ["a film"] * 1000)
+    assert estimate_statistics(model, [forward]).texts == 1000
 
 
 def test_no_review_is_an_error():
-    with pytest.raises(InputError, match="at least one review; got none"):
-        estimate(ENCODER, [])
+    with pytest.raises(InputError, match="at least one text; got none"):
+        estimate_statistics(MODEL, [])

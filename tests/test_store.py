@@ -10,17 +10,18 @@ import pytest
 import toys
 from folders import table
 
-import textiba.run
+import textiba
+import textiba.runs.sweep
 import textiba.store.folder
-from textiba import Joint, PerSample, Random, build, explain, load, load_statistics
+from textiba import JointBottleneck, PerSampleBottleneck, Random, explain, load, load_statistics
 from textiba.attribution import BitsDetails
-from textiba.config import DataChoice, MethodChoice, SweepConfig
-from textiba.degradation import Degradation
 from textiba.errors import CorruptFileError, InputError, RepairWarning
-from textiba.run import degrade_run, grouped, sweep
+from textiba.evaluation.degradation import Degradation
+from textiba.runs.config import DataChoice, MethodChoice, SweepConfig
+from textiba.runs.stream import stream_batches
+from textiba.runs.sweep import degrade_run, grouped, sweep
 from textiba.store import RunFolder
 from textiba.store.rows import from_row, to_row
-from textiba.sweep import stream_batches
 
 CONFIG = SweepConfig(
     data=DataChoice(limit=6),
@@ -41,25 +42,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 def test_what_is_read_equals_what_was_computed(folder: RunFolder):
-    encoder = load("fine-tuned", 32)
-    method = PerSample(steps=2, layer=3)
-    direct = explain(encoder, method, CONFIG.data.load(), load_statistics("fine-tuned"))
+    model = load("fine-tuned", 32)
+    method = PerSampleBottleneck(steps=2, layer=3)
+    direct = explain(model, method, CONFIG.data.load(), load_statistics("fine-tuned"))
     stored = {i: a for i, a in folder.read() if a.layer == 3}
     assert len(stored) == len(direct) == 6
     for i, expected in enumerate(direct):
         found = stored[i]
         np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-4)
         np.testing.assert_allclose(found.details.information, expected.details.information, rtol=1e-4)  # type: ignore[union-attr]
-        assert found.review == expected.review
+        assert found.text == expected.text
         assert dict(found.settings) == dict(expected.settings)
         assert (found.target, found.unit, found.signed) == (expected.target, "bits", False)
 
 
 def test_the_bits_of_each_layer_come_back(tmp_path: Path):
-    encoder, reviews = load("fine-tuned", 32), CONFIG.data.load()[:2]
-    joint = explain(encoder, Joint(layers=(3, 4, 5), steps=1), reviews, load_statistics("fine-tuned"))
+    model, texts = load("fine-tuned", 32), CONFIG.data.load()[:2]
+    joint = explain(model, JointBottleneck(layers=(3, 4, 5), steps=1), texts, load_statistics("fine-tuned"))
     folder = RunFolder(tmp_path / "joint", {})
-    folder.append(enumerate([*joint, *explain(encoder, Random(), reviews)]))
+    folder.append(enumerate([*joint, *explain(model, Random(), texts)]))
     folder.flush()
     found = [a for _, a in folder.read()]
     assert [a.layer for a in found] == [None] * 4
@@ -68,10 +69,10 @@ def test_the_bits_of_each_layer_come_back(tmp_path: Path):
         assert isinstance(b.details, BitsDetails)
         assert a.details.by_layer is not None
         assert b.details.by_layer is not None
-        assert (a.details.by_layer.shape, a.details.by_layer.dtype) == ((3, len(a.review)), np.float32)
+        assert (a.details.by_layer.shape, a.details.by_layer.dtype) == ((3, len(a.text)), np.float32)
         np.testing.assert_array_equal(a.details.by_layer, b.details.by_layer)
         np.testing.assert_array_equal(a.scores, b.scores)
-        assert build(a.method, a.settings) == Joint(layers=(3, 4, 5), steps=1)
+        assert textiba.method(a.method, **a.settings) == JointBottleneck(layers=(3, 4, 5), steps=1)
 
 
 def test_the_manifest_says_how_the_run_was_made(folder: RunFolder):
@@ -87,7 +88,7 @@ def test_a_stopped_run_resumes_to_the_same_numbers(tmp_path: Path, monkeypatch: 
         if done == 8:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(textiba.run, "stream_batches", partial(stream_batches, budget=64))
+    monkeypatch.setattr(textiba.runs.sweep, "stream_batches", partial(stream_batches, budget=64))
     whole = sweep(CONFIG, tmp_path / "a")
     with pytest.raises(KeyboardInterrupt):
         sweep(CONFIG, tmp_path / "b", stop)
@@ -111,22 +112,22 @@ def test_another_run_in_the_folder_is_refused(folder: RunFolder):
 
 
 def test_other_reviews_or_another_model_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    reviews = tmp_path / "reviews.txt"
-    reviews.write_text("A fine film.\nA dull film.\n")
-    config = SweepConfig(data=DataChoice(source=str(reviews)), methods=(MethodChoice(name="random"),))
+    texts = tmp_path / "texts.txt"
+    texts.write_text("A fine film.\nA dull film.\n")
+    config = SweepConfig(data=DataChoice(source=str(texts)), methods=(MethodChoice(name="random"),))
     sweep(config, tmp_path / "run")
-    reviews.write_text("A fine film.\nAnother film.\n")
+    texts.write_text("A fine film.\nAnother film.\n")
     with pytest.raises(InputError, match="made with another 'data'"):
         sweep(config, tmp_path / "run")
-    reviews.write_text("A fine film.\nA dull film.\n")
-    monkeypatch.setattr(textiba.run, "load", lambda *_: load("general-probe"))
+    texts.write_text("A fine film.\nA dull film.\n")
+    monkeypatch.setattr(textiba.runs.sweep, "load", lambda *_: load("general-probe"))
     with pytest.raises(InputError, match="made with another 'fine-tuned'"):
         sweep(config, tmp_path / "run")
 
 
 def test_a_damaged_shard_is_set_aside_and_its_reviews_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(textiba.store.folder, "_SHARD", 2)
-    monkeypatch.setattr(textiba.run, "stream_batches", partial(stream_batches, budget=64))
+    monkeypatch.setattr(textiba.runs.sweep, "stream_batches", partial(stream_batches, budget=64))
     config = SweepConfig(data=DataChoice(limit=6), max_length=32, methods=(MethodChoice(name="random"),))
     folder = sweep(config, tmp_path / "run")
     before, damaged = table(folder), folder.shards()[1]
@@ -168,8 +169,8 @@ def test_curves_are_saved_and_read_again(folder: RunFolder):
 
 
 def test_a_loss_that_old_columns_do_not_tell_is_not_made_up():
-    encoder, method = toys.encoder(), PerSample(layer=1, steps=1, beta_on="mean")
-    [found] = explain(encoder, method, toys.texts(1), toys.statistics(encoder))
+    model, method = toys.model(), PerSampleBottleneck(layer=1, steps=1, beta_on="mean")
+    [found] = explain(model, method, toys.texts(1), toys.statistics(model))
     assert isinstance(found.details, BitsDetails)
     row = to_row(0, found)
     for loss, expected in ((row["loss"], found.details.loss), (None, np.nan)):

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from textiba.attribution import Curve
-from textiba.summary import area_table, curve_labels, write_csv
+from textiba.show.summary import area_table, curve_labels, write_csv
 
 
 def group(method: str, falls: float = 0.2, **settings: object) -> dict[str, Curve]:
-    """Curves of three reviews that fall to `falls` for MoRF and stay for LeRF."""
+    """Curves of three texts that fall to `falls` for MoRF and stay for LeRF."""
     steps = np.array([0.0, 0.5, 1.0])
     morf, lerf = np.tile([1.0, falls, falls], (3, 1)), np.ones((3, 3))
     return {

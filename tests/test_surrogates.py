@@ -13,29 +13,30 @@ from torch import Tensor
 
 from textiba.attribution import Attribution, content_scores
 from textiba.errors import MissingExtraError, SettingError
-from textiba.methods import KernelShap, Lime, Method, PartitionShap
-from textiba.methods.removal import variant_outputs
-from textiba.methods.surrogates import balanced_tree, lime_samples
+from textiba.methods import LIME, KernelSHAP, Method, PartitionSHAP
+from textiba.methods.lime import lime_samples
+from textiba.methods.partition_shap import balanced_tree
+from textiba.model.outcomes import variant_outputs
 
-ENCODER = toys.encoder()
-REVIEWS = toys.texts(2, seed=71, longest=9)
+MODEL = toys.model()
+TEXTS = toys.texts(2, seed=71, longest=9)
 MASK = toys.VOCABULARY.index("[MASK]")
 CONTEXTS: tuple[Any, ...] = ("both", "present", "absent")
 
 
 def attributed(method: Method, seed: int = 3) -> list[Attribution]:
-    return toys.attribute(toys.encoder(double=True), method, REVIEWS, seed=seed)
+    return toys.attribute(toys.model(double=True), method, TEXTS, seed=seed)
 
 
 def by_hand(a: Attribution) -> Callable[[Tensor], Tensor]:
     """Log p(target) of coalitions [n, tokens], a pass of the plain model each; absent tokens are [MASK]."""
-    bert, content = toys.model(double=True).eval(), list(a.review.content)
+    bert, content = toys.classifier(double=True).eval(), list(a.text.content)
 
     @torch.no_grad()
     def worth(rows: Tensor) -> Tensor:
         out = []
         for row in rows.tolist():
-            ids = list(a.review.ids)
+            ids = list(a.text.ids)
             for i, present in zip(content, row, strict=True):
                 ids[i] = ids[i] if present else MASK
             out.append(bert(torch.tensor([ids])).logits.log_softmax(1)[0, a.target])
@@ -52,12 +53,12 @@ def test_lime_equals_captum_called_by_hand_and_a_ridge_regression_in_closed_form
         distance = 1 - torch.cosine_similarity(whole, sample).item()
         return np.exp(-(distance**2) / (2 * 0.25**2))
 
-    for a in attributed(Lime(samples=40)):
-        worth, tokens = by_hand(a), len(a.review.content)
+    for a in attributed(LIME(samples=40)):
+        worth, tokens = by_hand(a), len(a.text.content)
         with torch.random.fork_rng():
-            torch.manual_seed(a.review.seed(3))
+            torch.manual_seed(a.text.seed(3))
             rows = torch.ones(40, tokens)
-            for row in rows[1:]:  # LIME's own: one whole review, then how many tokens are gone, and which
+            for row in rows[1:]:  # LIME's own: one whole text, then how many tokens are gone, and which
                 chosen = torch.randperm(tokens)
                 row[chosen[: torch.randint(tokens, ()) + 1]] = 0
         drawn = iter(rows)
@@ -92,10 +93,10 @@ def test_lime_takes_away_every_number_of_tokens_alike_and_any_of_them():
 def test_kernel_shap_equals_captum_called_by_hand():
     from captum.attr import KernelShap as Library
 
-    for a in attributed(KernelShap(samples=40)):
-        worth, tokens = by_hand(a), len(a.review.content)
+    for a in attributed(KernelSHAP(samples=40)):
+        worth, tokens = by_hand(a), len(a.text.content)
         with torch.random.fork_rng():
-            torch.manual_seed(a.review.seed(3))
+            torch.manual_seed(a.text.seed(3))
             library = Library(worth).attribute(torch.ones(1, tokens), n_samples=40)
         np.testing.assert_allclose(content_scores(a), library[0], rtol=1e-4, atol=1e-6)
 
@@ -105,8 +106,8 @@ def test_kernel_shap_equals_captum_called_by_hand():
 def test_partition_shap_equals_the_library_called_by_hand(context: Any, fixed: Any, evaluations: int):
     import shap.maskers
 
-    for a in attributed(PartitionShap(evaluations=evaluations, context=context)):
-        worth, tokens = by_hand(a), len(a.review.content)
+    for a in attributed(PartitionSHAP(evaluations=evaluations, context=context)):
+        worth, tokens = by_hand(a), len(a.text.content)
         masker = shap.maskers.Partition(np.zeros((1, tokens)), clustering=balanced_tree(tokens))  # type: ignore[arg-type]
         explainer = shap.PartitionExplainer(lambda rows, f=worth: f(torch.from_numpy(rows)).numpy(), masker)
         library: Any = explainer(np.ones((1, tokens)), max_evals=evaluations, fixed_context=fixed, silent=True)
@@ -133,7 +134,7 @@ def test_partition_shap_is_the_mean_gain_over_the_orders_of_its_tree(tokens: int
             before = worth(present)
             present[0, i] = True
             gains[i] += (worth(present) - before)[0] / len(every)
-    found = PartitionShap(evaluations=1000, context="both").explain(worth, tokens, seed=0)
+    found = PartitionSHAP(evaluations=1000, context="both").explain(worth, tokens, seed=0)
     assert torch.allclose(found, gains)
 
 
@@ -161,7 +162,7 @@ def test_in_one_context_a_token_has_its_own_effect_and_its_share_of_what_groups_
     for start, middle, end in groups(0, tokens):
         together = effect(start, end) - effect(start, middle) - effect(middle, end)
         expected[start:end] += together / (end - start)
-    found = PartitionShap(evaluations=2 * tokens + 2, context=context).explain(worth, tokens, seed=0)
+    found = PartitionSHAP(evaluations=2 * tokens + 2, context=context).explain(worth, tokens, seed=0)
     assert torch.allclose(found, expected)
 
 
@@ -173,16 +174,16 @@ def game(tokens: int) -> Any:
 
 @pytest.mark.parametrize(
     "method",
-    [KernelShap(samples=30), *(PartitionShap(evaluations=12, context=c) for c in CONTEXTS)],
+    [KernelSHAP(samples=30), *(PartitionSHAP(evaluations=12, context=c) for c in CONTEXTS)],
     ids=["kernel", *CONTEXTS],
 )
 @pytest.mark.parametrize("output", ["log_probability", "probability", "logit"])
 @pytest.mark.parametrize("removal", ["delete", "mask"])
 def test_shapley_values_sum_to_the_whole_review_less_the_empty_one(method: Any, output: Any, removal: Any):
     method = type(method)(**{**method.model_dump(), "output": output, "removal": removal})
-    for a in toys.attribute(ENCODER, method, REVIEWS):
-        empty = ENCODER.without(a.review, a.review.content, removal)
-        values = variant_outputs(ENCODER, [a.review, empty], [a.target] * 2, method.output)
+    for a in toys.attribute(MODEL, method, TEXTS):
+        empty = MODEL.without(a.text, a.text.content, removal)
+        values = variant_outputs(MODEL, [a.text, empty], [a.target] * 2, method.output)
         assert a.total == pytest.approx(float(values[0] - values[1]), rel=1e-3, abs=1e-4)
 
 
@@ -190,9 +191,9 @@ def test_shapley_values_sum_to_the_whole_review_less_the_empty_one(method: Any, 
 @pytest.mark.parametrize(
     "method",
     [
-        Lime(samples=7),
-        KernelShap(samples=7),
-        *(PartitionShap(evaluations=n, context=c) for c in CONTEXTS for n in (4, 5, 12, 20, 1000)),
+        LIME(samples=7),
+        KernelSHAP(samples=7),
+        *(PartitionSHAP(evaluations=n, context=c) for c in CONTEXTS for n in (4, 5, 12, 20, 1000)),
     ],
     ids=lambda method: "-".join(str(v) for v in method.model_dump().values()) if isinstance(method, Method) else None,
 )
@@ -208,62 +209,62 @@ def test_the_passes_are_as_declared_whatever_the_length(method: Any, tokens: int
     assert 1 + sum(seen) == method.passes(3, tokens).forward
 
 
-@pytest.mark.parametrize("method", [Lime(samples=9), KernelShap(samples=9), PartitionShap(evaluations=9)])
+@pytest.mark.parametrize("method", [LIME(samples=9), KernelSHAP(samples=9), PartitionSHAP(evaluations=9)])
 def test_the_global_random_states_are_neither_used_nor_changed(method: Any):
     scores = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002 - shap draws from it
         before = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]  # noqa: NPY002
-        scores.append([content_scores(a) for a in toys.attribute(ENCODER, method, REVIEWS)])
+        scores.append([content_scores(a) for a in toys.attribute(MODEL, method, TEXTS)])
         assert torch.equal(torch.get_rng_state(), before[0])
         assert np.array_equal(np.random.get_state()[1], before[1])  # type: ignore[index]  # noqa: NPY002
     for a, b in zip(*scores, strict=True):
         assert np.array_equal(a, b)
 
 
-@pytest.mark.parametrize("method", [Lime(samples=9), KernelShap(samples=9)])
+@pytest.mark.parametrize("method", [LIME(samples=9), KernelSHAP(samples=9)])
 def test_another_seed_gives_other_scores(method: Any):
     for a, b in zip(attributed(method, seed=1), attributed(method, seed=2), strict=True):
         assert not np.array_equal(content_scores(a), content_scores(b))
 
 
 def test_partition_shap_prints_nothing(capfd: pytest.CaptureFixture[str]):
-    attributed(PartitionShap(evaluations=9))
+    attributed(PartitionSHAP(evaluations=9))
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
     ("method", "library", "named"),
     [
-        (Lime(), "captum", "captum or scikit-learn"),
-        (Lime(), "sklearn", "captum or scikit-learn"),
-        (KernelShap(), "captum", "captum or scikit-learn"),
-        (PartitionShap(), "shap", "shap"),
+        (LIME(), "captum", "captum or scikit-learn"),
+        (LIME(), "sklearn", "captum or scikit-learn"),
+        (KernelSHAP(), "captum", "captum or scikit-learn"),
+        (PartitionSHAP(), "shap", "shap"),
     ],
 )
 def test_without_its_library_the_extra_is_named(method: Any, library: str, named: str, monkeypatch: pytest.MonkeyPatch):
     for name in [library, *(m for m in sys.modules if m.startswith(f"{library}."))]:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtraError, match=rf"{named} is needed here .*: pip install 'textiba\[baselines\]'"):
-        toys.attribute(ENCODER, method, REVIEWS)
+        toys.attribute(MODEL, method, TEXTS)
 
 
-@pytest.mark.parametrize("method", [Lime(), KernelShap(), PartitionShap()])
+@pytest.mark.parametrize("method", [LIME(), KernelSHAP(), PartitionSHAP()])
 def test_masking_needs_a_mask_token(method: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ENCODER.tokenizer, "_mask_token", None, raising=False)
-    monkeypatch.setitem(ENCODER.tokenizer._special_tokens_map, "mask_token", None)
+    monkeypatch.setattr(MODEL.tokenizer, "_mask_token", None, raising=False)
+    monkeypatch.setitem(MODEL.tokenizer._special_tokens_map, "mask_token", None)
     with pytest.raises(SettingError, match="removal='mask' needs a tokenizer with a mask token; use removal='delete'"):
-        toys.attribute(ENCODER, method, REVIEWS)
+        toys.attribute(MODEL, method, TEXTS)
 
 
 @pytest.mark.parametrize(
     ("make", "rule"),
     [
-        (lambda: Lime(samples=1), "samples: .*greater than or equal to 2; got 1"),
-        (lambda: Lime(kernel_width=0), "kernel_width: .*greater than 0; got 0"),
-        (lambda: KernelShap(samples=2), "samples: .*greater than or equal to 3; got 2"),
-        (lambda: PartitionShap(evaluations=3), "evaluations: .*greater than or equal to 4; got 3"),
+        (lambda: LIME(samples=1), "samples: .*greater than or equal to 2; got 1"),
+        (lambda: LIME(kernel_width=0), "kernel_width: .*greater than 0; got 0"),
+        (lambda: KernelSHAP(samples=2), "samples: .*greater than or equal to 3; got 2"),
+        (lambda: PartitionSHAP(evaluations=3), "evaluations: .*greater than or equal to 4; got 3"),
     ],
 )
 def test_settings_out_of_range(make: Callable[[], Method], rule: str):

@@ -16,23 +16,23 @@ from scipy import stats
 
 from textiba import explain
 from textiba.attribution import content_scores
-from textiba.checkpoints import CARD, load
+from textiba.bottleneck.readout import READOUT, fresh_readout, load_readout
+from textiba.checkpoints.load import CARD, load
 from textiba.errors import InputError, LayerError, SettingError
-from textiba.methods import PerSample, Readout
+from textiba.methods import PerSampleBottleneck, ReadoutBottleneck
 from textiba.methods.lrp import SHARES, relevance_by_layer
-from textiba.readout import READOUT, fresh_readout, load_readout
-from textiba.training import ReadoutRecipe, train_readout
-from textiba.training.objective import agreement
+from textiba.training.readout import ReadoutRecipe, train_readout
+from textiba.training.readout.objective import agreement
 
 World = tuple[Path, Path, Path]
 
 
 @pytest.fixture(scope="module")
 def world(planted: toys.Trained, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The planted toy as a Hugging Face folder, its statistics, and training reviews in IMDB's layout."""
-    encoder, statistics = planted
+    """The planted toy as a Hugging Face folder, its statistics, and training texts in IMDB's layout."""
+    model, statistics = planted
     folder = tmp_path_factory.mktemp("planted")
-    encoder.model.save_pretrained(folder / "model")
+    model.module.save_pretrained(folder / "model")
     toys.tokenizer().save_pretrained(folder / "model")
     statistics.save(folder / "statistics.safetensors")
     rows = [{"text": r.text, "label": r.label} for r, _ in toys.planted_cases(300, seed=5)]
@@ -58,9 +58,9 @@ def trained(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 
 def test_it_finds_the_planted_word_at_every_layer_in_one_pass(world: World, trained: tuple[Path, dict[str, Any]]):
     cases = toys.planted_cases(40, seed=77)
-    encoder = load(world[0])
+    model = load(world[0])
     for layer in (1, 2):
-        found = explain(encoder, Readout(layer=layer, weights=str(trained[0])), [review for review, _ in cases])
+        found = explain(model, ReadoutBottleneck(layer=layer, weights=str(trained[0])), [text for text, _ in cases])
         hits = [int(np.argmax(content_scores(a))) == place for a, (_, place) in zip(found, cases, strict=True)]
         assert np.mean(hits) >= 0.8, f"layer {layer}; by chance it would be 0.1"
 
@@ -68,11 +68,11 @@ def test_it_finds_the_planted_word_at_every_layer_in_one_pass(world: World, trai
 def test_its_loss_on_unseen_reviews_is_near_the_optimised_one(
     world: World, planted: toys.Trained, trained: tuple[Path, dict[str, Any]]
 ):
-    reviews = [review for review, _ in toys.planted_cases(40, seed=78)]
+    texts = [text for text, _ in toys.planted_cases(40, seed=78)]
 
     def loss(**settings: Any) -> float:
-        method = PerSample(layer=1, beta=1e-3, samples=4, **settings)
-        found = explain(load(world[0]), method, reviews, planted[1])
+        method = PerSampleBottleneck(layer=1, beta=1e-3, samples=4, **settings)
+        found = explain(load(world[0]), method, texts, planted[1])
         ends = [(a.details.cross_entropy[-1], a.details.information[-1]) for a in found]  # type: ignore[union-attr]
         return float(np.mean([entropy + 1e-3 * math.log(2) * bits for entropy, bits in ends]))
 
@@ -85,7 +85,7 @@ def test_the_card_says_what_was_seen(trained: tuple[Path, dict[str, Any]]):
     history = card["history"]
     assert [row["step"] for row in history] == list(range(80, 401, 80))
     assert card["best"]["loss"] == min(row["loss"] for row in history) < history[0]["loss"]
-    assert (card["train_reviews"], card["validation_reviews"], card["layers"]) == (268, 32, [1, 2])
+    assert (card["train_texts"], card["validation_texts"], card["layers"]) == (268, 32, [1, 2])
     assert card == json.loads((output / CARD).read_text())
     assert card["sha256"] in (output / "README.md").read_text()
     assert not list(output.glob("training-*"))
@@ -161,13 +161,13 @@ def test_layers_take_turns():
     turns = ReadoutRecipe(layers=(2, 0, 2, 1), at_once=2)
     assert [turns.layers_at(s, [0, 1, 2]) for s in range(3)] == [[0, 2], [1, 2], [0, 2]]
     assert [ReadoutRecipe().layers_at(s, [0, 1, 2]) for s in range(4)] == [[0], [1], [2], [0]]
-    assert ReadoutRecipe(layers=(2, 0, 2)).architecture(toys.encoder()).layers == (0, 2)
+    assert ReadoutRecipe(layers=(2, 0, 2)).architecture(toys.model()).layers == (0, 2)
 
 
 def test_what_cannot_be_trained(world: World, tmp_path: Path):
     with pytest.raises(LayerError):
         train_readout(recipe(world, layers=(1, 9)), tmp_path / "a")
-    with pytest.raises(InputError, match="300 training reviews, of which 300 are held out"):
+    with pytest.raises(InputError, match="300 training texts, of which 300 are held out"):
         train_readout(recipe(world, validation=300), tmp_path / "b")
     with pytest.raises(SettingError, match="at least one layer"):
         ReadoutRecipe(layers=())
@@ -192,16 +192,16 @@ def test_a_start_of_another_shape_is_refused(world: World, trained: tuple[Path, 
 
 
 def test_the_order_is_a_correlation_with_ranked_relevance(planted: toys.Trained):
-    encoder, statistics = planted
-    network = fresh_readout(ReadoutRecipe(layers=(1, 2), widths=(16, 8)).architecture(encoder), statistics, 0.01)
-    reviews = encoder.encode([review for review, _ in toys.planted_cases(5, seed=3)])
-    forward = encoder.forward(encoder.collate(reviews))
+    model, statistics = planted
+    network = fresh_readout(ReadoutRecipe(layers=(1, 2), widths=(16, 8)).architecture(model), statistics, 0.01)
+    texts = model.tokenize([text for text, _ in toys.planted_cases(5, seed=3)])
+    forward = model.forward(model.collate(texts))
     raw = torch.randn(2, *forward.batch.input_ids.shape, generator=torch.Generator().manual_seed(1))
-    found = agreement(encoder, network, forward, raw)
-    taught = relevance_by_layer(encoder, forward, encoder.predict(forward), SHARES["uniform"], [1, 2], "margin")
+    found = agreement(model, network, forward, raw)
+    taught = relevance_by_layer(model, forward, model.predict(forward), SHARES["uniform"], [1, 2], "margin")
     for place in range(2):
-        for i, review in enumerate(reviews):
-            content = list(review.content)
+        for i, text in enumerate(texts):
+            content = list(text.content)
             ranks = stats.rankdata(taught[place, i, content].numpy())
             quantiles = stats.norm.ppf((ranks - 0.5) / len(content))
             expected = np.corrcoef(raw[place, i, content].numpy(), quantiles)[0, 1]

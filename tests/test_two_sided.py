@@ -8,15 +8,15 @@ import toys
 from textiba.attribution import content_scores
 from textiba.errors import SettingError
 from textiba.methods import TwoSided
-from textiba.methods.two_sided import START, top_gates
+from textiba.methods.two_sided import start_methods, top_gates
 
-ENCODER = toys.encoder()
-REVIEWS = toys.texts(3, seed=60, shortest=6)
+MODEL = toys.model()
+TEXTS = toys.texts(3, seed=60, shortest=6)
 
 
 def test_without_a_step_it_is_the_sum_of_the_start_on_one_scale():
-    parts = [toys.attribute(ENCODER, method, REVIEWS) for method in START]
-    for i, a in enumerate(toys.attribute(ENCODER, TwoSided(steps=0), REVIEWS)):
+    parts = [toys.attribute(MODEL, method, TEXTS) for method in start_methods(3)]
+    for i, a in enumerate(toys.attribute(MODEL, TwoSided(steps=0), TEXTS)):
         scores = [content_scores(part[i]) for part in parts]
         total = np.sum([s / np.abs(s).sum() for s in scores], axis=0)
         assert content_scores(a) == pytest.approx(total / total.std(), rel=1e-3, abs=1e-4)
@@ -34,11 +34,11 @@ def test_gates_open_for_the_top_share():
 
 def test_a_step_is_adam_s_on_the_objective_written_out():
     method = TwoSided(steps=1, shares=(0.4,), learning_rate=0.2)
-    [review] = ENCODER.encode(REVIEWS[:1])
-    forward = ENCODER.forward(ENCODER.collate([review]))
-    [before], [after] = (toys.attribute(ENCODER, m, REVIEWS[:1]) for m in (TwoSided(steps=0), method))
-    content = list(review.content)
-    mean, _ = toys.statistics(ENCODER).at(1, forward.hidden[1])
+    [text] = MODEL.tokenize(TEXTS[:1])
+    forward = MODEL.forward(MODEL.collate([text]))
+    [before], [after] = (toys.attribute(MODEL, m, TEXTS[:1]) for m in (TwoSided(steps=0), method))
+    content = list(text.content)
+    mean, _ = toys.statistics(MODEL).at(1, forward.hidden_states[1])
     target = int(forward.logits.argmax())
 
     def objective(scores: torch.Tensor) -> torch.Tensor:
@@ -46,9 +46,9 @@ def test_a_step_is_adam_s_on_the_objective_written_out():
         gate = torch.sigmoid(scores - scores.sort(descending=True).values[count - 1].detach())
         total = torch.zeros(())
         for sign, open_ in ((1, gate), (-1, 1 - gate)):
-            state = forward.hidden[1][0].clone()
+            state = forward.hidden_states[1][0].clone()
             state[content] = open_[:, None] * state[content] + (1 - open_[:, None]) * mean
-            logits = toys.with_state(ENCODER.model, review, 1, state)
+            logits = toys.with_state(MODEL.module, text, 1, state)
             total = total + sign * logits.softmax(dim=1)[0, target]
         return total
 
@@ -59,16 +59,16 @@ def test_a_step_is_adam_s_on_the_objective_written_out():
 
 
 def test_a_review_of_one_token():
-    [a] = toys.attribute(ENCODER, TwoSided(), ["film"])
+    [a] = toys.attribute(MODEL, TwoSided(), ["film"])
     assert np.isfinite(content_scores(a)).all()
 
 
 def test_it_finds_the_planted_word(planted: toys.Trained):
-    encoder, statistics = planted
+    model, statistics = planted
     hits = 0
-    for review, place in toys.planted_cases(20, seed=70):
-        forward = toys.forward(encoder, [review])
-        [a] = TwoSided().attribute(encoder, forward, encoder.predict(forward), statistics)
+    for text, place in toys.planted_cases(20, seed=70):
+        forward = toys.forward(model, [text])
+        [a] = TwoSided().attribute(model, forward, model.predict(forward), statistics)
         hits += int(np.argmax(content_scores(a))) == place
     assert hits >= 19
 

@@ -1,4 +1,4 @@
-"""What a user installs: the wheel holds the whole package, and a review of one's own is a few lines away."""
+"""What a user installs: the wheel holds the whole package, and a text of one's own is a few lines away."""
 
 import importlib.util
 import os
@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FIRST_LINES = """
 import textiba
-encoder, statistics = textiba.load("fine-tuned"), textiba.load_statistics("fine-tuned")
-found = textiba.explain(encoder, textiba.Evidence(), ["A dull plot, and yet I loved it."], statistics)
+model, statistics = textiba.load("fine-tuned"), textiba.load_statistics("fine-tuned")
+found = textiba.explain(model, textiba.Evidence(), ["A dull plot, and yet I loved it."], statistics)
 print(found)
 open("mine.html", "w", encoding="utf-8").write(found[0]._repr_html_())
 """
@@ -34,7 +34,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile):
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     files = {p.relative_to(ROOT).as_posix() for p in (ROOT / "textiba").rglob("*") if p.is_file()}
-    files = {name for name in files if "__pycache__" not in name} | {"textiba/builtin/reviews.jsonl"}
+    files = {name for name in files if "__pycache__" not in name} | {"textiba/checkpoints/builtin/reviews.jsonl"}
     assert names == files
     endings = {Path(name).suffix for name in names}
     assert {".py", ".js", ".css", ".j2", ".safetensors", ".json", ".jsonl"} <= endings
@@ -51,7 +51,7 @@ def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile):
 
 def test_what_is_in_the_wheel_runs_away_from_the_repository(wheel: zipfile.ZipFile, tmp_path: Path):
     wheel.extractall(tmp_path / "site")
-    where = "import textiba; print(textiba.__file__); print(len(textiba.bundled()))"
+    where = "import textiba; print(textiba.__file__); print(len(textiba.bundled_reviews()))"
     script = f"{where}\n{FIRST_LINES}"
     assert len(FIRST_LINES.split("\n")) < 10
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}

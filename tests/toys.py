@@ -26,14 +26,14 @@ from transformers import (
 )
 
 from textiba.attribution import Attribution
-from textiba.data import Review
-from textiba.encoder import Encoder
-from textiba.errors import FewReviewsWarning
-from textiba.forward import ForwardPass
+from textiba.bottleneck.readout import Architecture, ReadoutNetwork, fresh_readout
+from textiba.bottleneck.statistics import FeatureStatistics, estimate_statistics
+from textiba.errors import FewTextsWarning
 from textiba.methods import Method
-from textiba.readout import Architecture, ReadoutNetwork, fresh_readout
-from textiba.statistics import FeatureStatistics, estimate
-from textiba.text import EncodedReview
+from textiba.model.forward import ForwardPass
+from textiba.model.view import Model
+from textiba.texts.sources import Text
+from textiba.texts.tokens import TokenizedText
 
 # [PAD] is not the first, so that nothing may rest on its being 0.
 SPECIAL = ("[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]")
@@ -48,7 +48,7 @@ VOCABULARY = tuple(dict.fromkeys((*SPECIAL, ".", ",", *FILLER, *PIECES, *CUES)))
 MAX_LENGTH = 64
 _TEMPORARY = TemporaryDirectory(prefix="textiba-toys-", ignore_cleanup_errors=True)
 
-Trained = tuple[Encoder, FeatureStatistics]
+Trained = tuple[Model, FeatureStatistics]
 
 _SIZE = {
     "vocab_size": len(VOCABULARY),
@@ -63,7 +63,7 @@ _BERT = {
     "hidden_dropout_prob": 0.1,
     "attention_probs_dropout_prob": 0.1,
 }
-# One toy for each line of textiba.encoder.LAYER_PATHS.
+# One toy for each line of textiba.model.layers.LAYER_PATHS.
 CONFIGS: dict[str, PretrainedConfig] = {
     "bert": BertConfig(**_SIZE, **_BERT, max_position_embeddings=MAX_LENGTH),
     "roberta": RobertaConfig(**_SIZE, **_BERT, max_position_embeddings=MAX_LENGTH + 2, type_vocab_size=1),
@@ -90,7 +90,7 @@ def tokenizer(types: bool = True) -> PreTrainedTokenizerFast:
     )
 
 
-def model(kind: str = "bert", labels: int = 3, seed: int = 0, double: bool = False, **changes: Any) -> Any:
+def classifier(kind: str = "bert", labels: int = 3, seed: int = 0, double: bool = False, **changes: Any) -> Any:
     """A fresh sequence classifier with random weights; `changes` go to its config."""
     config = copy.deepcopy(CONFIGS[kind])
     config.update(changes)
@@ -102,9 +102,11 @@ def model(kind: str = "bert", labels: int = 3, seed: int = 0, double: bool = Fal
 
 
 @lru_cache
-def encoder(kind: str = "bert", labels: int = 3, seed: int = 0, double: bool = False) -> Encoder:
-    """The view on `model(…)`; nothing changes it, so the tests share it."""
-    return Encoder(model(kind, labels, seed, double), tokenizer(types=kind in ("bert", "electra")), name=f"toy-{kind}")
+def model(kind: str = "bert", labels: int = 3, seed: int = 0, double: bool = False) -> Model:
+    """The view on `classifier(…)`; nothing changes it, so the tests share it."""
+    return Model(
+        classifier(kind, labels, seed, double), tokenizer(types=kind in ("bert", "electra")), name=f"toy-{kind}"
+    )
 
 
 def texts(count: int, seed: int = 0, shortest: int = 3, longest: int = 20) -> list[str]:
@@ -113,60 +115,60 @@ def texts(count: int, seed: int = 0, shortest: int = 3, longest: int = 20) -> li
     return [" ".join(draw.choices(FILLER, k=draw.randint(shortest, longest))) for _ in range(count)]
 
 
-def forward(encoder: Encoder, reviews: Sequence[Review | str]) -> ForwardPass:
-    """The whole model over all reviews in one batch, in the given order."""
-    return encoder.forward(encoder.collate(encoder.encode(reviews)))
+def forward(model: Model, texts: Sequence[Text | str]) -> ForwardPass:
+    """The whole model over all texts in one batch, in the given order."""
+    return model.forward(model.collate(model.tokenize(texts)))
 
 
-def passes(encoder: Encoder, reviews: Sequence[Review | str], budget: int = 256) -> Iterator[ForwardPass]:
-    """The whole model over the reviews, in batches."""
-    return (encoder.forward(batch) for batch in encoder.batches(encoder.encode(reviews), budget))
+def passes(model: Model, texts: Sequence[Text | str], budget: int = 256) -> Iterator[ForwardPass]:
+    """The whole model over the texts, in batches."""
+    return (model.forward(batch) for batch in model.batches(model.tokenize(texts), budget))
 
 
 @lru_cache
-def statistics(encoder: Encoder) -> FeatureStatistics:
+def statistics(model: Model) -> FeatureStatistics:
     """Of a toy's features over forty texts."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FewReviewsWarning)
-        return estimate(encoder, passes(encoder, texts(40, seed=99)), "toy texts")
+        warnings.simplefilter("ignore", FewTextsWarning)
+        return estimate_statistics(model, passes(model, texts(40, seed=99)), "toy texts")
 
 
 @lru_cache
-def readout(encoder: Encoder) -> ReadoutNetwork:
+def readout(model: Model) -> ReadoutNetwork:
     """A readout network for a toy, for layers 0, 1 and 2, with random weights instead of open gates."""
     architecture = Architecture(
         layers=(0, 1, 2), reads=(0, 1, 2, 3), widths=(12, 8), features=32, limit=6.0, initial_gate=0.9, beta=1e-3,
-        fingerprint=encoder.fingerprint,
+        fingerprint=model.fingerprint,
     )  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        network = fresh_readout(architecture, statistics(encoder), min_std=0.01)
+        network = fresh_readout(architecture, statistics(model), min_std=0.01)
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.3)
     return network.eval().requires_grad_(False)
 
 
 @lru_cache
-def readout_file(encoder: Encoder) -> str:
-    """Where `readout(encoder)` is saved."""
-    path = Path(_TEMPORARY.name) / f"{encoder.fingerprint}.safetensors"
-    readout(encoder).save(path)
+def readout_file(model: Model) -> str:
+    """Where `readout(model)` is saved."""
+    path = Path(_TEMPORARY.name) / f"{model.fingerprint}.safetensors"
+    readout(model).save(path)
     return str(path)
 
 
 def attribute(
-    encoder: Encoder, method: Method, reviews: Sequence[Review | str], target: int | None = None, seed: int = 0
+    model: Model, method: Method, texts: Sequence[Text | str], target: int | None = None, seed: int = 0
 ) -> list[Attribution]:
     """A method over one batch, for the predicted class or a given one."""
-    made = forward(encoder, reviews)
-    targets = encoder.predict(made) if target is None else torch.full((len(reviews),), target)
-    return method.attribute(encoder, made, targets, statistics(encoder), seed)
+    made = forward(model, texts)
+    targets = model.predict(made) if target is None else torch.full((len(texts),), target)
+    return method.attribute(model, made, targets, statistics(model), seed)
 
 
-def scored(review: EncodedReview, values: Sequence[float], target: int = 0, **changes: Any) -> Attribution:
+def scored(text: TokenizedText, values: Sequence[float], target: int = 0, **changes: Any) -> Attribution:
     """An attribution made by hand: `values` are the scores of the content tokens."""
-    scores = np.full(len(review), np.nan, dtype=np.float32)
-    scores[list(review.content)] = values
+    scores = np.full(len(text), np.nan, dtype=np.float32)
+    scores[list(text.content)] = values
     facts: dict[str, Any] = {
         "checkpoint": "toy",
         "method": "by_hand",
@@ -178,13 +180,13 @@ def scored(review: EncodedReview, values: Sequence[float], target: int = 0, **ch
         "unit": "bits",
         "signed": False,
     }
-    return Attribution(review=review, scores=scores, **{**facts, **changes})
+    return Attribution(text=text, scores=scores, **{**facts, **changes})
 
 
-def with_state(bert: Any, review: EncodedReview, layer: int, state: Tensor) -> Tensor:
-    """Logits [1, labels] of one review, the whole BERT being run with `state` [tokens, features] hooked in at `layer`.
+def with_state(bert: Any, text: TokenizedText, layer: int, state: Tensor) -> Tensor:
+    """Logits [1, labels] of one text, the whole BERT being run with `state` [tokens, features] hooked in at `layer`.
 
-    The slow and literal rival of `Encoder.run_from`.
+    The slow and literal rival of `Model.run_from`.
     """
     layers = bert.bert.encoder.layer
     if layer < len(layers):
@@ -192,36 +194,36 @@ def with_state(bert: Any, review: EncodedReview, layer: int, state: Tensor) -> T
     else:
         handle = layers[-1].register_forward_hook(lambda _m, _args, _output: state[None])
     try:
-        return bert(input_ids=torch.tensor([review.ids]), token_type_ids=torch.tensor([review.type_ids])).logits
+        return bert(input_ids=torch.tensor([text.ids]), token_type_ids=torch.tensor([text.type_ids])).logits
     finally:
         handle.remove()
 
 
-def planted_cases(count: int, seed: int) -> list[tuple[Review, int]]:
-    """Reviews of filler with one cue word, which alone decides the label; and the cue's place among the words."""
+def planted_cases(count: int, seed: int) -> list[tuple[Text, int]]:
+    """Texts of filler with one cue word, which alone decides the label; and the cue's place among the words."""
     draw = random.Random(seed)
     cases = []
     for n in range(count):
         words = draw.choices(FILLER, k=draw.randint(6, 14))
         place, label = draw.randrange(len(words)), draw.randrange(2)
         words[place] = CUES[label]
-        cases.append((Review(" ".join(words), label, id=f"planted-{seed}-{n}"), place))
+        cases.append((Text(" ".join(words), label, id=f"planted-{seed}-{n}"), place))
     return cases
 
 
-def train_planted(steps: int = 100, size: int = 32) -> Encoder:
+def train_planted(steps: int = 100, size: int = 32) -> Model:
     """A tiny BERT that has learnt the planted cues, and to be of two minds without one; raises if it has not."""
-    bert = model("bert", labels=2, initializer_range=0.05, hidden_dropout_prob=0.0)
-    reference = Encoder(bert, tokenizer())
+    bert = classifier("bert", labels=2, initializer_range=0.05, hidden_dropout_prob=0.0)
+    reference = Model(bert, tokenizer())
     optimizer = torch.optim.AdamW(bert.parameters(), lr=2e-3)
     bert.train()
     late: list[float] = []
     with torch.random.fork_rng():
         torch.manual_seed(0)
         for step in range(steps):
-            planted = [review for review, _ in planted_cases(size, seed=1000 + step)]
+            planted = [text for text, _ in planted_cases(size, seed=1000 + step)]
             neutral = texts(size // 4, seed=1000 + step, shortest=6, longest=14)
-            batch = reference.collate(reference.encode([*planted, *neutral]))
+            batch = reference.collate(reference.tokenize([*planted, *neutral]))
             wanted = torch.tensor([[1 - r.label, r.label] for r in planted] + [[0.5, 0.5]] * len(neutral))  # type: ignore[operator]
             mask, types = batch.attention_mask.long(), batch.token_type_ids
             logits = bert(batch.input_ids, attention_mask=mask, token_type_ids=types).logits
@@ -232,4 +234,4 @@ def train_planted(steps: int = 100, size: int = 32) -> Encoder:
             late.append(functional.cross_entropy(logits[:size].detach(), wanted[:size]).item())
     if not sum(late[-5:]) / 5 < math.log(2) / 4:
         raise AssertionError(f"the toy did not learn its task: cross-entropies {late[-5:]}")
-    return Encoder(bert, tokenizer(), name="planted")
+    return Model(bert, tokenizer(), name="planted")

@@ -1,18 +1,19 @@
 """Results: frozen values that hold raw scores, and nothing that computes, draws or saves.
 
-A notebook shows them all the same: it asks a value for its HTML, and the value asks `textiba.highlight`.
+Notebooks show them highlighted: `textiba.show` registers how, in `textiba.notebook`.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, SupportsIndex, overload
 
 import numpy as np
 from jaxtyping import Float
 
-from textiba.data import LABELS
-from textiba.text import EncodedReview
+from textiba import notebook
+from textiba.texts.sources import LABELS
+from textiba.texts.tokens import TokenizedText
 from textiba.types import LayerScores, StepTrace, TokenScores
 
 
@@ -25,7 +26,7 @@ class BitsDetails:
             were left open.
         cross_entropy: of the target at each step, nats, mean over the noise samples.
         information: passing at each step, bits, sum over the gated tokens.
-        converged: whether the loss had settled (see `PerSample.tolerance`).
+        converged: whether the loss had settled (see `PerSampleBottleneck.tolerance`).
         probability: of the target with the bottleneck in place, mean over the noise samples.
         special_bits: passing at special tokens, bits; 0 where they are left open.
         loss: what was minimised, at the end: cross-entropy + β · information, nats.
@@ -75,12 +76,12 @@ Details = BitsDetails | GateDetails | EvidenceDetails
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Attribution:
-    """The scores of one review's tokens, from one method, on one checkpoint.
+    """The scores of one text's tokens, from one method, on one checkpoint.
 
-    At the end of a notebook's cell it shows the review, highlighted, with the legend in its unit.
+    At the end of a notebook's cell it shows the text, highlighted, with the legend in its unit.
 
     Attributes:
-        review: the tokens.
+        text: the tokens.
         checkpoint: the model's name.
         method: the method's name in the registry.
         settings: the method's settings, as plain values.
@@ -95,7 +96,7 @@ class Attribution:
         labels: the model's own names of its classes, by index.
     """
 
-    review: EncodedReview
+    text: TokenizedText
     checkpoint: str
     method: str
     settings: Mapping[str, Any]
@@ -122,8 +123,8 @@ class Attribution:
         top = ", ".join(f"{w.text} {amount(w.score, self.signed)}" for w in top_words(self, 3))
         return f"<Attribution {describe(self)} · sum {amount(self.total, self.signed)} {self.unit} · {top}>"
 
-    def _repr_html_(self) -> str:
-        return _html([self])
+    def _repr_html_(self) -> str | None:
+        return notebook.html([self])
 
 
 class Attributions(list[Attribution]):
@@ -148,13 +149,7 @@ class Attributions(list[Attribution]):
         return "[" + ",\n ".join(map(repr, self)) + "]"
 
     def _repr_html_(self) -> str | None:
-        return _html(self) if self else None
-
-
-def _html(attributions: list[Attribution]) -> str:
-    from textiba.highlight import highlight_html  # what draws results is built on them
-
-    return highlight_html(attributions)
+        return notebook.html(self) if self else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,17 +163,20 @@ class Word:
 
 
 def words(attribution: Attribution) -> list[Word]:
-    """Merges tokens to words by the tokenizer's own word ids, in the order of the text."""
-    review = attribution.review
-    merged: dict[int, list[int]] = {}
-    for i in review.content:
-        merged.setdefault(review.word_ids[i], []).append(i)  # type: ignore[arg-type] - content has word ids
+    """The words of the text, in its order, with the sum of the scores of each word's tokens."""
+    text = attribution.text
     out = []
-    for positions in merged.values():
-        start, end = review.offsets[positions[0]][0], review.offsets[positions[-1]][1]
-        score = float(sum(attribution.scores[i] for i in positions))
-        out.append(Word(review.review.text[start:end], start, end, score))
+    for positions, score in zip(text.words, word_scores(attribution).tolist(), strict=True):
+        start, end = text.offsets[positions[0]][0], text.offsets[positions[-1]][1]
+        out.append(Word(text.source.text[start:end], start, end, score))
     return out
+
+
+def word_scores(attribution: Attribution) -> Float[np.ndarray, " words"]:
+    """The score of each word: the sum over its tokens, float64."""
+    groups = attribution.text.words
+    scores = attribution.scores[[position for group in groups for position in group]].astype(np.float64)
+    return np.add.reduceat(scores, np.cumsum([0, *(len(group) for group in groups[:-1])]))
 
 
 def top_words(attribution: Attribution, count: int) -> list[Word]:
@@ -193,13 +191,12 @@ def describe(attribution: Attribution) -> str:
     parts = [attribution.checkpoint, attribution.method.replace("_", " ")]
     parts += [] if attribution.layer is None else [f"layer {attribution.layer}"]
     parts += [] if beta is None else [f"β {beta:g}"]
-    return " · ".join([*parts, f"{class_name(attribution, attribution.target)} {attribution.probability:.2f}"])
+    return " · ".join([*parts, f"{class_name(attribution.labels, attribution.target)} {attribution.probability:.2f}"])
 
 
-def class_name(attribution: Attribution, target: int) -> str:
+def class_name(labels: Sequence[str], index: int) -> str:
     """The name of a class, or "class 7" where it has none."""
-    labels = attribution.labels
-    return labels[target] if target < len(labels) else f"class {target}"
+    return labels[index] if index < len(labels) else f"class {index}"
 
 
 def amount(score: float, signed: bool = False) -> str:
@@ -210,24 +207,24 @@ def amount(score: float, signed: bool = False) -> str:
 
 def content_scores(attribution: Attribution) -> Float[np.ndarray, " content"]:
     """The scores of the tokens that carry one, in the order of the text."""
-    return attribution.scores[list(attribution.review.content)]
+    return attribution.scores[list(attribution.text.content)]
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """How the prediction falls as tokens are removed, review by review.
+    """How the prediction falls as tokens are removed, text by text.
 
     Attributes:
         order: "morf" (most relevant first), "lerf" (least relevant first) or "random".
         removal: "delete", "mask", "pad" or "attention".
         by: "fraction" or "count": what `steps` means.
         steps: [steps], from 0: the share or the number of tokens removed.
-        probability: [reviews, steps] of the target.
-        correct: [reviews, steps]: whether the gold class (the target where there is none) is still predicted.
+        probability: [texts, steps] of the target.
+        correct: [texts, steps]: whether the gold class (the target where there is none) is still predicted.
         method: whose scores gave the order.
         checkpoint: the model's name.
         settings: the method's settings.
-        reviews: the number of each row's review in its run; empty where none is known.
+        texts: the number of each row's text in its run; empty where none is known.
         seed: of the random order, and of ties.
     """
 
@@ -235,10 +232,10 @@ class Curve:
     removal: str
     by: str
     steps: Float[np.ndarray, " steps"]
-    probability: Float[np.ndarray, "reviews steps"]
-    correct: Float[np.ndarray, "reviews steps"]
+    probability: Float[np.ndarray, "texts steps"]
+    correct: Float[np.ndarray, "texts steps"]
     method: str
     checkpoint: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    reviews: tuple[int, ...] = ()
+    texts: tuple[int, ...] = ()
     seed: int = 0

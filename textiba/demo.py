@@ -1,39 +1,39 @@
-"""The main job on the built-in checkpoints and reviews: what `make demo` runs."""
+"""The main job on the built-in checkpoints and texts: what `make demo` runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from textiba.attribution import Attribution, Curve
-from textiba.config import DataChoice, MethodChoice, SweepConfig
-from textiba.degradation import Degradation
-from textiba.plots import plot_betas, plot_curves, plot_highlight, plot_layer_map, plot_profile, save
-from textiba.profile import LayerRow, layer_profile
+from textiba.evaluation.degradation import Degradation
+from textiba.evaluation.profile import LayerRow, layer_profile
 from textiba.report import explore, write_page
-from textiba.run import Progress, degrade_run, grouped, sweep
-from textiba.scale import Scale
+from textiba.runs.config import DataChoice, MethodChoice, SweepConfig
+from textiba.runs.sweep import Progress, degrade_run, grouped, sweep
+from textiba.show.plots import plot_betas, plot_curves, plot_highlight, plot_layer_map, plot_profile, save
+from textiba.show.scale import Scale
+from textiba.show.summary import area_table
 from textiba.store import RunFolder
-from textiba.summary import area_table
 
 # Two that the checkpoints disagree on, a grim plot that is praised, and a plain one. The first is on the pictures.
-REVIEWS = ("b11", "a32", "b10", "a22")
+TEXTS = ("b11", "a32", "b10", "a22")
 CHECKPOINTS = ("fine-tuned", "general-probe")
 BETAS = (1e-6, 1e-5, 1e-3)
 COMPARED = ("per_sample", "evidence", "random")
 
 _LAYERS = SweepConfig(
     checkpoints=CHECKPOINTS,
-    data=DataChoice(ids=REVIEWS),
+    data=DataChoice(ids=TEXTS),
     methods=(MethodChoice(name="per_sample", layers="all"), MethodChoice(name="evidence", layers="all")),
 )
 _BETAS = SweepConfig(
     checkpoints=("fine-tuned",),
-    data=DataChoice(ids=REVIEWS),
+    data=DataChoice(ids=TEXTS),
     methods=(MethodChoice(name="per_sample", betas=BETAS),),
 )
 _FRESH = SweepConfig(
     checkpoints=("general-fresh",),
-    data=DataChoice(ids=REVIEWS),
+    data=DataChoice(ids=TEXTS),
     methods=(MethodChoice(name="per_sample"), MethodChoice(name="evidence")),
 )
 _REMOVAL = SweepConfig(
@@ -82,8 +82,8 @@ def run_demo(output: str | Path, progress: Progress = lambda *_: None) -> Summar
 def draw(
     attributions: Sequence[Attribution], rows: Sequence[LayerRow], groups: Sequence[dict[str, Curve]], folder: Path
 ) -> tuple[Path, ...]:
-    """The pictures of the first review, of the layers, and of the degradation."""
-    first = [a for a in attributions if a.review.review.id == REVIEWS[0]]
+    """The pictures of the first text, of the layers, and of the degradation."""
+    first = [a for a in attributions if a.text.source.id == TEXTS[0]]
     default = _default_layer(first)
     evidence = [a for a in first if a.method == "evidence" and a.layer == default]
     bits = [a for a in first if a.method == "per_sample" and a.checkpoint == "fine-tuned"]

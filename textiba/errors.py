@@ -19,7 +19,7 @@
 
     TextibaWarning (a UserWarning)
     ├── TruncationWarning           a text was cut at the model's length
-    ├── FewReviewsWarning           statistics rest on few reviews
+    ├── FewTextsWarning           statistics rest on few texts
     ├── RepairWarning               a damaged part of a run was set aside
     └── FreshHeadWarning            a checkpoint without a head got a random one
 
@@ -64,7 +64,7 @@ class HubUnavailableError(CheckpointError):
 
 
 class UnsupportedModelError(CheckpointError):
-    """The architecture has no line in `textiba.encoder.LAYER_PATHS`."""
+    """The architecture has no line in `textiba.model.layers.LAYER_PATHS`."""
 
 
 class CorruptFileError(TextibaError):
@@ -99,8 +99,8 @@ class TruncationWarning(TextibaWarning):
     """A text was longer than the model accepts, and was cut."""
 
 
-class FewReviewsWarning(TextibaWarning):
-    """Statistics were estimated on fewer reviews than is advisable."""
+class FewTextsWarning(TextibaWarning):
+    """Statistics were estimated on fewer texts than is advisable."""
 
 
 class RepairWarning(TextibaWarning):

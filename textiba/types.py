@@ -1,10 +1,11 @@
 """Named tensor shapes: what the axes of every array in a signature are.
 
-`batch` counts reviews, `tokens` their padded length, `features` the hidden size, `samples` noise draws,
+`batch` counts texts, `tokens` their padded length, `features` the hidden size, `samples` noise draws,
 `layers` the hidden states 0 … L (0 is the embedding output), `labels` the classes.
 """
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -17,3 +18,8 @@ LayerFeatures = Float[Tensor, "layers features"]
 TokenScores = Float[np.ndarray, " tokens"]
 LayerScores = Float[np.ndarray, "layers tokens"]
 StepTrace = Float[np.ndarray, " steps"]
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """`x` in float32, or in its own type where that is longer: gates, KL and statistics are never computed in less."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

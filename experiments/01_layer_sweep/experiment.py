@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from experiments.study import COARSE, Study, collect, mean, shown
-from textiba import Attribution, area
+from textiba import Attribution, lerf_morf_area
 from textiba.attribution import BitsDetails, EvidenceDetails
+from textiba.evaluation.intervals import Interval
 from textiba.information import NATS_PER_BIT
-from textiba.plots import LEGEND, band_line, panel
-from textiba.profile import Interval
+from textiba.show.plots import LEGEND, band_line, panel
 
 CLASSES = {"negative": 0, "positive": 1}
 METHODS = ("per_sample", "evidence")
@@ -25,9 +25,9 @@ def answer(study: Study) -> Path:
         for (_, method, settings), values in collect(run, numbers).items()
     }
     curves = study.degrade(run, COARSE)
-    areas = {(c["morf"].method, c["morf"].settings["layer"]): mean(area(c)) for c in curves}
+    areas = {(c["morf"].method, c["morf"].settings["layer"]): mean(lerf_morf_area(c)) for c in curves}
     layers = sorted({layer for _, layer in rows})
-    found: dict[str, Any] = {"reviews": len(next(iter(rows.values()))), "layers": {}}
+    found: dict[str, Any] = {"texts": len(next(iter(rows.values()))), "layers": {}}
     for layer in layers:
         bits, evidence = rows["per_sample", layer], rows["evidence", layer]
         found["layers"][layer] = {
@@ -46,7 +46,7 @@ def answer(study: Study) -> Path:
 
 
 def by_class(rows: list[dict[str, Any]], key: str) -> dict[str, Interval]:
-    """The mean of the reviews that are predicted as one class, for each class that there is."""
+    """The mean of the texts that are predicted as one class, for each class that there is."""
     values = {name: [r[key] for r in rows if r["predicted"] == c] for name, c in CLASSES.items()}
     return {name: mean(there) for name, there in values.items() if there}
 
@@ -57,7 +57,7 @@ def found_in(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def numbers(a: Attribution) -> dict[str, Any]:
-    """What is kept of one review at one layer."""
+    """What is kept of one text at one layer."""
     if isinstance(a.details, EvidenceDetails):
         return {"predicted": a.predicted, "usable": (a.details.opened - a.details.closed) / NATS_PER_BIT}
     assert isinstance(a.details, BitsDetails)  # noqa: S101 - the config has no third method
@@ -74,7 +74,7 @@ def table(layers: dict[int, dict[str, Any]]) -> dict[str, list[str]]:
     rows = list(layers.values())
     return {
         "layer": [str(layer) for layer in layers],
-        "bits a review": [shown(r["bits"]) for r in rows],
+        "bits a text": [shown(r["bits"]) for r in rows],
         **{f"{name} predicted": [shown(r["bits by predicted class"][name]) for r in rows] for name in found_in(rows)},
         "in the top tenth of words": [shown(r["bits in the top tenth of words"], 2) for r in rows],
         "p(target) kept": [shown(r["kept probability"], 2) for r in rows],
@@ -91,7 +91,7 @@ def figure(layers: dict[int, dict[str, Any]]) -> Any:
     made = Figure(figsize=(13, 3.6), facecolor="white", layout="constrained")
     panels = made.subplots(1, 3)
     titles = (
-        ("Bits that pass, by predicted class", "bits a review"),
+        ("Bits that pass, by predicted class", "bits a text"),
         ("Usable bits about the class", "log₂ p open − log₂ p closed"),
         ("Faithfulness of the order", "area, LeRF − MoRF"),
     )

@@ -1,4 +1,4 @@
-"""Does fine-tuning concentrate information on sentiment words? The same reviews on three checkpoints."""
+"""Does fine-tuning concentrate information on sentiment words? The same texts on three checkpoints."""
 
 import json
 from importlib import import_module
@@ -11,7 +11,7 @@ from experiments.study import Study, collect, mean, shown
 from textiba import Attribution
 from textiba.attribution import BitsDetails, EvidenceDetails
 from textiba.information import NATS_PER_BIT
-from textiba.plots import LEGEND, panel
+from textiba.show.plots import LEGEND, panel
 
 lexicon = import_module("experiments.02_general_vs_finetuned.lexicon")  # the folder's name is no identifier
 EACH = 200  # sentiment words of either side
@@ -27,25 +27,25 @@ def answer(study: Study) -> Path:
     found: dict[str, Any] = {
         "sentiment words": {"positive": _some(words, 1), "negative": _some(words, -1), "number": len(words)}
     }
-    reviews: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    texts: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for (checkpoint, method, text), values in collect(run, lambda a: numbers(a, words)).items():
-        reviews[checkpoint, f"{NAMES[method]}, layer {json.loads(text)['layer']}"] = values
+        texts[checkpoint, f"{NAMES[method]}, layer {json.loads(text)['layer']}"] = values
     for checkpoint in CHECKPOINTS:
-        mine = {what: values for (name, what), values in reviews.items() if name == checkpoint}
+        mine = {what: values for (name, what), values in texts.items() if name == checkpoint}
         found[checkpoint] = {what: summary(values) for what, values in mine.items()}
         found[checkpoint]["accuracy"] = mean(float(v["right"]) for v in next(iter(mine.values())))
     found["fine-tuned minus general-probe"] = {
-        what: {key: mean(a[key] - b[key] for a, b in zip(values, reviews["general-probe", what], strict=True))
+        what: {key: mean(a[key] - b[key] for a, b in zip(values, texts["general-probe", what], strict=True))
                for key in COMPARED}
-        for (name, what), values in reviews.items() if name == "fine-tuned"
+        for (name, what), values in texts.items() if name == "fine-tuned"
     }  # fmt: skip
-    found["reviews"] = len(next(iter(reviews.values())))
+    found["texts"] = len(next(iter(texts.values())))
     tables = {"checkpoints": table(found), "difference": differences(found["fine-tuned minus general-probe"])}
     return study.publish(found, tables, {"general_vs_finetuned": figure(found)})
 
 
 def numbers(a: Attribution, words: dict[str, int]) -> dict[str, Any]:
-    """What is kept of one review."""
+    """What is kept of one text."""
     scored = a.words()
     sizes = np.abs([w.score for w in scored])
     sides = np.array([words.get(w.text.lower(), 0) for w in scored])
@@ -54,7 +54,7 @@ def numbers(a: Attribution, words: dict[str, int]) -> dict[str, Any]:
     entropy = -(shares[shares > 0] * np.log(shares[shares > 0])).sum()
     on_sentiment = sizes[sides != 0].sum()
     out = {
-        "right": a.predicted == a.review.review.label,
+        "right": a.predicted == a.text.source.label,
         "probability": a.probability,
         "total": a.total,
         "words": float((sides != 0).mean()),
@@ -72,7 +72,7 @@ def numbers(a: Attribution, words: dict[str, int]) -> dict[str, Any]:
 
 
 def summary(values: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over reviews with intervals."""
+    """Means over texts with intervals."""
     keys = [k for k in values[0] if k != "right"]
     return {key: mean(v[key] for v in values) for key in keys}
 
@@ -94,7 +94,7 @@ def table(found: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def differences(found: dict[str, Any]) -> dict[str, list[str]]:
-    """The README's second table: review by review."""
+    """The README's second table: text by text."""
     return {"what": list(found), **{key: [shown(r[key]) for r in found.values()] for key in COMPARED}}
 
 
@@ -102,7 +102,7 @@ def figure(found: dict[str, Any]) -> Any:
     """The share on sentiment words, a bar for each checkpoint and measure, with intervals."""
     from matplotlib.figure import Figure
 
-    from textiba.plots import LINES
+    from textiba.show.plots import LINES
 
     whats = [what for what in found["fine-tuned"] if what != "accuracy"]
     made = Figure(figsize=(7.5, 3.6), facecolor="white", layout="constrained")
@@ -122,13 +122,13 @@ def figure(found: dict[str, Any]) -> Any:
 
 
 def _training(study: Study) -> dict[str, Any]:
-    """Reviews with labels that no report is made on, and how many words are taken from them."""
-    from textiba import bundled
-    from textiba.data import imdb_rows
+    """Texts with labels that no report is made on, and how many words are taken from them."""
+    from textiba import bundled_reviews
+    from textiba.texts.sources import imdb_rows
 
     if study.small is not None:
-        return {"reviews": bundled(), "each": 20, "least_reviews": 3}
-    return {"reviews": imdb_rows(study.config().data.source, "train"), "each": EACH}
+        return {"texts": bundled_reviews(), "each": 20, "least_texts": 3}
+    return {"texts": imdb_rows(study.config().data.source, "train"), "each": EACH}
 
 
 def _some(words: dict[str, int], side: int) -> list[str]:

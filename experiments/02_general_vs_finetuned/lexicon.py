@@ -6,30 +6,30 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from textiba import Review
+from textiba import Text
 
 LEAST_ODDS_RATIO = 2.0
 LEAST_REVIEWS = 50
 
 
-def sentiment_words(reviews: Iterable[Review], each: int, least_reviews: int = LEAST_REVIEWS) -> dict[str, int]:
-    """Words that tell a positive review from a negative one: 1 for those of positive reviews, −1 for the others.
+def sentiment_words(texts: Iterable[Text], each: int, least_texts: int = LEAST_REVIEWS) -> dict[str, int]:
+    """Words that tell a positive text from a negative one: 1 for those of positive texts, −1 for the others.
 
-    A word's log odds ratio is that of being in a review, ½ added to every cell (Haldane, 1956); words are taken by its
+    A word's log odds ratio is that of being in a text, ½ added to every cell (Haldane, 1956); words are taken by its
     z score, where the odds ratio is two at least.
 
     Args:
-        reviews: with labels.
+        texts: with labels.
         each: so many of either side.
-        least_reviews: words in fewer are left out.
+        least_texts: words in fewer are left out.
     """
     within: dict[int, Counter[str]] = {0: Counter(), 1: Counter()}
     sizes: Counter[int] = Counter()
-    for review in reviews:
-        if review.label is not None:
-            within[review.label].update(set(re.findall(r"[a-z]+", review.text.lower())))
-            sizes[review.label] += 1
-    words = sorted(w for w, n in (within[0] + within[1]).items() if n >= least_reviews)
+    for text in texts:
+        if text.label is not None:
+            within[text.label].update(set(re.findall(r"[a-z]+", text.text.lower())))
+            sizes[text.label] += 1
+    words = sorted(w for w, n in (within[0] + within[1]).items() if n >= least_texts)
     there = np.array([[within[c][w] for c in (0, 1)] for w in words], dtype=np.float64) + 0.5
     cells = np.concatenate([there, np.array([sizes[0], sizes[1]]) + 1.0 - there], axis=1)
     logs = np.log(cells)

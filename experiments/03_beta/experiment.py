@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.study import COARSE, Study, collect, mean, shown
-from textiba import Attribution, area
+from textiba import Attribution, lerf_morf_area
 from textiba.attribution import BitsDetails
-from textiba.plots import LEGEND, band_line, panel
+from textiba.show.plots import LEGEND, band_line, panel
 
 ON = ("sum", "mean")
 
@@ -16,12 +16,12 @@ def answer(study: Study) -> Path:
     """Runs the sweep over β and its degradation test, and publishes."""
     run = study.sweep()
     curves = study.degrade(run, COARSE)
-    areas = {(c["morf"].settings["beta_on"], c["morf"].settings["beta"]): mean(area(c)) for c in curves}
+    areas = {(c["morf"].settings["beta_on"], c["morf"].settings["beta"]): mean(lerf_morf_area(c)) for c in curves}
     found: dict[str, dict[str, Any]] = {on: {} for on in ON}
-    reviews = 0
+    texts = 0
     for (_, _, text), values in collect(run, numbers).items():
         settings = json.loads(text)
-        reviews = len(values)
+        texts = len(values)
         found[settings["beta_on"]][f"{settings['beta']:g}"] = {
             "bits": mean(v["bits"] for v in values),
             "kept probability": mean(v["kept"] for v in values),
@@ -33,16 +33,16 @@ def answer(study: Study) -> Path:
             "area": areas[settings["beta_on"], settings["beta"]],
         }
     tables = {"beta": table(found)}
-    return study.publish({"reviews": reviews, **found}, tables, {"beta": figure(found)})
+    return study.publish({"texts": texts, **found}, tables, {"beta": figure(found)})
 
 
 def numbers(a: Attribution) -> dict[str, Any]:
-    """What is kept of one review at one β."""
+    """What is kept of one text at one β."""
     assert isinstance(a.details, BitsDetails)  # noqa: S101 - the config has bits only
     d = a.details
     return {
         "bits": a.total, "kept": d.probability, "loss": d.loss, "converged": d.converged,
-        "right": a.predicted == a.review.review.label,
+        "right": a.predicted == a.text.source.label,
     }  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def table(found: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
     return {
         "β on the": [on for on, _, _ in rows],
         "β": [beta for _, beta, _ in rows],
-        "bits a review": [shown(r["bits"]) for _, _, r in rows],
+        "bits a text": [shown(r["bits"]) for _, _, r in rows],
         "p(target) kept": [shown(r["kept probability"], 2) for _, _, r in rows],
         "prediction kept": [shown(r["prediction kept"], 2) for _, _, r in rows],
         "accuracy": [shown(r["accuracy under the bottleneck"], 2) for _, _, r in rows],
@@ -69,14 +69,14 @@ def figure(found: dict[str, dict[str, Any]]) -> Any:
     panels = made.subplots(1, 3)
     betas = [float(beta) for beta in found["sum"]]
     rows = list(found["sum"].values())
-    panel(panels[0], "Bits that pass", "β on the sum", "bits a review")
+    panel(panels[0], "Bits that pass", "β on the sum", "bits a text")
     band_line(panels[0], betas, [r["bits"] for r in rows], 0, "bits")
     panel(panels[1], "What is kept", "β on the sum", "share, probability or area")
     wanted = {"accuracy under the bottleneck": "accuracy", "kept probability": "p(target)", "area": "area, LeRF − MoRF"}
     for i, (key, label) in enumerate(wanted.items()):
         band_line(panels[1], betas, [r[key] for r in rows], i, label)
     panels[1].set_ylim(0, 1.02)
-    panel(panels[2], "The order, by what passes", "bits a review", "area, LeRF − MoRF")
+    panel(panels[2], "The order, by what passes", "bits a text", "area, LeRF − MoRF")
     for i, on in enumerate(ON):
         points = sorted((r["bits"].mean, r["area"]) for r in found[on].values())
         band_line(panels[2], [bits for bits, _ in points], [p for _, p in points], i, f"β on the {on}")

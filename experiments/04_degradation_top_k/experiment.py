@@ -7,8 +7,8 @@ import numpy as np
 
 from experiments.study import Study, in_order, mean, shown
 from textiba import Curve, Degradation
-from textiba.metrics.faithfulness import area
-from textiba.plots import LEGEND, band_line, panel
+from textiba.evaluation.metrics.faithfulness import area
+from textiba.show.plots import LEGEND, band_line, panel
 
 CHECKPOINTS = ("fine-tuned", "general-probe")
 COUNTS = (0, 1, 2, 3, 5, 10, 20, 40, 78)
@@ -30,20 +30,20 @@ def answer(study: Study) -> Path:
 
 
 def methods(groups: dict[str, dict[str, Curve]]) -> dict[str, Any]:
-    """For each method its area, that minus the reference's review by review, and the fall of the prediction."""
+    """For each method its area, that minus the reference's text by text, and the fall of the prediction."""
     curves = {name: (in_order(g["morf"]), in_order(g["lerf"])) for name, g in groups.items()}
     steps = np.asarray(COUNTS, dtype=np.float64)
     areas = {name: area(morf, lerf, steps) for name, (morf, lerf) in curves.items()}
     out = {}
     for name in sorted(areas, key=lambda n: -float(areas[n].mean())):
-        order = np.argsort(groups[name]["morf"].reviews)
+        order = np.argsort(groups[name]["morf"].texts)
         correct = groups[name]["morf"].correct[order]
         out[name] = {
             "area": mean(areas[name]),
             "reference minus this": mean(areas[REFERENCE] - areas[name]),
             "probability": {k: mean(curves[name][0][:, i]) for i, k in enumerate(COUNTS)},
             "accuracy": {k: mean(correct[:, i]) for i, k in enumerate(COUNTS)},
-            "reviews": len(correct),
+            "texts": len(correct),
         }
     return out
 

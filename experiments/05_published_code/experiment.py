@@ -10,9 +10,9 @@ import numpy as np
 from experiments.study import COARSE, Study, collect, in_order, mean, shown
 from textiba import Attribution, load
 from textiba.attribution import BitsDetails, content_scores
-from textiba.metrics import rank_agreement
-from textiba.metrics.faithfulness import area
-from textiba.plots import LEGEND, band_line, panel
+from textiba.evaluation.metrics import rank_agreement
+from textiba.evaluation.metrics.faithfulness import area
+from textiba.show.plots import LEGEND, band_line, panel
 
 STEPS = ("published", "statistics corrected", "ours at the same layer", "ours at layer 2")
 RANDOM = "random"
@@ -26,7 +26,7 @@ def answer(study: Study) -> Path:
     areas = {name: area(in_order(g["morf"]), in_order(g["lerf"]), g["morf"].steps) for name, g in curves.items()}
     values = {step(method, json.loads(text)): rows for (_, method, text), rows in collect(run, numbers).items()}
     moved = movement(study, values["published"])
-    found: dict[str, Any] = {"reviews": len(moved)}
+    found: dict[str, Any] = {"texts": len(moved)}
     for name in (*STEPS, RANDOM):
         scores = [v["scores"] for v in values[name]]
         found[name] = {
@@ -52,21 +52,21 @@ def step(method: str, settings: Mapping[str, Any]) -> str:
 
 
 def numbers(a: Attribution) -> dict[str, Any]:
-    """What is kept of one review."""
+    """What is kept of one text."""
     kept = a.details.probability if isinstance(a.details, BitsDetails) else None
-    return {"total": a.total, "kept": kept, "scores": content_scores(a), "review": a.review}
+    return {"total": a.total, "kept": kept, "scores": content_scores(a), "text": a.text}
 
 
 def movement(study: Study, values: list[dict[str, Any]]) -> list[Any]:
     """‖h_l − h_{l−1}‖² of each content token, at the layer l of the published code."""
     config = study.config()
-    encoder = load(config.checkpoints[0], config.max_length)
+    model = load(config.checkpoints[0], config.max_length)
     layer = config.methods[0].settings["layer"]
     out = []
     for value in values:
-        hidden = encoder.forward(encoder.collate([value["review"]])).hidden
+        hidden = model.forward(model.collate([value["text"]])).hidden_states
         far = (hidden[layer] - hidden[layer - 1]).square().sum(dim=2)[0].numpy()
-        out.append(far[np.asarray(value["review"].content)])
+        out.append(far[np.asarray(value["text"].content)])
     return out
 
 
@@ -83,7 +83,7 @@ def table(found: dict[str, Any]) -> dict[str, list[str]]:
         "gain, paired": [
             "" if n == STEPS[0] else shown(r["gain on the published code"]) for n, r in rows.items()
         ],
-        "bits a review": ["" if n == RANDOM else shown(r["bits"]) for n, r in rows.items()],
+        "bits a text": ["" if n == RANDOM else shown(r["bits"]) for n, r in rows.items()],
         "p(target) kept": [shown(r["kept probability"], 2) if n != RANDOM else "" for n, r in rows.items()],
         "ρ with how far the layer moves a token": [shown(r[moved], 2) for r in rows.values()],
         "ρ with the published scores": ["" if n == STEPS[0] else shown(r[published], 2) for n, r in rows.items()],

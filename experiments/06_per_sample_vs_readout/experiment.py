@@ -1,16 +1,17 @@
-"""Can one pass of a readout do what ten steps for every review do? Loss, area and cost on the same reviews."""
+"""Can one pass of a readout do what ten steps for every text do? Loss, area and cost on the same texts."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import textiba
 from experiments.study import Study, collect, in_order, mean, shown
-from textiba import Attribution, Degradation, build, load
+from textiba import Attribution, Degradation, load
 from textiba.attribution import BitsDetails, content_scores
-from textiba.metrics import rank_agreement
-from textiba.metrics.faithfulness import area
-from textiba.plots import plot_curves
+from textiba.evaluation.metrics import rank_agreement
+from textiba.evaluation.metrics.faithfulness import area
+from textiba.show.plots import plot_curves
 
 SETTINGS = Degradation(orders=("morf", "lerf"))
 COLD, TRIED, WARM, READOUT = (
@@ -33,7 +34,7 @@ def answer(study: Study) -> Path:
     layers = load(study.config().checkpoints[0]).n_layers
     for name in (COLD, READOUT, TRIED, WARM):
         method, settings, values = collected[name]
-        passes = [build(method, settings).passes(layers, v["tokens"]) for v in values]
+        passes = [textiba.method(method, **settings).passes(layers, v["tokens"]) for v in values]
         found[name] = {
             "bits": mean(v["total"] for v in values),
             "area": mean(areas[name]),
@@ -48,7 +49,7 @@ def answer(study: Study) -> Path:
                 "loss": mean(v["loss"] for v in values),
                 "kept probability": mean(v["kept"] for v in values),
             }
-    found["reviews"] = len(cold)
+    found["texts"] = len(cold)
     return study.publish(found, {"readout": table(found)}, {"per_sample_vs_readout": plot_curves(groups, columns=4)})
 
 
@@ -60,9 +61,9 @@ def label(method: str, settings: Mapping[str, Any]) -> str:
 
 
 def numbers(a: Attribution) -> dict[str, Any]:
-    """What is kept of one review."""
+    """What is kept of one text."""
     known = {"loss": a.details.loss, "kept": a.details.probability} if isinstance(a.details, BitsDetails) else {}
-    return {"total": a.total, "scores": content_scores(a), "tokens": len(a.review.content)} | known
+    return {"total": a.total, "scores": content_scores(a), "tokens": len(a.text.content)} | known
 
 
 def table(found: dict[str, Any]) -> dict[str, list[str]]:
@@ -72,7 +73,7 @@ def table(found: dict[str, Any]) -> dict[str, list[str]]:
     return {
         "": list(rows),
         "loss, nats": [shown(r["loss"]) for r in rows.values()],
-        "bits a review": [shown(r["bits"]) for r in rows.values()],
+        "bits a text": [shown(r["bits"]) for r in rows.values()],
         "p(target) kept": [f"{r['kept probability'].mean:.3f}" for r in rows.values()],
         "area by deletion": [shown(r["area"]) for r in rows.values()],
         "ρ with cold": [shown(r["rank agreement with cold"], 2) for r in rows.values()],

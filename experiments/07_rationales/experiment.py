@@ -9,25 +9,25 @@ from jaxtyping import Float
 
 from experiments.study import Study, collect, mean, shown
 from textiba import Attribution
-from textiba.metrics.plausibility import auprc, top_share, words_and_rationale
-from textiba.plots import LEGEND, band_line, panel
+from textiba.evaluation.metrics.plausibility import auprc, top_share, words_and_rationale
+from textiba.show.plots import LEGEND, band_line, panel
 
 WIDTHS = (0, 1, 2, 4, 8, 16)  # words to either side
 POOLED = ("two_sided", "evidence", "lrp", "saliency")
 OURS = ("two_sided", "evidence", "per_sample")
 REFERENCE = "saliency"
 
-Review = tuple[Any, Any]  # the words' scores, and whether each is marked
+Text = tuple[Any, Any]  # the words' scores, and whether each is marked
 
 
 def answer(study: Study) -> Path:
     """Runs the sweep, chooses widths on the validation part and reports on the other, and publishes."""
     chosen = widths(read(study.sweep("validation")))
-    reviews = read(study.sweep())
-    shares = {name: np.array([top_share(*r) for r in found]) for name, found in reviews.items()}
-    precision = {name: np.array([auprc(*r) for r in found]) for name, found in reviews.items()}
+    texts = read(study.sweep())
+    shares = {name: np.array([top_share(*r) for r in found]) for name, found in texts.items()}
+    precision = {name: np.array([auprc(*r) for r in found]) for name, found in texts.items()}
     found: dict[str, Any] = {
-        "reviews": len(shares[REFERENCE]), "marked share of words": mean(m.mean() for _, m in reviews[REFERENCE]),
+        "texts": len(shares[REFERENCE]), "marked share of words": mean(m.mean() for _, m in texts[REFERENCE]),
         "methods": {}, "pooled": {},
     }  # fmt: skip
     for name in sorted(shares, key=lambda n: -shares[n].mean()):
@@ -36,32 +36,32 @@ def answer(study: Study) -> Path:
             f"top share minus {REFERENCE}": mean(shares[name] - shares[REFERENCE]),
             "auprc": mean(precision[name]),
         }
-    best = {name: np.array([top_share(pooled(s, chosen[name]), m) for s, m in reviews[name]]) for name in POOLED}
+    best = {name: np.array([top_share(pooled(s, chosen[name]), m) for s, m in texts[name]]) for name in POOLED}
     for name in POOLED:
-        by = {w: mean(top_share(pooled(s, w), m) for s, m in reviews[name]) for w in WIDTHS}
+        by = {w: mean(top_share(pooled(s, w), m) for s, m in texts[name]) for w in WIDTHS}
         found["pooled"][name] = {
             "width chosen": chosen[name], "top share": mean(best[name]), "gain": mean(best[name] - shares[name]),
             f"minus {REFERENCE}": mean(best[name] - best[REFERENCE]),
-            "auprc": mean(auprc(pooled(s, chosen[name]), m) for s, m in reviews[name]), "by width": by,
+            "auprc": mean(auprc(pooled(s, chosen[name]), m) for s, m in texts[name]), "by width": by,
         }  # fmt: skip
     tables = {"methods": table(found["methods"]), "pooled": pooled_table(found["pooled"])}
     return study.publish(found, tables, {"rationales": figure(found["pooled"], found["marked share of words"].mean)})
 
 
-def read(run: Any) -> dict[str, list[Review]]:
-    """Words of each method's reviews that have a mark within the model's length."""
+def read(run: Any) -> dict[str, list[Text]]:
+    """Words of each method's texts that have a mark within the model's length."""
     values = collect(run, lambda a: words_and_rationale(a) if marked(a) else None)
     return {method: [v for v in found if v is not None] for (_, method, _), found in values.items()}
 
 
 def marked(a: Attribution) -> bool:
     """Whether a marked word is left."""
-    return any(a.review.rationale)
+    return any(a.text.rationale)
 
 
-def widths(reviews: dict[str, list[Review]]) -> dict[str, int]:
+def widths(texts: dict[str, list[Text]]) -> dict[str, int]:
     """The width with the highest mean AUPRC, of each method."""
-    return {name: max(WIDTHS, key=lambda w: float(np.mean([auprc(pooled(s, w), m) for s, m in reviews[name]])))
+    return {name: max(WIDTHS, key=lambda w: float(np.mean([auprc(pooled(s, w), m) for s, m in texts[name]])))
             for name in POOLED}  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The benchmark: any methods, on the same reviews, by every metric, with paired intervals and what they cost."""
+"""The benchmark: any methods, on the same texts, by every metric, with paired intervals and what they cost."""
 
 from textiba.benchmark.config import BenchmarkConfig
 from textiba.benchmark.leaderboard import Score, leaderboard

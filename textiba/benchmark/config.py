@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from textiba.config import DataChoice
-from textiba.degradation import Degradation, Removal
-from textiba.encoder import Encoder
+from textiba import methods
 from textiba.errors import SettingError
-from textiba.methods import Method, build
-from textiba.metrics import aopc_steps
+from textiba.evaluation.degradation import Degradation, Removal
+from textiba.evaluation.metrics import aopc_steps
+from textiba.methods import Method
+from textiba.runs.config import DataChoice
 from textiba.settings import Settings
 from textiba.store import settings_key
 
@@ -25,7 +25,7 @@ class Entry(Settings):
         name: in the registry.
         label: its name in the table; the registry's when empty.
         settings: of the method; what is not named keeps its default.
-        limit: run on the first so many reviews of each data set only, since it is expensive.
+        limit: run on the first so many texts of each data set only, since it is expensive.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Entry(Settings):
 
     def build(self) -> Method:
         """The method itself."""
-        return build(self.name, self.settings)
+        return methods.method(self.name, **self.settings)
 
     @property
     def identity(self) -> str:
@@ -59,10 +59,10 @@ class Subsets(Settings):
     """Random subsets of tokens that are removed together, for sensitivity-n; the same ones for every method.
 
     Attributes:
-        count: subsets of each review.
+        count: subsets of each text.
         share: of its content tokens that a subset removes.
         removal: how.
-        limit: only the first so many reviews.
+        limit: only the first so many texts.
     """
 
     count: int = Field(default=20, ge=3)
@@ -75,11 +75,11 @@ class Sanity(Settings):
     """The model's layers are randomised from the top down, and the scores compared with the original's.
 
     Attributes:
-        reviews: the first so many of each data set.
+        texts: the first so many of each data set.
         methods: labels; none leaves the check out.
     """
 
-    reviews: int = Field(default=16, ge=1)
+    texts: int = Field(default=16, ge=1)
     methods: tuple[str, ...] = ()
 
 
@@ -88,22 +88,22 @@ class BenchmarkConfig(Settings):
 
     Attributes:
         checkpoints: built-in names, folders or hub ids.
-        data: which reviews, by the name of each set in the tables. Sets with rationales get the plausibility metrics.
+        data: which texts, by the name of each set in the tables. Sets with rationales get the plausibility metrics.
         methods: what is compared.
-        reference: the label that all others are compared with, pairwise on the reviews that both have.
+        reference: the label that all others are compared with, pairwise on the texts that both have.
         removals: how tokens are removed for the faithfulness metrics; none leaves them out, and with them, where there
-            are no subsets either, the reviews that have no marked word within the model's length.
+            are no subsets either, the texts that have no marked word within the model's length.
         steps: shares removed; 0, 1 and those of AOPC are added.
-        rationale_share: of a review's words that token F1 and IOU take as chosen: the mean length of a rationale in the
+        rationale_share: of a text's words that token F1 and IOU take as chosen: the mean length of a rationale in the
             data set, as in ERASER. None takes as many as are marked, which makes token F1 the top-n share.
         subsets: for sensitivity-n, or None to leave it out.
         leave_one_out: the label whose scores others are rank-correlated with, or None.
         sanity: randomised layers.
         target: "predicted", "gold", or a class for all.
         seed: of whatever is random.
-        max_length: tokens of a review; None takes the checkpoint's own.
+        max_length: tokens of a text; None takes the checkpoint's own.
         statistics: a file made by `textiba estimate` for each checkpoint without statistics of its own.
-        chunk: reviews that are computed between two writes; a kill loses one method's chunk at most.
+        chunk: texts that are computed between two writes; a kill loses one method's chunk at most.
     """
 
     checkpoints: tuple[str, ...] = Field(default=("fine-tuned",), min_length=1)
@@ -150,11 +150,11 @@ class BenchmarkConfig(Settings):
     def shared(self) -> dict[str, Any]:
         """The settings that every row rests on. A method, data set or checkpoint may be added to a benchmark later."""
         fields = {"removals", "steps", "rationale_share", "subsets", "target", "seed", "max_length", "chunk"}
-        return {**self.model_dump(mode="json", include=fields), "sanity_reviews": self.sanity.reviews}
+        return {**self.model_dump(mode="json", include=fields), "sanity_texts": self.sanity.texts}
 
     @property
     def rationales_only(self) -> bool:
-        """Whether nothing is measured on a review without a rationale; such reviews are then left out."""
+        """Whether nothing is measured on a text without a rationale; such texts are then left out."""
         return not self.removals and self.subsets is None
 
     def with_sources(self, sources: Iterable[str]) -> "BenchmarkConfig":
@@ -172,13 +172,6 @@ class BenchmarkConfig(Settings):
                 raise SettingError(f"--data takes name=source with a name of {sorted(data)}; got {source!r}")
             data[name] = data[name].model_copy(update={"source": place})
         return self.model_copy(update={"data": data})
-
-    def check(self, encoder: Encoder) -> None:
-        """A layer that the model lacks is an error before anything runs."""
-        for method in (entry.build() for entry in self.methods):
-            one = getattr(method, "layer", None)
-            for layer in getattr(method, "layers", () if one is None else (one,)):
-                encoder.check_layer(layer)
 
     def degradation(self, removal: Removal) -> Degradation:
         """How the faithfulness curves of one way of removal are made."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from textiba.benchmark.leaderboard import Score
 from textiba.benchmark.tables import lead_metrics, ranked
 from textiba.errors import InputError
-from textiba.plots import panel
-from textiba.typeset import FONT, INK
+from textiba.show.plots import panel
+from textiba.show.typeset import FONT, INK
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,10 +16,10 @@ _OURS, _OTHERS = "#b45309", "#64748b"
 
 
 def plot_leaderboard(scores: Sequence[Score], title: str = "", ours: Collection[str] = ()) -> "Figure":
-    """Rows are the lead metrics, columns the passes and the seconds of a review, both on a log scale.
+    """Rows are the lead metrics, columns the passes and the seconds of a text, both on a log scale.
 
     Args:
-        scores: of one data set and checkpoint, on one choice of reviews.
+        scores: of one data set and checkpoint, on one choice of texts.
         title: above all.
         ours: labels to set off by colour.
 
@@ -37,7 +37,7 @@ def plot_leaderboard(scores: Sequence[Score], title: str = "", ours: Collection[
         "passes through the model, forward + backward": [
             by[x, "forward"].mean + by[x, "backward"].mean for x in labels
         ],
-        "seconds a review": [by[x, "seconds"].mean for x in labels],
+        "seconds a text": [by[x, "seconds"].mean for x in labels],
     }
     figure = Figure(figsize=(11, 3.6 * len(metrics) + 0.5), layout="constrained")
     panels = figure.subplots(len(metrics), 2, squeeze=False, sharey="row", sharex="col")

@@ -1,8 +1,8 @@
-"""A benchmark's folder: one small Parquet file for each data set, checkpoint, method and chunk of reviews.
+"""A benchmark's folder: one small Parquet file for each data set, checkpoint, method and chunk of texts.
 
 run/
 manifest.json                                   settings, versions, fingerprints
-rows/<data>/<checkpoint>/<method>/00000.parquet a row a review: scores, metrics, cost; appears whole or not at all
+rows/<data>/<checkpoint>/<method>/00000.parquet a row a text: scores, metrics, cost; appears whole or not at all
 leaderboard.csv  leaderboard.md  *.png          remade from the rows whenever textiba benchmark has run
 """
 
@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from textiba.benchmark.config import BenchmarkConfig
 from textiba.errors import SettingError
-from textiba.processes import ALONE, Processes
 from textiba.store import Manifest, read_rows, write_table
+from textiba.store.processes import ALONE, Processes
 
 Row = dict[str, Any]
 SUBSETS, SANITY = "_subsets", "_sanity "  # beside the methods' labels, which cannot start with an underscore
@@ -65,7 +65,7 @@ class BenchmarkFolder:
         """Keeps the rows of a chunk, all or none."""
         file = self._file(place, chunk)
         file.parent.mkdir(parents=True, exist_ok=True)
-        # pyarrow takes the columns from the first row, and a review without a rationale has fewer.
+        # pyarrow takes the columns from the first row, and a text without a rationale has fewer.
         names = dict.fromkeys(name for row in rows for name in row)
         write_table(file, pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows]))
 

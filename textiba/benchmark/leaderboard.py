@@ -7,12 +7,12 @@ import numpy as np
 from jaxtyping import Float
 
 from textiba.benchmark.folder import SANITY, SUBSETS, BenchmarkFolder, Place, Row
-from textiba.metrics import rank_agreement, sensitivity_n
-from textiba.profile import Interval, bootstrap
+from textiba.evaluation.intervals import Interval, bootstrap
+from textiba.evaluation.metrics import rank_agreement, sensitivity_n
 
 COST = ("forward", "backward", "seconds")
 _NOT_METRICS = ("index", "id", "target", "probability", "tokens", "cut", "scores")
-Values = dict[int, dict[str, float]]  # review -> metric -> value
+Values = dict[int, dict[str, float]]  # text -> metric -> value
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,11 @@ class Score:
         data: the data set.
         checkpoint: the model's name.
         label: the method's.
-        on: "all" its own reviews, or those that are "common" to all methods.
+        on: "all" its own texts, or those that are "common" to all methods.
         metric: its name: a removal and a faithfulness metric, "rationale" and a plausibility metric, or a cost.
-        reviews: how many.
+        texts: how many.
         value: mean over them, with its 95 % bootstrap interval; of seconds the median, with the quartiles.
-        difference: the reference's minus this one's, paired on the reviews that both have; None for the reference.
+        difference: the reference's minus this one's, paired on the texts that both have; None for the reference.
         pairs: how many these are.
     """
 
@@ -36,7 +36,7 @@ class Score:
     label: str
     on: str
     metric: str
-    reviews: int
+    texts: int
     value: Interval
     difference: Interval | None
     pairs: int
@@ -54,14 +54,14 @@ class Agreement:
     label: str
     depth: int
     part: str
-    reviews: int
+    texts: int
     value: Interval
 
 
 def leaderboard(folder: BenchmarkFolder) -> list[Score]:
     """Every metric of every method that has rows, in the order of the config.
 
-    Holds the numbers of all reviews, and of those with subsets or leave-one-out their scores.
+    Holds the numbers of all texts, and of those with subsets or leave-one-out their scores.
     """
     out: list[Score] = []
     for data in folder.config.data:
@@ -145,7 +145,7 @@ def _scores(data: str, checkpoint: str, on: str, found: Mapping[str, Values], re
             yield Score(data, checkpoint, label, on, metric, len(mine), value, difference, len(both))
 
 
-def _middle(values: Float[np.ndarray, " reviews"]) -> Interval:
+def _middle(values: Float[np.ndarray, " texts"]) -> Interval:
     """The median and the quartiles: a busy moment of the machine moves a mean."""
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     return Interval(float(middle), float(low), float(high))

@@ -13,68 +13,71 @@ from torch import nn
 from textiba.attribution import content_scores
 from textiba.benchmark.folder import Row
 from textiba.benchmark.score import attribute
-from textiba.encoder import LAYER_PATHS, Encoder
-from textiba.errors import FewReviewsWarning
+from textiba.bottleneck.statistics import FeatureStatistics, estimate_statistics
+from textiba.errors import FewTextsWarning
+from textiba.evaluation.metrics import rank_agreement
 from textiba.methods import Method
-from textiba.metrics import rank_agreement
-from textiba.statistics import FeatureStatistics, estimate
-from textiba.text import EncodedReview
+from textiba.model.layers import family_of
+from textiba.model.view import Model
+from textiba.texts.sources import Text
 
 
-def parts(encoder: Encoder) -> list[str]:
+def parts(model: Model) -> list[str]:
     """What is randomised, from the top down: the head, every layer, the embeddings."""
-    return ["head", *(f"layer {i}" for i in reversed(range(encoder.n_layers))), "embeddings"]
+    return ["head", *(f"layer {i}" for i in reversed(range(model.n_layers))), "embeddings"]
 
 
-def randomized(encoder: Encoder, depth: int, seed: int = 0) -> Encoder:
+def randomized(model: Model, depth: int, seed: int = 0) -> Model:
     """A copy of the model whose first `depth` parts from the top have fresh weights, drawn as before its training.
 
     Args:
-        encoder: stays as it is.
+        model: stays as it is.
         depth: how many of `parts`; 0 changes nothing.
         seed: of the weights.
     """
-    model = copy.deepcopy(encoder.model)
-    fresh = set(parts(encoder)[:depth])
-    path = LAYER_PATHS[model.config.model_type]
+    module = copy.deepcopy(model.module)
+    fresh = set(parts(model)[:depth])
+    path = family_of(module.config).layers
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
-        for name, module in model.named_modules():
+        for name, part in module.named_modules():
             if _part(name, path) in fresh:
-                _reset(module, float(model.config.initializer_range))
-    return Encoder(model, encoder.tokenizer, f"{encoder.name}, {depth} parts random", encoder.max_length)
+                _reset(part, float(module.config.initializer_range))
+    return Model(module, model.tokenizer, f"{model.name}, {depth} parts random", model.max_length)
 
 
 def sanity_rows(
-    encoder: Encoder,
+    model: Model,
     method: Method,
-    reviews: Sequence[EncodedReview],
+    texts: Sequence[Text | str],
     statistics: FeatureStatistics | None,
     target: str | int,
     seed: int,
 ) -> list[Row]:
-    """Spearman's ρ between the scores of the model and those of ever more randomised copies, review by review.
+    """Spearman's ρ between the scores of the model and those of ever more randomised copies, text by text.
 
     A copy explains the class that the model itself was explained for, with feature statistics of its own.
     """
-    original = [a for a, _ in attribute(encoder, method, reviews, statistics, target, seed)]
+    original = [a for a, _ in attribute(model, method, texts, statistics, target, seed)]
     out = []
-    for depth, part in enumerate(parts(encoder), 1):
-        copied = randomized(encoder, depth, seed)
-        known = _statistics(copied, reviews) if method.needs_statistics else None
+    for depth, part in enumerate(parts(model), 1):
+        copied = randomized(model, depth, seed)
+        known = _statistics(copied, texts) if method.needs_statistics else None
         for label in sorted({a.target for a in original}):
             places = [i for i, a in enumerate(original) if a.target == label]
-            found = attribute(copied, method, [reviews[i] for i in places], known, label, seed)
+            found = attribute(copied, method, [texts[i] for i in places], known, label, seed)
             for i, (a, _) in zip(places, found, strict=True):
                 rho = rank_agreement(content_scores(original[i]), content_scores(a))
                 out.append({"depth": depth, "part": part, "index": i, "agreement": rho})
     return out
 
 
-def _statistics(encoder: Encoder, reviews: Sequence[EncodedReview]) -> FeatureStatistics:
+def _statistics(model: Model, texts: Sequence[Text | str]) -> FeatureStatistics:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FewReviewsWarning)  # a rough scale serves a model that knows nothing
-        return estimate(encoder, (encoder.forward(batch) for batch in encoder.batches(reviews)), "sanity check")
+        warnings.simplefilter("ignore", FewTextsWarning)  # a rough scale serves a model that knows nothing
+        return estimate_statistics(
+            model, (model.forward(batch) for batch in model.batches(model.tokenize(texts))), "sanity check"
+        )
 
 
 def _part(name: str, path: str) -> str:

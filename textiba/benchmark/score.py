@@ -1,4 +1,4 @@
-"""One chunk of reviews through one method: scores, every metric, and what it cost, as a row a review."""
+"""One chunk of texts through one method: scores, every metric, and what it cost, as a row a text."""
 
 import time
 from collections.abc import Sequence
@@ -9,62 +9,62 @@ from jaxtyping import Bool
 from textiba.attribution import Attribution, content_scores
 from textiba.benchmark.config import BenchmarkConfig, Subsets
 from textiba.benchmark.folder import Row
-from textiba.degradation import degrade
-from textiba.encoder import Encoder
+from textiba.bottleneck.statistics import FeatureStatistics
+from textiba.evaluation.degradation import degrade
+from textiba.evaluation.metrics import from_attribution, from_curves
 from textiba.methods import Method
 from textiba.methods.base import resolve_targets
-from textiba.methods.removal import variant_outputs
-from textiba.metrics import from_attribution, from_curves
-from textiba.statistics import FeatureStatistics
-from textiba.text import EncodedReview
+from textiba.model.outcomes import variant_outputs
+from textiba.model.view import Model
+from textiba.runs.stream import stream_batches
+from textiba.texts.sources import Text
+from textiba.texts.tokens import TokenizedText
 
 Timed = tuple[Attribution, float]  # and the seconds that it took, its share of the plain pass included
 
 
 def attribute(
-    encoder: Encoder,
+    model: Model,
     method: Method,
-    reviews: Sequence[EncodedReview],
+    texts: Sequence[Text | str],
     statistics: FeatureStatistics | None,
     target: str | int,
     seed: int,
 ) -> list[Timed]:
-    """Attributions in the order of the reviews, with the seconds of each: its batch's, shared out equally."""
-    places = {id(review): i for i, review in enumerate(reviews)}
+    """Attributions in the order of the texts, with the seconds of each: its batch's seconds, shared equally."""
     found: dict[int, Timed] = {}
-    for batch in encoder.batches(reviews):
+    batches = stream_batches(model, [method], texts, statistics, target, seed)
+    started = time.perf_counter()
+    for results in batches:
+        seconds = (time.perf_counter() - started) / len(results)
+        found |= {place: (attribution, seconds) for place, attribution in results}
         started = time.perf_counter()
-        forward = encoder.forward(batch)
-        targets = resolve_targets(encoder, forward, target)
-        attributions = method.attribute(encoder, forward, targets, statistics, seed)
-        seconds = (time.perf_counter() - started) / len(batch.reviews)
-        found |= {places[id(a.review)]: (a, seconds) for a in attributions}
-    return [found[i] for i in range(len(reviews))]
+    return [found[place] for place in range(len(texts))]
 
 
 def rows(
-    encoder: Encoder, method: Method, timed: Sequence[Timed], numbers: Sequence[int], config: BenchmarkConfig
+    model: Model, method: Method, timed: Sequence[Timed], numbers: Sequence[int], config: BenchmarkConfig
 ) -> list[Row]:
-    """A row a review.
+    """A row a text.
 
     Args:
-        encoder: the model.
+        model: the model.
         method: whose attributions they are.
         timed: what `attribute` gave.
-        numbers: of the reviews in the data set.
+        numbers: of the texts in the data set.
         config: which metrics.
     """
     attributions = [a for a, _ in timed]
     columns: dict[str, list[float]] = {}
     for removal in config.removals:
-        found = from_curves(degrade(encoder, attributions, config.degradation(removal)))
+        found = from_curves(degrade(model, attributions, config.degradation(removal)))
         columns |= {f"{removal} {name}": values.tolist() for name, values in found.items()}
     out = []
     for n, (a, seconds) in enumerate(timed):
-        passes = method.passes(encoder.n_layers, len(a.review.content))
+        passes = method.passes(model.n_layers, len(a.text.content))
         row: Row = {
-            "index": numbers[n], "id": a.review.review.id, "target": a.target, "probability": a.probability,
-            "tokens": len(a.review.content), "cut": a.review.cut, "scores": content_scores(a).tolist(),
+            "index": numbers[n], "id": a.text.source.id, "target": a.target, "probability": a.probability,
+            "tokens": len(a.text.content), "cut": a.text.cut, "scores": content_scores(a).tolist(),
             "seconds": seconds, "forward": passes.forward, "backward": passes.backward,
         }  # fmt: skip
         row |= {name: values[n] for name, values in columns.items()}
@@ -74,37 +74,37 @@ def rows(
 
 def plausibility(a: Attribution, share: float | None) -> dict[str, float]:
     """The metrics on words, by name; none where no marked word is left within the model's length."""
-    return {f"rationale {k}": v for k, v in from_attribution(a, share).items()} if any(a.review.rationale) else {}
+    return {f"rationale {k}": v for k, v in from_attribution(a, share).items()} if any(a.text.rationale) else {}
 
 
 def subset_rows(
-    encoder: Encoder, reviews: Sequence[EncodedReview], first: int, choice: Subsets, target: str | int, seed: int
+    model: Model, texts: Sequence[TokenizedText], first: int, choice: Subsets, target: str | int, seed: int
 ) -> list[Row]:
-    """What removing random subsets does: log p(target) of the whole review minus log p(target) without each of them.
+    """What removing random subsets does: log p(target) of the whole text minus log p(target) without each of them.
 
     Returns:
-        A row a review: which content tokens a subset removes, flattened [subsets × tokens], and the drops, nats. A
-        review of a single token has no subsets, and no row.
+        A row a text: which content tokens a subset removes, flattened [subsets × tokens], and the drops, nats. A
+        text of a single token has no subsets, and no row.
     """
     out = []
-    for n, review in enumerate(reviews):
-        if len(review.content) < 2:
+    for n, text in enumerate(texts):
+        if len(text.content) < 2:
             continue
-        chosen = subsets(review, choice, seed)
-        content = np.asarray(review.content)
-        whole = encoder.forward(encoder.collate([review]))
-        wanted = int(resolve_targets(encoder, whole, target)[0])
-        variants = [encoder.without(review, content[row].tolist(), choice.removal) for row in chosen]
-        logs = variant_outputs(encoder, variants, [wanted] * len(variants), "log_probability")
+        chosen = subsets(text, choice, seed)
+        content = np.asarray(text.content)
+        whole = model.forward(model.collate([text]))
+        wanted = int(resolve_targets(model, whole, target)[0])
+        variants = [model.without(text, content[row].tolist(), choice.removal) for row in chosen]
+        logs = variant_outputs(model, variants, [wanted] * len(variants), "log_probability")
         drops = float(whole.logits.log_softmax(dim=1)[0, wanted]) - logs
         out.append({"index": first + n, "removed": chosen.ravel().tolist(), "drops": drops.tolist()})
     return out
 
 
-def subsets(review: EncodedReview, choice: Subsets, seed: int) -> Bool[np.ndarray, "subsets content"]:
-    """Random subsets of a review's content tokens, two or more, all of one size; its own, whatever the batch."""
-    tokens = len(review.content)
-    generator = np.random.default_rng(review.seed(seed))
+def subsets(text: TokenizedText, choice: Subsets, seed: int) -> Bool[np.ndarray, "subsets content"]:
+    """Random subsets of a text's content tokens, two or more, all of one size; its own, whatever the batch."""
+    tokens = len(text.content)
+    generator = np.random.default_rng(text.seed(seed))
     size = min(max(1, round(choice.share * tokens)), tokens - 1)
     chosen = np.zeros((choice.count, tokens), dtype=bool)
     for row in chosen:

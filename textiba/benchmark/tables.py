@@ -5,8 +5,8 @@ from pathlib import Path
 
 from textiba.benchmark.folder import BenchmarkFolder, Place
 from textiba.benchmark.leaderboard import COST, Agreement, Score, agreements
-from textiba.profile import Interval
-from textiba.summary import write_csv
+from textiba.evaluation.intervals import Interval
+from textiba.show.summary import markdown_table, write_csv
 
 Columns = dict[str, list[str]]
 
@@ -25,7 +25,7 @@ def write_tables(folder: BenchmarkFolder, scores: Sequence[Score]) -> list[Path]
 
 
 def by_table(scores: Sequence[Score]) -> dict[str, list[Score]]:
-    """The scores of each data set and checkpoint by a title, first those on the reviews that all methods share."""
+    """The scores of each data set and checkpoint by a title, first those on the texts that all methods share."""
     tables: dict[str, list[Score]] = {}
     for s in sorted(scores, key=lambda s: s.on != "common"):
         common = ["common"] if s.on == "common" else []
@@ -54,7 +54,7 @@ def lead_table(scores: Sequence[Score]) -> Columns:
     labels = ranked(scores, metrics[0]) if metrics else ranked(scores, COST[0])
     columns: Columns = {"method": labels}
     if metrics:
-        columns["reviews"] = [str(by[x, metrics[0]].reviews) if (x, metrics[0]) in by else "0" for x in labels]
+        columns["texts"] = [str(by[x, metrics[0]].texts) if (x, metrics[0]) in by else "0" for x in labels]
     for metric in metrics:
         found = [by.get((label, metric)) for label in labels]
         columns[metric] = ["" if s is None else _interval(s.value) for s in found]
@@ -62,7 +62,7 @@ def lead_table(scores: Sequence[Score]) -> Columns:
     columns["passes forward + backward"] = [
         f"{by[label, 'forward'].value.mean:.1f} + {by[label, 'backward'].value.mean:.1f}" for label in labels
     ]
-    columns["s / review"] = [f"{by[label, 'seconds'].value.mean:.2g}" for label in labels]
+    columns["s / text"] = [f"{by[label, 'seconds'].value.mean:.2g}" for label in labels]
     return columns
 
 
@@ -94,7 +94,7 @@ def score_columns(scores: Sequence[Score]) -> Columns:
         "method": [s.label for s in scores],
         "on": [s.on for s in scores],
         "metric": [s.metric for s in scores],
-        "reviews": [str(s.reviews) for s in scores],
+        "texts": [str(s.texts) for s in scores],
         "pairs": [str(s.pairs) for s in scores],
         **{name: [f"{getattr(s.value, name):.5f}" for s in scores] for name in ("mean", "low", "high")},
         **{
@@ -108,7 +108,7 @@ def agreement_columns(checked: Sequence[Agreement]) -> Columns:
     """One line for each method and part, for the CSV file."""
     return {
         **{name: [str(getattr(a, name)) for a in checked] for name in ("data", "checkpoint", "label", "depth", "part")},
-        "reviews": [str(a.reviews) for a in checked],
+        "texts": [str(a.texts) for a in checked],
         **{name: [f"{getattr(a.value, name):.5f}" for a in checked] for name in ("mean", "low", "high")},
     }
 
@@ -117,38 +117,33 @@ def markdown(folder: BenchmarkFolder, scores: Sequence[Score], checked: Sequence
     """All tables of a benchmark as one page."""
     blocks = ["# Leaderboard", _legend(folder.config.reference)]
     for title, some in by_table(scores).items():
-        blocks += [f"## {title}", _table(lead_table(some))]
+        blocks += [f"## {title}", markdown_table(lead_table(some))]
         if others := other_table(some):
-            blocks.append(_table(others))
+            blocks.append(markdown_table(others))
         if some[0].on == "all":
             blocks.append(_cut(folder, Place(some[0].data, some[0].checkpoint, some[0].label)))
     for data, checkpoint in dict.fromkeys((a.data, a.checkpoint) for a in checked):
         some = [a for a in checked if (a.data, a.checkpoint) == (data, checkpoint)]
         blocks += [f"## Randomised from the top down · {data} · {checkpoint}",
-                   f"Mean rank correlation with the scores of the trained model, {some[0].reviews} reviews.",
-                   _table(sanity_table(some))]  # fmt: skip
+                   f"Mean rank correlation with the scores of the trained model, {some[0].texts} texts.",
+                   markdown_table(sanity_table(some))]  # fmt: skip
     return "\n\n".join(blocks) + "\n"
 
 
 def _legend(reference: str) -> str:
     return (
-        f"Means with 95 % bootstrap intervals over reviews. Δ is `{reference}` minus the method, paired by review: an "
+        f"Means with 95 % bootstrap intervals over texts. Δ is `{reference}` minus the method, paired by text: an "
         "interval above 0 means that the reference is better. Passes are through the whole model, the plain one "
-        "included; seconds are medians. Tables named common are over the reviews that all methods ran on, where "
-        "expensive ones ran on fewer; only there do all rows rest on the same reviews. In the second tables MoRF, "
+        "included; seconds are medians. Tables named common are over the texts that all methods ran on, where "
+        "expensive ones ran on fewer; only there do all rows rest on the same texts. In the second tables MoRF, "
         "sufficiency and log-odds are better when lower, all else when higher; sensitivity-n and leave-one-out are "
-        "about log p(target) and rest on the reviews that have subsets and leave-one-out scores."
+        "about log p(target) and rest on the texts that have subsets and leave-one-out scores."
     )
 
 
 def _cut(folder: BenchmarkFolder, place: Place) -> str:
     cuts = [row["cut"] > 0 for row in folder.read(place)]
-    return f"{sum(cuts)} of {len(cuts)} reviews were longer than the model reads here, and were cut."
-
-
-def _table(columns: Columns) -> str:
-    lines = [list(columns), ["---"] * len(columns), *zip(*columns.values(), strict=True)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{sum(cuts)} of {len(cuts)} texts were longer than the model reads here, and were cut."
 
 
 def _interval(value: Interval) -> str:

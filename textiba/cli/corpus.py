@@ -1,4 +1,4 @@
-"""`textiba corpus`: which words and parts of speech carry the bits, over many reviews."""
+"""`textiba corpus`: which words and parts of speech carry the bits, over many texts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +14,10 @@ def corpus(
     output: Output = Path("runs/corpus"),
     data: Data = None,
 ) -> None:
-    """Sums up methods over thousands of reviews by word and by part of speech, with intervals: tables and figures."""
+    """Sums up methods over thousands of texts by word and by part of speech, with intervals: tables and figures."""
+    from textiba.attribution import class_name
     from textiba.corpus import CorpusConfig, corpus_view
-    from textiba.corpus.tables import by_method, class_name, part_table, word_table
+    from textiba.corpus.tables import by_method, part_table, word_table
 
     settings = CorpusConfig.from_yaml(config)
     if data:
@@ -26,7 +27,7 @@ def corpus(
     for name, rows in by_method(found.words).items():
         unit = rows[0].source.unit
         for predicted, source in {r.predicted: r.source for r in rows if r.predicted is not None}.items():
-            title = f"{name}: {unit} per occurrence, reviews predicted {class_name(source, predicted)}"
+            title = f"{name}: {unit} per occurrence, texts predicted {class_name(source.labels, predicted)}"
             console.print(table(title, word_table(rows, predicted, settings.top)))
     for name, rows in by_method(found.parts).items():
         console.print(table(f"{name}: % of all words, and of all {rows[0].source.unit}", part_table(rows)))

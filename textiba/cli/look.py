@@ -1,4 +1,4 @@
-"""`textiba demo` and `textiba explain`: to look at reviews."""
+"""`textiba demo` and `textiba explain`: to look at texts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -34,8 +34,8 @@ def demo(output: Output = Path("demo")) -> None:
 
 @app.command()
 def explain(
-    texts: Annotated[list[str] | None, typer.Argument(help="Reviews, in quotes.")] = None,
-    file: Annotated[Path | None, typer.Option(help="Reviews in a .txt (one a line), .jsonl or .parquet file.")] = None,
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts, in quotes.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Texts in a .txt (one a line), .jsonl or .parquet file.")] = None,
     checkpoint: Checkpoint = "fine-tuned",
     method: Annotated[
         str,
@@ -54,28 +54,29 @@ def explain(
 ) -> None:
     """Highlights which tokens a checkpoint used."""
     from textiba import explain as run
-    from textiba.checkpoints import load, load_statistics, own_statistics
-    from textiba.data import Review, read_texts
-    from textiba.highlight import highlight_html, print_highlight
-    from textiba.methods import build
-    from textiba.processes import best_device
-    from textiba.scale import Scale
+    from textiba import methods
+    from textiba.bottleneck.statistics import load_statistics, own_statistics
+    from textiba.checkpoints.load import load
+    from textiba.show.highlight import highlight_html, print_highlight
+    from textiba.show.scale import Scale
+    from textiba.store.processes import best_device
+    from textiba.texts.sources import Text, read_texts
 
-    reviews = [Review(t, id=f"text-{n}") for n, t in enumerate(texts or (), 1)] + (read_texts(file) if file else [])
-    if not reviews:
+    sources = [Text(t, id=f"text-{n}") for n, t in enumerate(texts or (), 1)] + (read_texts(file) if file else [])
+    if not sources:
         raise InputError("there is nothing to explain; give a text in quotes, or --file")
     trained = "weights" if method == "readout" else "readout"
     settings = {k: v for k, v in (("layer", layer), ("beta", beta), (trained, readout)) if v is not None}
-    chosen = build(method, settings)
-    encoder = load(checkpoint).to(best_device())
+    chosen = methods.method(method, **settings)
+    model = load(checkpoint).to(best_device())
     known = load_statistics(statistics) if statistics else own_statistics(checkpoint)
-    found = run(encoder, chosen, reviews, known, int(target) if target.lstrip("-").isdigit() else target, seed)
+    found = run(model, chosen, sources, known, int(target) if target.lstrip("-").isdigit() else target, seed)
     scale = Scale.of(found)
     print_highlight(found, scale, console)
     if html:
         html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(_PAGE.format(highlight_html(found, scale)), encoding="utf-8")
     if png:
-        from textiba.plots import plot_highlight, save
+        from textiba.show.plots import plot_highlight, save
 
         save(plot_highlight(found, scale), png)

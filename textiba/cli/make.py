@@ -16,47 +16,47 @@ def finetune(
     data: Data = None,
 ) -> None:
     """Makes a checkpoint on IMDB: a LoRA adapter, a linear probe or a fresh head, with its statistics and card."""
-    from textiba.finetune import Recipe
-    from textiba.finetune import finetune as run
+    from textiba.training.finetune import Recipe
+    from textiba.training.finetune import finetune as run
 
     settings = Recipe.from_yaml(recipe)
     card = run(settings.model_copy(update={"data": data}) if data else settings, output)
-    console.print(f"Accuracy {card['test_accuracy']:.4f} on {card['test_reviews']} test reviews; it is in {output}")
+    console.print(f"Accuracy {card['test_accuracy']:.4f} on {card['test_texts']} test texts; it is in {output}")
 
 
 @app.command()
 def estimate(
     checkpoint: Checkpoint = "fine-tuned",
     data: Annotated[
-        str, typer.Option(help="IMDB's hub id or folder, a file of reviews, or 'bundled'.")
+        str, typer.Option(help="IMDB's hub id or folder, a file of texts, or 'bundled'.")
     ] = "stanfordnlp/imdb",
     split: str = "train",
-    limit: Annotated[int, typer.Option(help="Reviews; at least 1,000 are advised.")] = 2000,
-    max_length: Annotated[int | None, typer.Option(help="Tokens of a review.")] = None,
+    limit: Annotated[int, typer.Option(help="Texts; at least 1,000 are advised.")] = 2000,
+    max_length: Annotated[int | None, typer.Option(help="Tokens of a text.")] = None,
     output: Output = Path("statistics.safetensors"),
 ) -> None:
-    """Estimates mean and standard deviation of every feature at every layer, in one stream over real reviews."""
-    from textiba.checkpoints import load
-    from textiba.config import DataChoice
-    from textiba.processes import best_device
-    from textiba.statistics import estimate as run
+    """Estimates mean and standard deviation of every feature at every layer, in one stream over real texts."""
+    from textiba.bottleneck.statistics import estimate_statistics as run
+    from textiba.checkpoints.load import load
+    from textiba.runs.config import DataChoice
+    from textiba.store.processes import best_device
 
     output.parent.mkdir(parents=True, exist_ok=True)
-    encoder = load(checkpoint, max_length).to(best_device())
-    encoded = encoder.encode(DataChoice(source=data, split=split, limit=limit).load())
+    model = load(checkpoint, max_length).to(best_device())
+    tokenized = model.tokenize(DataChoice(source=data, split=split, limit=limit).load())
     with progress_bars() as progress:
         advance, done = reporter(progress), 0
 
         def passes() -> Iterator[Any]:
             nonlocal done
-            for batch in encoder.batches(encoded):
-                yield encoder.forward(batch)
-                done += len(batch.reviews)
-                advance("estimate", done, len(encoded))
+            for batch in model.batches(tokenized):
+                yield model.forward(batch)
+                done += len(batch.texts)
+                advance("estimate", done, len(tokenized))
 
-        statistics = run(encoder, passes(), f"{data} {split}")
+        statistics = run(model, passes(), f"{data} {split}")
     statistics.save(output)
-    console.print(f"{statistics.reviews} reviews, {statistics.tokens} tokens, {encoder.n_layers + 1} layers: {output}")
+    console.print(f"{statistics.texts} texts, {statistics.tokens} tokens, {model.n_layers + 1} layers: {output}")
 
 
 readout = typer.Typer(no_args_is_help=True, help="Networks that predict a bottleneck's gates in one pass.")
@@ -70,8 +70,8 @@ def train(
     data: Data = None,
 ) -> None:
     """Trains a readout network on IMDB. Stopped at any moment, the same command goes on from the last evaluation."""
-    from textiba.processes import current
-    from textiba.training import ReadoutRecipe, train_readout
+    from textiba.store.processes import current
+    from textiba.training.readout import ReadoutRecipe, train_readout
 
     settings, processes = ReadoutRecipe.from_yaml(recipe), current()
     with progress_bars(processes) as progress:

@@ -15,7 +15,7 @@ def report(
         Path | None, typer.Option("--output", "-o", help="The page; in the first folder if absent.")
     ] = None,
     title: Annotated[str | None, typer.Option(help="Of the page; the folders' names if absent.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Reviews of each run to show.")] = 200,
+    limit: Annotated[int, typer.Option(min=1, help="Texts of each run to show.")] = 200,
 ) -> None:
     """Writes what runs have found as one interactive page, which opens anywhere and asks no network."""
     from textiba.report import explore, write_page

@@ -14,12 +14,12 @@ def sweep(
     output: Output = Path("runs/sweep"),
     data: Data = None,
 ) -> None:
-    """Runs methods × layers × β × checkpoints over reviews. Stopped at any moment, the same command resumes."""
-    from textiba.config import SweepConfig
-    from textiba.processes import current
-    from textiba.profile import layer_profile
-    from textiba.run import sweep as run
-    from textiba.summary import profile_table, write_csv
+    """Runs methods × layers × β × checkpoints over texts. Stopped at any moment, the same command resumes."""
+    from textiba.evaluation.profile import layer_profile
+    from textiba.runs.config import SweepConfig
+    from textiba.runs.sweep import sweep as run
+    from textiba.show.summary import profile_table, write_csv
+    from textiba.store.processes import current
 
     settings = SweepConfig.from_yaml(config)
     if data:
@@ -31,7 +31,7 @@ def sweep(
         return
     rows = layer_profile(a for _, a in folder.read())
     columns = profile_table(rows)
-    console.print(table(f"{rows[0].reviews} reviews", columns))
+    console.print(table(f"{rows[0].texts} texts", columns))
     write_csv(columns, output / "profile.csv")
     console.print(f"Results are in [bold]{output}[/]; next: textiba degrade {output}")
 
@@ -45,11 +45,11 @@ def degrade(
     seed: int = 0,
 ) -> None:
     """Removes the top k tokens, most and least relevant first and at random, and follows the prediction."""
-    from textiba.degradation import Degradation
-    from textiba.plots import plot_curves, save
-    from textiba.run import degrade_run, grouped
+    from textiba.evaluation.degradation import Degradation
+    from textiba.runs.sweep import degrade_run, grouped
+    from textiba.show.plots import plot_curves, save
+    from textiba.show.summary import area_table, curve_labels, write_csv
     from textiba.store import RunFolder
-    from textiba.summary import area_table, curve_labels, write_csv
 
     values = {"removal": removal, "by": by, "steps": steps.split(","), "seed": seed}
     settings = Degradation.from_mapping(values, "degrade")
@@ -80,8 +80,8 @@ def benchmark(
     from textiba.benchmark.folder import plain_name
     from textiba.benchmark.tables import by_table, lead_metrics, lead_table, write_tables
     from textiba.methods import OURS
-    from textiba.plots import save
-    from textiba.processes import current
+    from textiba.show.plots import save
+    from textiba.store.processes import current
 
     settings = BenchmarkConfig.from_yaml(config).with_sources(data or ())
     processes = current()
@@ -107,8 +107,8 @@ Run = Annotated[Path, typer.Argument(help="The folder of a run.")]
 @folders.command("list")
 def list_runs(folder: Annotated[Path, typer.Argument(help="A folder of runs, or one run.")] = Path("runs")) -> None:
     """Lists runs, and says which are whole."""
+    from textiba.show.summary import health_table
     from textiba.store.check import check, runs
-    from textiba.summary import health_table
 
     console.print(table(f"Runs in {folder}", health_table([check(path) for path in runs(folder)])))
 
@@ -116,8 +116,8 @@ def list_runs(folder: Annotated[Path, typer.Argument(help="A folder of runs, or 
 @folders.command("check")
 def check_run(run: Run) -> None:
     """Reads every file of a run, and names what is damaged. The exit code is 1 where something is."""
+    from textiba.show.summary import health_table
     from textiba.store.check import check
-    from textiba.summary import health_table
 
     found = check(run)
     console.print(table(str(run), health_table([found])))

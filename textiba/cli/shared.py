@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from textiba.processes import ALONE, Processes
+from textiba.store.processes import ALONE, Processes
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
@@ -20,7 +20,7 @@ errors = Console(stderr=True)
 Checkpoint = Annotated[
     str, typer.Option("--checkpoint", "-c", help="fine-tuned, general-probe, general-fresh, a folder, or a hub id.")
 ]
-Data = Annotated[str | None, typer.Option(help="Take the reviews from here instead: a hub id, a folder, or a file.")]
+Data = Annotated[str | None, typer.Option(help="Take the texts from here instead: a hub id, a folder, or a file.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where the results go.")]
 
 

@@ -1,26 +1,26 @@
-"""What a corpus view is: methods × layers over many reviews, as a YAML file under experiments/corpus/."""
+"""What a corpus view is: methods × layers over many texts, as a YAML file under experiments/corpus/."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from textiba.config import DataChoice, MethodChoice
 from textiba.corpus.tagging import PIPELINE
+from textiba.runs.config import DataChoice, MethodChoice
 from textiba.settings import Settings
 
 
 class CorpusConfig(Settings):
-    """Whose bits are summed up by word and by part of speech, over which reviews.
+    """Whose bits are summed up by word and by part of speech, over which texts.
 
     Attributes:
         checkpoint: a built-in name, a folder or a hub id.
-        data: which reviews.
+        data: which texts.
         methods: what to run; a row of the tables is of one method at one layer.
         target: "predicted", "gold", or a class for all.
         seed: of whatever is random in the methods.
-        max_length: tokens of a review; None takes the checkpoint's own.
+        max_length: tokens of a text; None takes the checkpoint's own.
         statistics: a file made by `textiba estimate`; None takes those that come with the checkpoint.
-        min_count: reviews; words that occur in fewer are left out of the tables and figures.
+        min_count: texts; words that occur in fewer are left out of the tables and figures.
         top: words that a figure or a printed table shows.
         lower: whether words are one that differ in case only.
         tagger: a spaCy pipeline that tags parts of speech; None leaves these out.
@@ -33,7 +33,7 @@ class CorpusConfig(Settings):
     seed: int = 0
     max_length: int | None = Field(default=None, ge=3)
     statistics: str | None = None
-    min_count: int = Field(default=20, ge=2)  # an interval over reviews needs two
+    min_count: int = Field(default=20, ge=2)  # an interval over texts needs two
     top: int = Field(default=25, ge=1)
     lower: bool = True
     tagger: str | None = PIPELINE

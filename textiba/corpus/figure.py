@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from textiba.corpus.tables import by_layer, class_name, layer_name, leading
+from textiba.attribution import class_name
+from textiba.corpus.tables import by_layer, layer_name, leading
 from textiba.corpus.tally import KindRow, Source
 from textiba.errors import InputError
-from textiba.plots import LEGEND, LINES, panel
-from textiba.scale import Range
-from textiba.typeset import FONT, INK, MUTED
+from textiba.show.plots import LEGEND, LINES, panel
+from textiba.show.scale import Range
+from textiba.show.typeset import FONT, INK, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,9 +23,9 @@ _FOLD = 3.0  # log2 of how many times its share of words a part of speech has, a
 
 
 def plot_words(rows: Sequence[KindRow], top: int = 25, title: str = "") -> "Figure":
-    """The words that carry most in the reviews predicted as each class: a panel a class, 95 % intervals over reviews.
+    """The words that carry most in the texts predicted as each class: a panel a class, 95 % intervals over texts.
 
-    A filled marker is the mean in the panel's class, a hollow one the same word's mean in the reviews predicted as
+    A filled marker is the mean in the panel's class, a hollow one the same word's mean in the texts predicted as
     another class. The order is that of the intervals' lower ends.
 
     Args:
@@ -33,21 +34,21 @@ def plot_words(rows: Sequence[KindRow], top: int = 25, title: str = "") -> "Figu
         title: above all.
 
     Raises:
-        InputError: no word occurs often enough in the reviews of a class.
+        InputError: no word occurs often enough in the texts of a class.
     """
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     classes = sorted({r.predicted for r in rows if r.predicted is not None})
     if not classes:
-        raise InputError("no word occurs often enough in the reviews of one class; lower min_count, or take more")
+        raise InputError("no word occurs often enough in the texts of one class; lower min_count, or take more")
     chosen = {c: [r for r in rows if r.predicted == c][:top] for c in classes}
     height = 1.5 + _LINE * max(len(found) for found in chosen.values())
     figure = Figure(figsize=(4.3 * len(classes), height), facecolor="white", layout="constrained")
     panels = figure.subplots(1, len(classes), squeeze=False, sharex=True)[0]
     for axes, (c, found) in zip(panels, chosen.items(), strict=True):
         source = found[0].source
-        panel(axes, f"Predicted {class_name(source, c)}", f"{source.unit} per occurrence", "")
+        panel(axes, f"Predicted {class_name(source.labels, c)}", f"{source.unit} per occurrence", "")
         axes.grid(visible=False, axis="y")
         axes.grid(axis="x", color="#e5e7eb", lw=0.7)
         axes.axvline(found[0].average, color=MUTED, lw=0.9, ls="--", zorder=1)
@@ -61,9 +62,9 @@ def plot_words(rows: Sequence[KindRow], top: int = 25, title: str = "") -> "Figu
         axes.set_yticks(range(len(found)), [_plain(row.kind) for row in found])
         axes.set_ylim(len(found) - 0.5, -0.5)
         right = {"size": 7, "color": MUTED, "family": FONT, "transform": axes.get_yaxis_transform()}
-        for y, text in ((-0.9, "reviews"), *((y, f"{row.reviews:,}") for y, row in enumerate(found))):
+        for y, text in ((-0.9, "texts"), *((y, f"{row.texts:,}") for y, row in enumerate(found))):
             axes.text(1.02, y, text, va="center", **right)
-    handles = [Line2D([], [], **_marker(c), label=f"predicted {class_name(rows[0].source, c)}") for c in classes]
+    handles = [Line2D([], [], **_marker(c), label=f"predicted {class_name(rows[0].source.labels, c)}") for c in classes]
     style = {**_marker(classes[0], filled=False), "color": MUTED}
     hollow = Line2D([], [], **style, label="the same word, predicted otherwise")
     dashed = Line2D([], [], color=MUTED, lw=0.9, ls="--", label="average word")

@@ -9,22 +9,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from textiba.attribution import Attribution
-from textiba.checkpoints import load, load_statistics, own_statistics
-from textiba.config import expand
+from textiba.attribution import Attribution, class_name
+from textiba.bottleneck.statistics import load_statistics, own_statistics
+from textiba.checkpoints.load import load
 from textiba.corpus.config import CorpusConfig
 from textiba.corpus.figure import plot_parts, plot_words, plot_words_by_layer
-from textiba.corpus.tables import by_layer, by_method, class_name, columns, layer_name
+from textiba.corpus.tables import by_layer, by_method, columns, layer_name
 from textiba.corpus.tagging import load_tagger
 from textiba.corpus.tally import KindRow
 from textiba.corpus.view import CorpusView, tagged
 from textiba.errors import InputError
-from textiba.plots import save
-from textiba.processes import best_device
-from textiba.run import Progress, reviews_hash
+from textiba.runs.config import expand
+from textiba.runs.stream import stream
+from textiba.runs.sweep import Progress, texts_hash
+from textiba.show.plots import save
+from textiba.show.summary import write_csv
 from textiba.store import versions
-from textiba.summary import write_csv
-from textiba.sweep import stream
+from textiba.store.processes import best_device
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class CorpusSummary:
     """What a corpus view found, and where it is.
 
     Attributes:
-        words: rows of words in enough reviews.
+        words: rows of words in enough texts.
         parts: rows of parts of speech; empty without a tagger.
         files: what was written.
     """
@@ -43,9 +44,9 @@ class CorpusSummary:
 
 
 def corpus_view(config: CorpusConfig, output: str | Path, progress: Progress = lambda *_: None) -> CorpusSummary:
-    """Sums up methods over reviews by word and by part of speech, and writes tables and figures into a folder.
+    """Sums up methods over texts by word and by part of speech, and writes tables and figures into a folder.
 
-    Reviews are streamed: what is held grows with the vocabulary, not with their number.
+    Texts are streamed: what is held grows with the vocabulary, not with their number.
 
     Args:
         config: what to run.
@@ -54,23 +55,23 @@ def corpus_view(config: CorpusConfig, output: str | Path, progress: Progress = l
 
     Raises:
         MissingExtraError: the tagger is not installed; before anything is computed.
-        InputError: no word occurs in `min_count` reviews.
+        InputError: no word occurs in `min_count` texts.
         TextibaError: any error of `textiba.stream`.
     """
     began = time.monotonic()
     tagger = None if config.tagger is None else load_tagger(config.tagger)
-    encoder = load(config.checkpoint, config.max_length).to(best_device())
+    model = load(config.checkpoint, config.max_length).to(best_device())
     statistics = load_statistics(config.statistics) if config.statistics else own_statistics(config.checkpoint)
-    methods, reviews = expand(config.methods, encoder), config.data.load()
+    methods, texts = expand(config.methods, model), config.data.load()
 
-    results = stream(encoder, methods, reviews, statistics, config.target, config.seed)
+    results = stream(model, methods, texts, statistics, config.target, config.seed)
     view = CorpusView(config.lower)
-    for attribution, words, tags in tagged(_counted(results, len(reviews) * len(methods), progress), tagger):
+    for attribution, words, tags in tagged(_counted(results, len(texts) * len(methods), progress), tagger):
         view.add(attribution, words, tags)
     found, parts = view.words(config.min_count), view.parts(config.min_count)
     if not found:
         raise InputError(
-            f"no word occurs in {config.min_count} of these {len(reviews)} reviews; lower min_count or take more"
+            f"no word occurs in {config.min_count} of these {len(texts)} texts; lower min_count or take more"
         )
 
     folder = Path(output)
@@ -80,15 +81,15 @@ def corpus_view(config: CorpusConfig, output: str | Path, progress: Progress = l
     if parts:
         write_csv(columns(parts, "part of speech"), files[1])
     files += _figures(found, parts, config.top, folder)
-    rests_on = {what: identity for method in methods for what, identity in method.rests_on(encoder).items()}
+    files_used = {what: identity for method in methods for what, identity in method.files(model).items()}
     result: dict[str, Any] = {
         "settings": config.model_dump(mode="json"),
         "versions": versions() | {"spacy": version("spacy")},
         "tagger": None if tagger is None else {"name": tagger.name, "version": tagger.version},
-        "checkpoint": encoder.fingerprint,
+        "checkpoint": model.fingerprint,
         "statistics": None if statistics is None else statistics.identity,
-        "files": rests_on,
-        "reviews": {"count": len(reviews), "hash": reviews_hash(reviews), **_predicted(found)},
+        "files": files_used,
+        "texts": {"count": len(texts), "hash": texts_hash(texts), **_predicted(found)},
         "seconds": round(time.monotonic() - began, 2),
     }
     (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -104,8 +105,10 @@ def _counted(
 
 
 def _predicted(rows: list[KindRow]) -> dict[str, int]:
-    """How many reviews were predicted as each class."""
-    return {f"predicted {class_name(r.source, r.predicted)}": r.of_reviews for r in rows if r.predicted is not None}
+    """How many texts were predicted as each class."""
+    return {
+        f"predicted {class_name(r.source.labels, r.predicted)}": r.of_texts for r in rows if r.predicted is not None
+    }
 
 
 def _figures(words: list[KindRow], parts: list[KindRow], top: int, folder: Path) -> list[Path]:
@@ -125,7 +128,7 @@ def _figures(words: list[KindRow], parts: list[KindRow], top: int, folder: Path)
 
 
 def _title(name: str, rows: list[KindRow]) -> str:
-    return f"{rows[0].source.checkpoint} · {name} · {max(row.of_reviews for row in rows):,} reviews"
+    return f"{rows[0].source.checkpoint} · {name} · {max(row.of_texts for row in rows):,} texts"
 
 
 def _plain(name: str) -> str:

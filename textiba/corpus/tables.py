@@ -4,8 +4,9 @@ import json
 import math
 from collections.abc import Sequence
 
+from textiba.attribution import class_name
 from textiba.corpus.tally import KindRow, Source
-from textiba.profile import Interval
+from textiba.evaluation.intervals import Interval
 
 Columns = dict[str, list[str]]
 
@@ -22,10 +23,10 @@ def columns(rows: Sequence[KindRow], what: str) -> Columns:
         "checkpoint": [r.source.checkpoint for r in rows],
         "method": [names[r.source] for r in rows],
         "layer": ["" if r.source.layer is None else str(r.source.layer) for r in rows],
-        "predicted": ["all" if r.predicted is None else class_name(r.source, r.predicted) for r in rows],
+        "predicted": ["all" if r.predicted is None else class_name(r.source.labels, r.predicted) for r in rows],
         what: [r.kind for r in rows],
-        "reviews": [str(r.reviews) for r in rows],
-        "of reviews": [str(r.of_reviews) for r in rows],
+        "texts": [str(r.texts) for r in rows],
+        "of texts": [str(r.of_texts) for r in rows],
         "occurrences": [str(r.occurrences) for r in rows],
         "unit": [r.source.unit for r in rows],
         **{name: [f"{getattr(r.mean, name):.6g}" for r in rows] for name in ("mean", "low", "high")},
@@ -64,13 +65,13 @@ def leading(layers: dict[Source, dict[str, KindRow]], top: int) -> list[str]:
 
 
 def word_table(rows: Sequence[KindRow], predicted: int | None, top: int) -> Columns:
-    """The words that carry most in the reviews of a class, and how much an occurrence carries at each layer, ± 95 %."""
+    """The words that carry most in the texts of a class, and how much an occurrence carries at each layer, ± 95 %."""
     layers = by_layer(rows, predicted)
     words = leading(layers, top)
     first = next(iter(layers.values()), {})
     return {
         "word": words,
-        "reviews": [str(first[w].reviews) for w in words],
+        "texts": [str(first[w].texts) for w in words],
         **{layer_name(source): [_number(found[w].mean) for w in words] for source, found in layers.items()},
     }
 
@@ -101,11 +102,6 @@ def method_names(rows: Sequence[KindRow]) -> dict[Source, str]:
 def layer_name(source: Source) -> str:
     """What a table or a figure calls the layer."""
     return source.unit if source.layer is None else f"layer {source.layer}"
-
-
-def class_name(source: Source, predicted: int) -> str:
-    """The name of a class, or "class 7" where it has none."""
-    return source.labels[predicted] if predicted < len(source.labels) else f"class {predicted}"
 
 
 def _number(value: Interval) -> str:

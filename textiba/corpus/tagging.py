@@ -30,23 +30,23 @@ class Tagger:
     version: str
     pipeline: Any
 
-    def tags(self, reviews: Sequence[tuple[str, Sequence[Word]]]) -> list[tuple[str, ...]]:
-        """A tag for each word of each review (Universal Dependencies, "X" where there is none).
+    def tags(self, texts: Sequence[tuple[str, Sequence[Word]]]) -> list[tuple[str, ...]]:
+        """A tag for each word of each text (Universal Dependencies, "X" where there is none).
 
         Only the part of a text up to the end of its last word is read.
 
         Args:
-            reviews: texts, each with its words in the order of the text.
+            texts: texts, each with its words in the order of the text.
 
         Raises:
             InputError: the pipeline tags nothing.
         """
-        texts = (text[: words[-1].end] for text, words in reviews)
-        docs = self.pipeline.pipe(texts, batch_size=_BATCH)
+        parts = (text[: words[-1].end] for text, words in texts)
+        docs = self.pipeline.pipe(parts, batch_size=_BATCH)
         tokens = [[(t.idx, t.idx + len(t.text), t.pos_) for t in doc] for doc in docs]
         if tokens and not any(tag for spans in tokens for _, _, tag in spans):
             raise InputError(f"the spaCy pipeline '{self.name}' sets no part of speech; name one with a tagger")
-        return [align(words, spans) for (_, words), spans in zip(reviews, tokens, strict=True)]
+        return [align(words, spans) for (_, words), spans in zip(texts, tokens, strict=True)]
 
 
 def load_tagger(name: str = PIPELINE) -> Tagger:

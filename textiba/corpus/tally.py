@@ -1,4 +1,4 @@
-"""Running sums of scores by kind of word: memory grows with the kinds, never with the reviews."""
+"""Running sums of scores by kind of word: memory grows with the kinds, never with the texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy.special import stdtrit
 
 from textiba.attribution import Attribution
-from textiba.profile import Interval
+from textiba.evaluation.intervals import Interval
 from textiba.store import settings_key
 
 _ROOM = 256  # kinds, at first; doubled when full
@@ -48,21 +48,21 @@ class KindRow:
     Attributes:
         source: whose scores.
         kind: the word or the tag.
-        predicted: over the reviews that were predicted as this class; None for all.
-        reviews: that it occurs in.
-        of_reviews: in all, of that class.
+        predicted: over the texts that were predicted as this class; None for all.
+        texts: that it occurs in.
+        of_texts: in all, of that class.
         occurrences: in all of these together.
         mean: score of an occurrence, in the source's unit, with its 95 % interval.
-        share: of all that is scored in the reviews, 0 … 1, in absolute value (bits have no sign); 95 % interval.
+        share: of all that is scored in the texts, 0 … 1, in absolute value (bits have no sign); 95 % interval.
         share_of_words: what part of all words it is, 0 … 1.
-        average: score of a word of any kind in the same reviews.
+        average: score of a word of any kind in the same texts.
     """
 
     source: Source
     kind: str
     predicted: int | None
-    reviews: int
-    of_reviews: int
+    texts: int
+    of_texts: int
     occurrences: int
     mean: Interval
     share: Interval
@@ -71,9 +71,9 @@ class KindRow:
 
 
 class Tally:
-    """Sums over reviews, from which means, shares and their intervals follow at any time.
+    """Sums over texts, from which means, shares and their intervals follow at any time.
 
-    A review is the unit, since the occurrences within one depend on each other. So what is summed up is each review's
+    A text is the unit, since the occurrences within one depend on each other. So what is summed up is each text's
     own sum for a kind, the squares of these, and their products with what they are divided by; see `ratio`.
     """
 
@@ -83,11 +83,11 @@ class Tally:
         self._wholes: dict[tuple[Source, int], Float[np.ndarray, " totals"]] = {}
 
     def add(self, source: Source, predicted: int, kinds: Sequence[str], scores: Float[np.ndarray, " words"]) -> None:
-        """Adds a review.
+        """Adds a text.
 
         Args:
             source: whose scores.
-            predicted: class of the review.
+            predicted: class of the text.
             kinds: of each word; not empty.
             scores: of each word.
         """
@@ -102,12 +102,12 @@ class Tally:
         self._wholes[source, predicted] += (1, len(kinds), score.sum(), whole, whole * whole)
 
     def rows(self, min_count: int = 2) -> list[KindRow]:
-        """Rows source by source: first over all reviews, then class by class.
+        """Rows source by source: first over all texts, then class by class.
 
-        Within these, the highest lower end of the mean comes first: a kind must not lead by the luck of few reviews.
+        Within these, the highest lower end of the mean comes first: a kind must not lead by the luck of few texts.
 
         Args:
-            min_count: kinds that occur in fewer of the reviews are left out; at least 2.
+            min_count: kinds that occur in fewer of the texts are left out; at least 2.
         """
         out: list[KindRow] = []
         for source in dict.fromkeys(source for source, _ in self._sums):
@@ -140,15 +140,15 @@ class Tally:
         min_count: int,
     ) -> list[KindRow]:
         kept = np.flatnonzero(sums[:, 0] >= max(2, min_count))
-        if not kept.size:  # nor are there two reviews, perhaps
+        if not kept.size:  # nor are there two texts, perhaps
             return []
-        reviews, n, score, size, nn, ns, ss, zz, zw = sums[kept].T
+        texts, n, score, size, nn, ns, ss, zz, zw = sums[kept].T
         everyone, words, all_scores, whole, squares = wholes
-        means = ratio(score, n, ss, ns, nn, reviews)
+        means = ratio(score, n, ss, ns, nn, texts)
         shares = ratio(size, whole or 1.0, zz, zw, squares, everyone)  # of nothing, each has no share
         names = list(self._places)
         rows = [
-            KindRow(source, names[kind], predicted, int(reviews[i]), int(everyone), int(n[i]), mean, share,
+            KindRow(source, names[kind], predicted, int(texts[i]), int(everyone), int(n[i]), mean, share,
                     float(n[i] / words), float(all_scores / words))
             for i, (kind, mean, share) in enumerate(zip(kept, means, shares, strict=True))
         ]  # fmt: skip
@@ -161,11 +161,11 @@ def ratio(
     top_squares: Float[np.ndarray, " kinds"],
     products: Float[np.ndarray, " kinds"],
     bottom_squares: Float[np.ndarray, " kinds"] | float,
-    reviews: Float[np.ndarray, " kinds"] | float,
+    texts: Float[np.ndarray, " kinds"] | float,
 ) -> list[Interval]:
-    """`Σy / Σx` over reviews with a 95 % t interval, by the delta method.
+    """`Σy / Σx` over texts with a 95 % t interval, by the delta method.
 
-    Linearised, the ratio `r` of two sums has the standard error `√(n/(n−1) · Σ(yᵢ − r·xᵢ)²) / Σxᵢ` over n reviews: the
+    Linearised, the ratio `r` of two sums has the standard error `√(n/(n−1) · Σ(yᵢ − r·xᵢ)²) / Σxᵢ` over n texts: the
     ratio estimator of cluster sampling (Cochran, *Sampling Techniques*, 3rd ed. 1977, chapter 6; Deng, Knoblich and Lu,
     *Applying the Delta Method in Metric Analytics*, KDD 2018, section 3). Written out, it needs sums only.
 
@@ -175,11 +175,11 @@ def ratio(
         top_squares: Σy².
         products: Σxy.
         bottom_squares: Σx².
-        reviews: n, those where y and x are 0 may be left out; at least 2.
+        texts: n, those where y and x are 0 may be left out; at least 2.
     """
     r = top / bottom
-    # Rounding may leave a tiny negative number where all reviews have the same ratio.
+    # Rounding may leave a tiny negative number where all texts have the same ratio.
     residuals = np.maximum(top_squares - 2 * r * products + r * r * bottom_squares, 0)
-    error = np.sqrt(reviews / (reviews - 1) * residuals) / bottom
-    half = stdtrit(reviews - 1, 0.975) * error
+    error = np.sqrt(texts / (texts - 1) * residuals) / bottom
+    half = stdtrit(texts - 1, 0.975) * error
     return [Interval(*row) for row in np.stack([r, r - half, r + half], axis=1).tolist()]

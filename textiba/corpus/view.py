@@ -1,4 +1,4 @@
-"""Words and parts of speech of a stream of attributions, summed up review by review."""
+"""Words and parts of speech of a stream of attributions, summed up text by text."""
 
 import itertools
 import re
@@ -12,13 +12,13 @@ from textiba.corpus.tally import KindRow, Source, Tally
 
 # A word as people write it: "didn't", "well-made", "7/10"; tokenizers cut at every such mark.
 _WRITTEN = re.compile(r"[^\W_]+(?:(?:['’-]|(?<=\d)[./,:](?=\d))[^\W_]+)*")
-_CHUNK = 1024  # results that are read ahead, so that the tagger gets many reviews at once
+_CHUNK = 1024  # results that are read ahead, so that the tagger gets many texts at once
 
 Tagged = tuple[Attribution, list[Word], tuple[str, ...] | None]
 
 
 class CorpusView:
-    """Which words and which parts of speech carry the scores. Holds sums by word and by tag, and no review.
+    """Which words and which parts of speech carry the scores. Holds sums by word and by tag, and no text.
 
     Args:
         lower: whether words are one that differ in case only.
@@ -29,7 +29,7 @@ class CorpusView:
         self._words, self._parts = Tally(), Tally()
 
     def add(self, attribution: Attribution, words: Sequence[Word], tags: Sequence[str] | None = None) -> None:
-        """Adds a review as one method at one layer sees it.
+        """Adds a text as one method at one layer sees it.
 
         The table of words has them as they are written: what a tokenizer cut at an apostrophe, a hyphen, or a mark
         between digits is one, with the sum of the scores. Parts of speech keep the tokenizer's words, so that the
@@ -42,13 +42,13 @@ class CorpusView:
         """
         source, predicted = Source.of(attribution), attribution.predicted
         scores = np.asarray([word.score for word in words], dtype=np.float64)
-        starts, kinds = written(words, attribution.review.review.text, self._lower)
+        starts, kinds = written(words, attribution.text.source.text, self._lower)
         self._words.add(source, predicted, kinds, np.add.reduceat(scores, starts))
         if tags is not None:
             self._parts.add(source, predicted, tags, scores)
 
     def words(self, min_count: int = 2) -> list[KindRow]:
-        """A row for each word in at least `min_count` reviews; the order is that of `Tally.rows`."""
+        """A row for each word in at least `min_count` texts; the order is that of `Tally.rows`."""
         return self._words.rows(min_count)
 
     def parts(self, min_count: int = 2) -> list[KindRow]:
@@ -83,7 +83,7 @@ def written(words: Sequence[Word], text: str, lower: bool) -> tuple[list[int], l
 
 
 def tagged(results: Iterator[tuple[int, Attribution]], tagger: Tagger | None) -> Iterator[Tagged]:
-    """Each attribution with its words and their tags; a review is tagged once for all methods and layers.
+    """Each attribution with its words and their tags; a text is tagged once for all methods and layers.
 
     Args:
         results: of `textiba.stream`.
@@ -91,8 +91,8 @@ def tagged(results: Iterator[tuple[int, Attribution]], tagger: Tagger | None) ->
     """
     known: dict[int, tuple[str, ...]] = {}
     while chunk := [(place, a, a.words()) for place, a in itertools.islice(results, _CHUNK)]:
-        here = {place: (a.review.review.text, words) for place, a, words in chunk}
-        # The chunk before may have ended amid the layers of a review; what is older is forgotten.
+        here = {place: (a.text.source.text, words) for place, a, words in chunk}
+        # The chunk before may have ended amid the layers of a text; what is older is forgotten.
         known = {place: tags for place, tags in known.items() if place in here}
         if tagger is not None:
             new = [place for place in here if place not in known]

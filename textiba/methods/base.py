@@ -3,29 +3,32 @@
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor
 
 from textiba.attribution import Attribution, Details
-from textiba.encoder import Encoder
-from textiba.errors import SettingError, TargetError
-from textiba.forward import ForwardPass
+from textiba.bottleneck.statistics import FeatureStatistics
+from textiba.errors import NotFiniteError, SettingError, TargetError
+from textiba.model.forward import ForwardPass
+from textiba.model.view import Model
 from textiba.settings import Settings
-from textiba.statistics import FeatureStatistics
-from textiba.text import EncodedReview
+from textiba.texts.tokens import TokenizedText
 from textiba.types import Targets
+
+M = TypeVar("M", bound="Method")
 
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """What a method costs for one review, in passes through all layers of the model.
+    """The cost of a method for one text, in passes through all layers of the model.
 
-    A pass through some of the layers counts as their share. The plain pass that gives the prediction, and that every
-    method is handed, counts as one forward pass, and every hidden state is part of it.
+    A pass through some of the layers counts as their share. The plain forward pass that gives the prediction counts as
+    one; every method is handed its hidden states.
     """
 
     forward: float
@@ -33,17 +36,22 @@ class Passes:
 
 
 class Method(Settings, abc.ABC):
-    """A way to score tokens. The instance is its settings; nothing else is kept between calls.
+    """A way to score tokens. An instance is its settings; it keeps nothing between calls.
+
+    To write a method, implement `_attribute` and `_passes`. The public `attribute` and `passes` first replace the
+    settings that depend on the model's depth by numbers (see `at_depth`), and check what the method needs.
 
     Class attributes:
         name: in the registry, in configs and in results.
         unit: of the scores: "bits", "nats" or "score".
         signed: whether a negative score speaks against the target.
+        needs: the optional dependency (extra) that the method needs; empty for none.
     """
 
     name: ClassVar[str]
     unit: ClassVar[str]
     signed: ClassVar[bool]
+    needs: ClassVar[str] = ""
 
     @property
     def needs_statistics(self) -> bool:
@@ -51,119 +59,228 @@ class Method(Settings, abc.ABC):
         return False
 
     @property
-    def before(self) -> "Method | None":
-        """The method that ends where this one goes on, if there is one; see `ForwardPass.awaited`."""
-        return None
+    def layers_used(self) -> tuple[int, ...]:
+        """Indices into hidden_states that the settings name; the model must have them."""
+        return ()
 
-    def rests_on(self, encoder: Encoder) -> dict[str, str]:
-        """What results rest on beside the model and its statistics: names of files, with a hash of each."""
-        return {}
-
-    @abc.abstractmethod
-    def passes(self, layers: int, tokens: int) -> Passes:
-        """What a review costs.
+    def at_depth(self: M, layers: int) -> M:
+        """This method with every setting that depends on the model's depth given as a number.
 
         Args:
             layers: of the model.
-            tokens: of the review that carry a score.
         """
+        return self
 
-    @abc.abstractmethod
+    def variants(self) -> tuple["Method", ...]:
+        """The methods whose results `attribute` returns: this one alone, unless it computes several at once."""
+        return (self,)
+
+    def files(self, model: Model) -> dict[str, str]:
+        """Files besides model and statistics that the results depend on: a name for each, with the file's hash."""
+        return {}
+
+    def passes(self, layers: int, tokens: int) -> Passes:
+        """The cost for one text.
+
+        Args:
+            layers: of the model.
+            tokens: of the text that carry a score.
+        """
+        return self.at_depth(layers)._passes(layers, tokens)
+
     def attribute(
         self,
-        encoder: Encoder,
+        model: Model,
         forward: ForwardPass,
         targets: Targets,
         statistics: FeatureStatistics | None = None,
         seed: int = 0,
     ) -> list[Attribution]:
-        """Scores every review of a batch.
+        """Scores every text of a batch.
 
         Args:
-            encoder: the model.
-            forward: its pass over the batch.
-            targets: the class to explain, of each review.
+            model: the model to explain.
+            forward: its plain forward pass over the batch.
+            targets: the class to explain, for each text.
             statistics: of the model's features, where `needs_statistics`.
-            seed: of whatever is random; each review derives its own from it.
+            seed: of whatever is random; each text derives its own seed from it.
+
+        Returns:
+            One attribution per text, in the order of the batch; for a method with several `variants`, those of the
+            first variant, then those of the second, and so on.
+
+        Raises:
+            LayerError: the model lacks a layer that the settings name.
+            SettingError: statistics are missing.
+            StatisticsMismatchError: the statistics belong to another model.
+            NotFiniteError: a score is NaN or infinite.
         """
+        method = self.at_depth(model.n_layers)
+        method.check(model, statistics)
+        return method._attribute(model, forward, targets, statistics, seed)
+
+    def check(self, model: Model, statistics: FeatureStatistics | None) -> None:
+        """Raises the errors of `attribute` that are known before anything is computed."""
+        for layer in self.at_depth(model.n_layers).layers_used:
+            model.check_layer(layer)
+        if self.needs_statistics:
+            require(statistics, model, self.name)
+
+    @abc.abstractmethod
+    def _passes(self, layers: int, tokens: int) -> Passes:
+        """`passes`, with the settings at the model's depth."""
+
+    @abc.abstractmethod
+    def _attribute(
+        self,
+        model: Model,
+        forward: ForwardPass,
+        targets: Targets,
+        statistics: FeatureStatistics | None,
+        seed: int,
+    ) -> list[Attribution]:
+        """`attribute`, with the settings at the model's depth and after all checks."""
 
 
-def require(statistics: FeatureStatistics | None, encoder: Encoder, method: str) -> FeatureStatistics:
-    """The statistics, or a clear error when they are missing or another model's."""
+class LayerMethod(Method, abc.ABC):
+    """A method at one layer, which by default is a share of the model's depth.
+
+    Class attributes:
+        depth: the share of the depth that `layer` takes by default: layer `depth · L`, rounded, of a model with L.
+
+    Attributes:
+        layer: index into hidden_states (0 is the embedding output); None takes the default.
+    """
+
+    depth: ClassVar[float]
+
+    layer: int | None = Field(default=None, ge=0)
+
+    def at_depth(self: M, layers: int) -> M:
+        """See `Method.at_depth`."""
+        assert isinstance(self, LayerMethod)  # noqa: S101 - for the type checker
+        return self if self.layer is not None else self.model_copy(update={"layer": share_of(self.depth, layers)})
+
+    @property
+    def layers_used(self) -> tuple[int, ...]:
+        """See `Method.layers_used`."""
+        return (self.place,)
+
+    @property
+    def place(self) -> int:
+        """`layer` as a number.
+
+        Raises:
+            SettingError: it is None; `at_depth` gives the method with a number.
+        """
+        if self.layer is None:
+            raise SettingError(f"{self.name}: the layer depends on the model; call at_depth(model.n_layers) first")
+        return self.layer
+
+
+def share_of(depth: float, layers: int) -> int:
+    """The layer at a share of the model's depth, rounded to the nearest; halves are rounded up."""
+    return int(depth * layers + 0.5)
+
+
+def low_layers(layers: int) -> tuple[int, ...]:
+    """The layers at a sixth, a third and a half of the depth, each once: 1, 2 and 3 of 6; 2, 4 and 6 of 12."""
+    return tuple(sorted({share_of(depth, layers) for depth in (1 / 6, 1 / 3, 1 / 2)}))
+
+
+def require(statistics: FeatureStatistics | None, model: Model, method: str) -> FeatureStatistics:
+    """Returns the statistics.
+
+    Raises:
+        SettingError: there are none.
+        StatisticsMismatchError: they belong to another model.
+    """
     if statistics is None:
         raise SettingError(
-            f"{method} needs feature statistics; make them with: textiba estimate -c {encoder.name}, and give the file "
+            f"{method} needs feature statistics; make them with: textiba estimate -c {model.name}, and give the file "
             "as --statistics, or as textiba.load_statistics(file)"
         )
-    statistics.check(encoder)
+    statistics.check(model)
     return statistics
 
 
-def resolve_targets(encoder: Encoder, forward: ForwardPass, target: str | int) -> Targets:
-    """The class to explain for each review: "predicted", "gold", or one class for all.
+def resolve_targets(model: Model, forward: ForwardPass, target: str | int) -> Targets:
+    """The class to explain for each text: "predicted", "gold", or one class for all.
 
     Raises:
-        TargetError: a class that the model does not have, or "gold" for a review without a label.
+        TargetError: the model lacks the class, or "gold" is asked for a text without a label.
     """
     if target == "predicted":
-        return encoder.predict(forward)
+        return model.predict(forward)
     if target == "gold":
-        golds = [r.review.label for r in forward.batch.reviews]
-        if any(g is None for g in golds):
-            raise TargetError("target 'gold' needs a label for every review; some have none. Use 'predicted'")
+        golds = [text.source.label for text in forward.batch.texts]
+        if any(gold is None for gold in golds):
+            raise TargetError("target 'gold' needs a label for every text; some have none. Use 'predicted'")
         for gold in golds:
-            encoder.check_target(gold)  # type: ignore[arg-type] - None was excluded
+            model.check_target(gold)  # type: ignore[arg-type] - None was excluded
         return torch.tensor(golds, device=forward.logits.device)
     if isinstance(target, bool) or not isinstance(target, int):
         raise TargetError(f"a target is 'predicted', 'gold' or a class index; got {target!r}")
-    encoder.check_target(target)
+    model.check_target(target)
     return torch.full((len(forward.logits),), target, device=forward.logits.device)
 
 
 def results(
     method: Method,
     layer: int | None,
-    encoder: Encoder,
+    model: Model,
     forward: ForwardPass,
     targets: Targets,
-    scores: Tensor,
+    scores: Float[Tensor, "batch tokens"],
     details: Sequence[Details | None],
 ) -> list[Attribution]:
-    """Cuts a batch of padded scores [batch, tokens] into one frozen result a review."""
+    """Cuts a batch of padded scores into one frozen result per text.
+
+    Raises:
+        NotFiniteError: the score of a token is NaN or infinite.
+    """
     probabilities = forward.logits.softmax(dim=1).gather(1, targets[:, None])[:, 0]
     settings: dict[str, Any] = method.model_dump(mode="json")  # as it is read again
-    # One copy from the device for all reviews.
+    # One copy from the device for all texts.
     columns = (
         targets.tolist(),
         probabilities.tolist(),
-        encoder.predict(forward).tolist(),
+        model.predict(forward).tolist(),
         scores.detach().float().cpu().numpy(),
     )
     return [
         Attribution(
-            review=review,
-            checkpoint=encoder.name,
+            text=text,
+            checkpoint=model.name,
             method=method.name,
             settings=settings,
             layer=layer,
             target=target,
             probability=probability,
             predicted=predicted,
-            scores=_only_content(review, row),
+            scores=_only_content(method, text, row),
             unit=method.unit,
             signed=method.signed,
             details=detail,
-            labels=encoder.labels,
+            labels=model.labels,
         )
-        for review, target, probability, predicted, row, detail in zip(
-            forward.batch.reviews, *columns, details, strict=True
+        for text, target, probability, predicted, row, detail in zip(
+            forward.batch.texts, *columns, details, strict=True
         )
     ]
 
 
-def _only_content(review: EncodedReview, row: Float[np.ndarray, " padded"]) -> Float[np.ndarray, " tokens"]:
-    scores = np.full(len(review), np.nan, dtype=np.float32)
-    content = list(review.content)
+def _only_content(
+    method: Method, text: TokenizedText, row: Float[np.ndarray, " padded"]
+) -> Float[np.ndarray, " tokens"]:
+    scores = np.full(len(text), np.nan, dtype=np.float32)
+    content = list(text.content)
     scores[content] = row[content]
+    if not np.isfinite(scores[content]).all():
+        raise NotFiniteError(
+            f"{method.name} gave {np.isfinite(scores[content]).sum()} finite scores of {len(content)} for the text "
+            f"'{text.source.text[:60]}…'; load the weights in float32 (model.in_precision(torch.float32)), or use "
+            "other settings"
+        )
     scores.setflags(write=False)
     return scores

@@ -17,36 +17,36 @@ import torch
 from pydantic import Field
 
 from textiba.attribution import Attribution, EvidenceDetails
-from textiba.encoder import Encoder
+from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import SettingError
-from textiba.forward import ForwardPass
-from textiba.methods.base import Method, Passes, require, results
+from textiba.methods.base import LayerMethod, Passes, require, results
 from textiba.methods.lrp import SHARES, run_with_rules, with_rules
-from textiba.methods.output import target_output
 from textiba.methods.references import blank_state
-from textiba.statistics import FeatureStatistics
-from textiba.text import Batch
+from textiba.model.forward import ForwardPass
+from textiba.model.outcomes import target_output
+from textiba.model.view import Model
+from textiba.texts.batches import Batch
 from textiba.types import Logits, Mask, State, Targets
 
 
-class Evidence(Method):
+class Evidence(LayerMethod):
     """Nats of evidence per token, signed: positive speaks for the target.
 
     Attributes:
-        layer: index into hidden_states whose gates open.
+        layer: index into hidden_states whose gates open; None takes a third of the depth (layer 2 of 6, 4 of 12).
         nodes: of the Gauss–Legendre quadrature; each costs one forward and one backward pass above `layer`.
         closed: what a closed gate shows: "mean", the features' mean μ_R, or "mask", the hidden state that the token
             has when every token of the text is [MASK].
         gate_special: whether [CLS] and [SEP] have gates too; their evidence is reported apart, never as scores.
-        gradient: "plain"; or "lrp": the changed gradient of `Lrp`, which is less noisy. It does not add up: what the
+        gradient: "plain"; or "lrp": the changed gradient of `LRP`, which is less noisy. It does not add up: what the
             rules take is in the residual.
     """
 
     name: ClassVar[str] = "evidence"
     unit: ClassVar[str] = "nats"
     signed: ClassVar[bool] = True
+    depth: ClassVar[float] = 1 / 3
 
-    layer: int = Field(default=2, ge=0)
     nodes: int = Field(default=5, ge=1, le=200)
     closed: Literal["mean", "mask"] = "mean"
     gate_special: bool = False
@@ -57,67 +57,66 @@ class Evidence(Method):
         """See `Method.needs_statistics`."""
         return self.closed == "mean"
 
-    def passes(self, layers: int, tokens: int) -> Passes:
-        """A pass there and back above the layer for each node; the [MASK] review's below, and with closed gates above.
+    def _passes(self, layers: int, tokens: int) -> Passes:
+        """A pass there and back above the layer for each node; the [MASK] text's below, and with closed gates above.
 
         Closed gates that all show the mean take a pass over a few tokens, which is not counted.
         """
-        above = (layers - self.layer) / layers
+        above = (layers - self.place) / layers
         closed = 1 if self.closed == "mask" else 0
         return Passes(1 + closed + self.nodes * above, self.nodes * above)
 
-    def attribute(
+    def _attribute(
         self,
-        encoder: Encoder,
+        model: Model,
         forward: ForwardPass,
         targets: Targets,
-        statistics: FeatureStatistics | None = None,
-        seed: int = 0,
+        statistics: FeatureStatistics | None,
+        seed: int,
     ) -> list[Attribution]:
-        """Integrates along the path for all reviews of the batch; nothing here is random. See `Method.attribute`."""
-        encoder.check_layer(self.layer)
-        state = forward.hidden[self.layer]
+        """Integrates along the path for all texts of the batch; nothing here is random. See `Method.attribute`."""
+        state = forward.hidden_states[self.place]
         batch = forward.batch
         gated = batch.attention_mask if self.gate_special else batch.content
-        reference = torch.where(gated.unsqueeze(-1), self.reference(encoder, forward, statistics), state)
+        reference = torch.where(gated.unsqueeze(-1), self.reference(model, forward, statistics), state)
         path = state - reference
         evidence = torch.zeros_like(state[..., 0])
-        run = encoder.run_from
+        run = model.run_from
         if self.gradient == "lrp":
-            run = partial(run_with_rules, with_rules(encoder, SHARES["uniform"]))
+            run = partial(run_with_rules, with_rules(model, SHARES["uniform"]))
         for weight, gate in quadrature(self.nodes):
             point = (reference + gate * path).requires_grad_(True)
-            log_p = target_output(run(batch, self.layer, point), targets, "log_probability")
+            log_p = target_output(run(batch, self.place, point), targets, "log_probability")
             (gradient,) = torch.autograd.grad(log_p.sum(), point)
             evidence += weight * (gradient * path).sum(dim=-1)
         with torch.no_grad():
-            closed = target_output(self._closed(encoder, batch, reference, gated), targets, "log_probability")
+            closed = target_output(self._closed(model, batch, reference, gated), targets, "log_probability")
         opened = target_output(forward.logits, targets, "log_probability")
         special = (evidence * batch.special).sum(dim=1)
         residual = opened - closed - evidence.sum(dim=1)
         columns = torch.stack([closed, opened, special, residual], dim=1).tolist()
         details = [EvidenceDetails(*row) for row in columns]
-        return results(self, self.layer, encoder, forward, targets, evidence, details)
+        return results(self, self.place, model, forward, targets, evidence, details)
 
-    def _closed(self, encoder: Encoder, batch: Batch, reference: State, gated: Mask) -> Logits:
+    def _closed(self, model: Model, batch: Batch, reference: State, gated: Mask) -> Logits:
         """With all gates closed; where they all show one state, one token stands for all of them."""
-        if self.closed == "mask" or not encoder.can_merge:
-            return encoder.run_from(batch, self.layer, reference)
+        if self.closed == "mask" or not model.can_merge:
+            return model.run_from(batch, self.place, reference)
         merged, places = batch.merge(gated)
-        return encoder.run_from(
-            merged, self.layer, reference.gather(1, places[..., None].expand(-1, -1, reference.shape[2]))
+        return model.run_from(
+            merged, self.place, reference.gather(1, places[..., None].expand(-1, -1, reference.shape[2]))
         )
 
-    def reference(self, encoder: Encoder, forward: ForwardPass, statistics: FeatureStatistics | None) -> State:
+    def reference(self, model: Model, forward: ForwardPass, statistics: FeatureStatistics | None) -> State:
         """What closed gates show [batch, tokens, features]."""
-        state = forward.hidden[self.layer]
+        state = forward.hidden_states[self.place]
         if self.closed == "mean":
-            mean, _ = require(statistics, encoder, self.name).at(self.layer, state)
+            mean, _ = require(statistics, model, self.name).at(self.place, state)
             return mean.expand_as(state)
-        mask_id = encoder.tokenizer.mask_token_id
+        mask_id = model.tokenizer.mask_token_id
         if mask_id is None:
             raise SettingError("closed='mask' needs a tokenizer with a mask token; use closed='mean'")
-        return blank_state(encoder, forward.batch, self.layer, mask_id)
+        return blank_state(model, forward.batch, self.place, mask_id)
 
 
 def quadrature(nodes: int) -> list[tuple[float, float]]:

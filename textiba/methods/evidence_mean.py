@@ -1,7 +1,7 @@
 """Evidence, averaged over layers and over what "no information" means.
 
 Which reference a closed gate shows decides which test a method wins (mean features: deletion; the states of an
-all-[MASK] review: masking), and every layer sees the review its own way. The mean of several evidences is one: nats for
+all-[MASK] text: masking), and every layer sees the text its own way. The mean of several evidences is one: nats for
 or against the target, which sum, with the special tokens' and the residual, to log p(target) minus the mean closed
 log p(target). Averaging over baselines is the idea of expected gradients (Erion et al., Nature Machine Intelligence
 2021); here it is over layers too.
@@ -14,11 +14,11 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from textiba.attribution import Attribution, EvidenceDetails
-from textiba.encoder import Encoder
-from textiba.forward import ForwardPass
-from textiba.methods.base import Method, Passes, require
+from textiba.bottleneck.statistics import FeatureStatistics
+from textiba.methods.base import Method, Passes, low_layers
 from textiba.methods.evidence import Evidence
-from textiba.statistics import FeatureStatistics
+from textiba.model.forward import ForwardPass
+from textiba.model.view import Model
 from textiba.types import Targets
 
 
@@ -26,7 +26,7 @@ class EvidenceMean(Method):
     """Nats of evidence per token, signed: the mean of `Evidence` at every layer with every closed state.
 
     Attributes:
-        layers: indices into hidden_states.
+        layers: indices into hidden_states; None takes a sixth, a third and a half of the depth (1, 2, 3 of 6).
         closed: what closed gates show; see `Evidence.closed`.
         nodes: of each quadrature.
         gate_special: see `Evidence.gate_special`.
@@ -36,17 +36,26 @@ class EvidenceMean(Method):
     unit: ClassVar[str] = "nats"
     signed: ClassVar[bool] = True
 
-    layers: tuple[int, ...] = Field(default=(1, 2, 3), min_length=1)
+    layers: tuple[int, ...] | None = Field(default=None, min_length=1)
     closed: tuple[Literal["mean", "mask"], ...] = Field(default=("mean", "mask"), min_length=1)
     nodes: int = Field(default=3, ge=1, le=200)
     gate_special: bool = False
 
     @field_validator("layers", "closed")
     @classmethod
-    def _each_once(cls, values: tuple) -> tuple:
-        if len(set(values)) < len(values):
+    def _each_once(cls, values: tuple | None) -> tuple | None:
+        if values is not None and len(set(values)) < len(values):
             raise ValueError("each is averaged once; remove what is named twice")
         return values
+
+    def at_depth(self, layers: int) -> "EvidenceMean":
+        """See `Method.at_depth`."""
+        return self if self.layers is not None else self.model_copy(update={"layers": low_layers(layers)})
+
+    @property
+    def layers_used(self) -> tuple[int, ...]:
+        """See `Method.layers_used`."""
+        return self.layers or ()
 
     @property
     def needs_statistics(self) -> bool:
@@ -55,32 +64,28 @@ class EvidenceMean(Method):
 
     @property
     def evidences(self) -> tuple[Evidence, ...]:
-        """What the mean is of."""
+        """The `Evidence` methods whose scores are averaged."""
         return tuple(
             Evidence(layer=layer, closed=closed, nodes=self.nodes, gate_special=self.gate_special)
-            for layer in self.layers
+            for layer in self.layers_used
             for closed in self.closed
         )
 
-    def passes(self, layers: int, tokens: int) -> Passes:
+    def _passes(self, layers: int, tokens: int) -> Passes:
         """The sum over all evidences, with one plain pass."""
         each = [evidence.passes(layers, tokens) for evidence in self.evidences]
         return Passes(1 + sum(p.forward - 1 for p in each), sum(p.backward for p in each))
 
-    def attribute(
+    def _attribute(
         self,
-        encoder: Encoder,
+        model: Model,
         forward: ForwardPass,
         targets: Targets,
-        statistics: FeatureStatistics | None = None,
-        seed: int = 0,
+        statistics: FeatureStatistics | None,
+        seed: int,
     ) -> list[Attribution]:
         """Averages scores and details; nothing here is random. See `Method.attribute`."""
-        for layer in self.layers:
-            encoder.check_layer(layer)
-        if self.needs_statistics:
-            require(statistics, encoder, self.name)
-        found = [e.attribute(encoder, forward, targets, statistics, seed) for e in self.evidences]
+        found = [e.attribute(model, forward, targets, statistics, seed) for e in self.evidences]
         return [self._mean(same) for same in zip(*found, strict=True)]
 
     def _mean(self, same: tuple[Attribution, ...]) -> Attribution:
@@ -94,7 +99,7 @@ class EvidenceMean(Method):
         return replace(
             same[0],
             method=self.name,
-            settings=self.model_dump(),
+            settings=self.model_dump(mode="json"),
             layer=None,
             scores=scores,
             details=EvidenceDetails(**means),

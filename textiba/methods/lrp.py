@@ -15,15 +15,16 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from textiba.attribution import Attribution
-from textiba.encoder import LAYER_PATHS, Encoder
+from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import SettingError, UnsupportedModelError
-from textiba.forward import ForwardPass
 from textiba.methods.base import Method, Passes, results
-from textiba.statistics import FeatureStatistics
-from textiba.text import Batch
+from textiba.model.forward import ForwardPass
+from textiba.model.layers import family_of, layers_of
+from textiba.model.view import Model
+from textiba.texts.batches import Batch
 from textiba.types import Logits, State, Targets
 
-Output = Literal["logit", "margin"]
+RelevanceOutput = Literal["logit", "margin"]
 
 # The share of its gradient that each operand of attention keeps. "uniform" halves relevance at both matrix products:
 # softmax(QKᵀ)·V gives one half to V and one to the weights, and QKᵀ halves that again.
@@ -31,14 +32,10 @@ SHARES = {
     "uniform": {"query": 0.25, "key": 0.25, "value": 0.5},
     "constant": {"query": 0.0, "key": 0.0, "value": 1.0},
 }
-# What Hugging Face calls the three projections.
-PROJECTIONS = {
-    "query": "query", "key": "key", "value": "value", "q_lin": "query", "k_lin": "key", "v_lin": "value",
-}  # fmt: skip
-_MADE: WeakKeyDictionary[Encoder, dict[Hashable, Encoder]] = WeakKeyDictionary()  # copies with rules, by model
+_MADE: WeakKeyDictionary[Model, dict[Hashable, Model]] = WeakKeyDictionary()  # copies with rules, by model
 
 
-class Lrp(Method):
+class LRP(Method):
     """Relevance of the embedding output, signed: positive speaks for the target.
 
     The sum over all tokens, special ones included, is the target's output up to what biases take, and with "uniform"
@@ -56,99 +53,99 @@ class Lrp(Method):
     signed: ClassVar[bool] = True
 
     attention: Literal["uniform", "constant"] = "uniform"
-    output: Output = "logit"
+    output: RelevanceOutput = "logit"
 
-    def passes(self, layers: int, tokens: int) -> Passes:
+    def _passes(self, layers: int, tokens: int) -> Passes:
         """One pass there and back."""
         return Passes(2.0, 1.0)
 
-    def attribute(
+    def _attribute(
         self,
-        encoder: Encoder,
+        model: Model,
         forward: ForwardPass,
         targets: Targets,
-        statistics: FeatureStatistics | None = None,
-        seed: int = 0,
+        statistics: FeatureStatistics | None,
+        seed: int,
     ) -> list[Attribution]:
-        """Hands the outputs back for all reviews of the batch; nothing here is random. See `Method.attribute`.
+        """Hands the outputs back for all texts of the batch; nothing here is random. See `Method.attribute`.
 
         Raises:
             SettingError: the margin is asked for, of a model with one class.
             UnsupportedModelError: in a layer, the modules that rules are for were not found.
         """
-        scores = relevance(encoder, forward, targets, SHARES[self.attention], self.output)
-        return results(self, None, encoder, forward, targets, scores, [None] * len(forward.batch.reviews))
+        scores = relevance(model, forward, targets, SHARES[self.attention], self.output)
+        return results(self, None, model, forward, targets, scores, [None] * len(forward.batch.texts))
 
 
 def relevance(
-    encoder: Encoder, forward: ForwardPass, targets: Targets, shares: dict[str, float], output: Output = "logit"
+    model: Model, forward: ForwardPass, targets: Targets, shares: dict[str, float], output: RelevanceOutput = "logit"
 ) -> Float[Tensor, "batch tokens"]:
     """Of every token of the embedding output, special ones included: input × changed gradient, sum over features."""
-    return relevance_by_layer(encoder, forward, targets, shares, [0], output)[0]
+    return relevance_by_layer(model, forward, targets, shares, [0], output)[0]
 
 
 def relevance_by_layer(
-    encoder: Encoder,
+    model: Model,
     forward: ForwardPass,
     targets: Targets,
     shares: dict[str, float],
     layers: Sequence[int],
-    output: Output = "logit",
+    output: RelevanceOutput = "logit",
 ) -> Float[Tensor, "layers batch tokens"]:
     """What `relevance` is at each of some hidden states, from one pass there and back.
 
     Args:
-        encoder: the model.
+        model: the model.
         forward: the plain pass.
-        targets: the class whose output is handed back, of each review.
+        targets: the class whose output is handed back, of each text.
         shares: see `SHARES`.
         layers: indices into hidden_states, rising.
-        output: see `Lrp`.
+        output: see `LRP`.
     """
     lowest, *above = layers
-    states = [forward.hidden[lowest].detach().requires_grad_(True)]
+    states = [forward.hidden_states[lowest].detach().requires_grad_(True)]
 
     def keep(arriving: State) -> State:
         states.append(arriving)
         return arriving
 
     changes = dict.fromkeys(above, keep)
-    logits = run_with_rules(with_rules(encoder, shares), forward.batch, lowest, states[0], changes)
+    logits = run_with_rules(with_rules(model, shares), forward.batch, lowest, states[0], changes)
     gradients = torch.autograd.grad(handed_back(logits, targets, output).sum(), states)
     pairs = zip(gradients, states, strict=True)
     return torch.stack([(gradient * state.detach()).sum(dim=2) for gradient, state in pairs])
 
 
-def with_rules(encoder: Encoder, shares: dict[str, float]) -> Encoder:
+def with_rules(model: Model, shares: dict[str, float]) -> Model:
     """A copy whose gradients follow the rules, and which shares the tensors' memory; for `run_with_rules`. Made once.
 
     Raises:
         UnsupportedModelError: a layer has other modules than the rules know.
     """
-    made = _MADE.setdefault(encoder, {})
-    key = (*sorted(shares.items()), str(encoder.device))  # a copy does not move with its encoder
+    made = _MADE.setdefault(model, {})
+    key = (*sorted(shares.items()), str(model.device))  # a copy does not move with its model
     if key not in made:
-        changed = encoder.copy()
-        _exchange_rules(changed.model, shares)
+        changed = model.copy()
+        _exchange_rules(changed.module, shares)
         _check_rules(changed)
         made[key] = changed
     return made[key]
 
 
 def run_with_rules(
-    changed: Encoder,
+    changed: Model,
     batch: Batch,
     layer: int,
     state: State,
     through: Mapping[int, Callable[[State], State]] | None = None,
 ) -> Logits:
-    """`Encoder.run_from`, the rules included that modules cannot carry."""
+    """`Model.run_from`, the rules included that modules cannot carry."""
     with _TanhRule():
         return changed.run_from(batch, layer, state, through)
 
 
-def handed_back(logits: Logits, targets: Targets, output: Output) -> Float[Tensor, " batch"]:
-    """The target's output of each row; see `Lrp.output`.
+def handed_back(logits: Logits, targets: Targets, output: RelevanceOutput) -> Float[Tensor, " batch"]:
+    """The target's output of each row; see `LRP.output`.
 
     Raises:
         SettingError: the margin is asked for, and there is one class.
@@ -222,31 +219,34 @@ class _TanhRule(TorchFunctionMode):
         return identity_rule(torch.tanh, *args) if func is torch.tanh else func(*args, **(kwargs or {}))
 
 
-def _exchange_rules(model: nn.Module, shares: dict[str, float]) -> None:
-    """Puts the rules into a model of our own, in place of its modules."""
-    from transformers.activations import ACT2CLS  # not above: it takes a second to import
+def _exchange_rules(module: nn.Module, shares: dict[str, float]) -> None:
+    """Replaces modules by modules with LRP's rules, in a copy that is ours."""
+    from transformers.activations import ACT2CLS  # here: the import takes a second
 
     activations = tuple({entry[0] if isinstance(entry, tuple) else entry for entry in ACT2CLS.values()})
-    for parent in list(model.modules()):
+    for layer in layers_of(module):
+        for role, path in family_of(module.config).projections().items():
+            parent, _, name = path.rpartition(".")
+            projection = dict(layer.named_modules()).get(path)
+            if isinstance(projection, nn.Linear):
+                setattr(layer.get_submodule(parent), name, _Scaled(projection, shares[role]))
+    for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.LayerNorm):
                 setattr(parent, name, _LayerNorm(child))
             elif isinstance(child, activations):
                 setattr(parent, name, _Identity(child))
-            elif name in PROJECTIONS and isinstance(child, nn.Linear):
-                setattr(parent, name, _Scaled(child, shares[PROJECTIONS[name]]))
 
 
-def _check_rules(changed: Encoder) -> None:
-    """Without its rules a layer would hand back plain gradient × input, and nothing would tell."""
-    layers: Any = changed.model.get_submodule(LAYER_PATHS[changed.model.config.model_type])
-    for number, layer in enumerate(layers):
+def _check_rules(changed: Model) -> None:
+    """Raises UnsupportedModelError where a layer has no rules: it would propagate plain gradient × input."""
+    roles = family_of(changed.module.config).projections()
+    for number, layer in enumerate(layers_of(changed.module)):
         kinds = [type(module) for module in layer.modules()]
         found = kinds.count(_Scaled), kinds.count(_LayerNorm), kinds.count(_Identity)
-        if found[0] != len(set(PROJECTIONS.values())) or 0 in found:
+        if found[0] != len(roles) or 0 in found:
             raise UnsupportedModelError(
-                "lrp needs in each layer 3 linear projections (query, key, value), a LayerNorm and an activation "
-                f"module; in layer {number} of {changed.name} it found {found[0]}, {found[1]} and {found[2]}. Merge "
-                f"adapters into the weights; for projections named otherwise than {sorted(PROJECTIONS)}, add their "
-                "names to textiba.methods.lrp.PROJECTIONS"
+                f"lrp needs in each layer the linear projections {sorted(roles.values())}, a LayerNorm and an "
+                f"activation module; layer {number} of {changed.name} has {found[0]}, {found[1]} and {found[2]} "
+                "of these. Merge adapters into the weights, or use another method"
             )

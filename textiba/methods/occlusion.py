@@ -8,17 +8,17 @@ from typing import ClassVar, Literal
 import torch
 
 from textiba.attribution import Attribution
-from textiba.encoder import Encoder
-from textiba.forward import ForwardPass
+from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.methods.base import Passes, results
-from textiba.methods.output import target_output
-from textiba.methods.removal import Removal, variant_outputs
-from textiba.statistics import FeatureStatistics
+from textiba.methods.perturbation import Perturbation
+from textiba.model.forward import ForwardPass
+from textiba.model.outcomes import target_output, variant_outputs
+from textiba.model.view import Model
 from textiba.types import Targets
 
 
-class Occlusion(Removal):
-    """Output of the whole review − output without the token, signed: positive speaks for the target.
+class Occlusion(Perturbation):
+    """TargetOutput of the whole text − output without the token, signed: positive speaks for the target.
 
     Attributes:
         output: of the target, that is compared: "log_probability" (nats), "probability" or "logit".
@@ -29,26 +29,26 @@ class Occlusion(Removal):
 
     removal: Literal["delete", "mask"] = "delete"
 
-    def passes(self, layers: int, tokens: int) -> Passes:
+    def _passes(self, layers: int, tokens: int) -> Passes:
         """A pass for each token."""
         return Passes(1.0 + tokens, 0.0)
 
-    def attribute(
+    def _attribute(
         self,
-        encoder: Encoder,
+        model: Model,
         forward: ForwardPass,
         targets: Targets,
-        statistics: FeatureStatistics | None = None,
-        seed: int = 0,
+        statistics: FeatureStatistics | None,
+        seed: int,
     ) -> list[Attribution]:
-        """Leaves out every token of every review once; nothing here is random. See `Method.attribute`."""
-        reviews = forward.batch.reviews
-        places = [(row, i) for row, review in enumerate(reviews) for i in review.content]
-        variants = [encoder.without(reviews[row], [i], self.removal) for row, i in places]
+        """Leaves out every token of every text once; nothing here is random. See `Method.attribute`."""
+        texts = forward.batch.texts
+        places = [(row, i) for row, text in enumerate(texts) for i in text.content]
+        variants = [model.without(texts[row], [i], self.removal) for row, i in places]
         rows, columns = torch.tensor(places).T
         whole = target_output(forward.logits, targets, self.output).double().cpu()
         scores = torch.zeros(forward.batch.input_ids.shape, dtype=torch.float64)
         scores[rows, columns] = whole[rows] - variant_outputs(
-            encoder, variants, targets.cpu()[rows].tolist(), self.output
+            model, variants, targets.cpu()[rows].tolist(), self.output
         )
-        return results(self, None, encoder, forward, targets, scores, [None] * len(reviews))
+        return results(self, None, model, forward, targets, scores, [None] * len(texts))

@@ -1,7 +1,8 @@
-"""What the bottlenecks whose gates are optimised for each review share: settings, noise, the loop, and their report."""
+"""What the bottlenecks whose gates are optimised for each text share: settings, noise, the loop, and their report."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -11,15 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from textiba.attribution import BitsDetails
-from textiba.forward import ForwardPass
 from textiba.information import bits
 from textiba.methods.base import Method
-from textiba.text import EncodedReview
+from textiba.model.forward import ForwardPass
+from textiba.texts.tokens import TokenizedText
 from textiba.types import Mask, State, Targets
 
 
 class Optimised(Method):
-    """The settings of a bottleneck whose gates Adam finds for each review.
+    """The settings of a bottleneck whose gates Adam finds for each text.
 
     Attributes:
         beta: the price of a nat of information.
@@ -30,7 +31,7 @@ class Optimised(Method):
         antithetic: draw noise in pairs ε, −ε, so that it averages to zero; needs an even `samples`.
         initial_gate: λ before the first step.
         min_std: floor of σ, for features that hardly vary.
-        tolerance: a review has converged when its loss moved less than this share over the last step.
+        tolerance: a text has converged when its loss moved less than this share over the last step.
     """
 
     unit: ClassVar[str] = "bits"
@@ -68,23 +69,23 @@ class Optimised(Method):
 
 
 def standard_normal(
-    reviews: Sequence[EncodedReview], like: State, samples: int, antithetic: bool, seed: int
+    texts: Sequence[TokenizedText], like: State, samples: int, antithetic: bool, seed: int
 ) -> Iterator[Float[Tensor, "samples batch tokens features"]]:
-    """Standard normal draws without end; each review's come from a generator of its own, whatever the batch.
+    """Standard normal draws without end; each text's come from a generator of its own, whatever the batch.
 
     Args:
-        reviews: of the batch.
+        texts: of the batch.
         like: gives shape, type and device.
         samples: draws at a time.
         antithetic: whether the second half of the draws is the first with its sign turned.
-        seed: each review derives its own from it.
+        seed: each text derives its own from it.
     """
-    generators = [torch.Generator().manual_seed(review.seed(seed)) for review in reviews]
+    generators = [torch.Generator().manual_seed(text.seed(seed)) for text in texts]
     drawn = samples // 2 if antithetic else samples
     while True:
         noise = torch.zeros(drawn, *like.shape)
-        for i, (review, generator) in enumerate(zip(reviews, generators, strict=True)):
-            noise[:, i, : len(review)] = torch.randn(drawn, len(review), like.shape[2], generator=generator)
+        for i, (text, generator) in enumerate(zip(texts, generators, strict=True)):
+            noise[:, i, : len(text)] = torch.randn(drawn, len(text), like.shape[2], generator=generator)
         yield (torch.cat([noise, -noise]) if antithetic else noise).to(like, non_blocking=True)
 
 
@@ -97,107 +98,111 @@ def cross_entropies(
 
 
 Pass = tuple[Float[Tensor, "samples batch"], Float[Tensor, "layers batch tokens"]]
-Trace = tuple[Float[Tensor, "steps samples batch"], Float[Tensor, "steps batch"]]
 
 
-class Descent:
-    """Adam on the gates of all reviews at once, for `CE + β · KL`, the KL being summed over tokens.
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """Where the optimisation ended at one β.
 
-    Args:
-        gate_logits: is changed.
-        run: one pass with the gates as they are and fresh noise: cross-entropy, nats, and information at each layer,
-            nats.
+    Attributes:
+        nats: information of each token at each layer.
+        entropies: cross-entropy of the target before each step and after the last, nats.
+        informations: information at the same moments, nats: the sum over tokens, mean over layers.
     """
 
-    def __init__(self, gate_logits: nn.Parameter, run: Callable[[], Pass]):
-        self._gate_logits = gate_logits
-        self._run = run
-        self._ahead: Pass | None = None  # the last pass at one β, which is the first one at the next
+    nats: Float[Tensor, "layers batch tokens"]
+    entropies: Float[Tensor, "steps samples batch"]
+    informations: Float[Tensor, "steps batch"]
 
-    def to(
-        self, beta: Float[Tensor, " batch"], steps: int, learning_rate: float, further: bool = False
-    ) -> tuple[Float[Tensor, "layers batch tokens"], Trace]:
-        """`steps` of a new Adam at one β, from where the gates are; `steps` + 1 passes, the last to see where they end.
 
-        Args:
-            beta: the price of a nat, for each review.
-            steps: of Adam.
-            learning_rate: of Adam.
-            further: another β may follow. Its first pass is then this one's last, which keeps what gradients need.
+def descend(
+    gate_logits: nn.Parameter,
+    run: Callable[[], Pass],
+    betas: Sequence[Float[Tensor, " batch"]],
+    steps: int,
+    learning_rate: float,
+) -> Iterator[Optimum]:
+    """Minimises `CE + β · KL` over the gates of all texts at once with Adam, for one β after another.
 
-        Returns:
-            The information of the last pass, nats; and cross-entropy and information (sum over tokens, mean over
-            layers), nats, of every pass.
-        """
-        # Adam works element by element, so each review has its own state within the one tensor.
-        adam = torch.optim.Adam([self._gate_logits], lr=learning_rate)
+    Each β is a warm start from the gates of the one before it. The last pass at one β serves as the first pass at the
+    next, so n values cost n · steps + 1 passes.
+
+    Args:
+        gate_logits: changed in place.
+        run: one pass with the current gates and fresh noise: cross-entropy, nats, and information at each layer, nats.
+        betas: the price of a nat, for each text; one entry for each optimisation.
+        steps: of a new Adam at each β.
+        learning_rate: of Adam.
+
+    Yields:
+        The end of each optimisation, while the gates are still there.
+    """
+    carried: Pass | None = None
+    for number, beta in enumerate(betas):
+        # Adam works element by element, so each text has its own state within the one tensor.
+        adam = torch.optim.Adam([gate_logits], lr=learning_rate)
         entropies, informations = [], []
         for _ in range(steps):
-            losses, nats = self._pass(gradient=True)
-            self._ahead = None
+            losses, nats = run() if carried is None else carried
+            carried = None
             information = nats.mean(dim=0).sum(dim=1)
-            # Reviews do not share gates, so the gradient of the sum is each review's own.
+            # Texts do not share gates, so the gradient of the sum is each text's own.
             loss = (losses.mean(dim=0) + beta * information).sum()
-            (self._gate_logits.grad,) = torch.autograd.grad(loss, self._gate_logits)
+            (gate_logits.grad,) = torch.autograd.grad(loss, gate_logits)
             adam.step()
             entropies.append(losses.detach())
             informations.append(information.detach())
-        losses, nats = self._pass(gradient=further)
+        more = number + 1 < len(betas)
+        if carried is None:  # it is there still where no step was taken
+            with torch.set_grad_enabled(more):
+                carried = run()
+        losses, nats = carried
         entropies.append(losses.detach())
         informations.append(nats.detach().mean(dim=0).sum(dim=1))
-        return nats.detach(), (torch.stack(entropies), torch.stack(informations))
-
-    def _pass(self, gradient: bool) -> Pass:
-        if self._ahead is not None:
-            return self._ahead
-        with torch.set_grad_enabled(gradient):
-            found = self._run()
-        self._ahead = found if gradient else None
-        return found
+        yield Optimum(nats.detach(), torch.stack(entropies), torch.stack(informations))
 
 
 def bits_details(
     forward: ForwardPass,
     scores: Float[Tensor, "batch tokens"],
     gates: Float[Tensor, "batch tokens"],
-    entropies: Float[Tensor, "steps samples batch"],
-    nats: Float[Tensor, "steps batch"],
+    optimum: Optimum,
     beta: Float[Tensor, " batch"],
     tolerance: float,
     by_layer: Float[Tensor, "layers batch tokens"] | None = None,
 ) -> list[BitsDetails]:
-    """How each review's optimisation went, and where it ended.
+    """How each text's optimisation went, and where it ended.
 
     Args:
         forward: the plain pass.
         scores: bits of every token, special ones included.
         gates: after the last step.
-        entropies: cross-entropy of the target at each step, nats.
-        nats: information of all tokens at each step.
+        optimum: where the optimisation ended.
         beta: the price of a nat of their sum.
-        tolerance: a review has converged when its loss moved less than this share over the last step.
+        tolerance: a text has converged when its loss moved less than this share over the last step.
         by_layer: bits of every token at each of several layers.
     """
+    entropies, nats = optimum.entropies, optimum.informations
     loss = entropies.mean(dim=1) + beta * nats
     settled = torch.zeros_like(beta, dtype=torch.bool)  # where no step was taken, nothing has settled
     if len(loss) > 1:
         settled = (loss[-1] - loss[-2]).abs() <= tolerance * loss[-2].abs()
     probability = (-entropies[-1]).exp().mean(dim=0)
     special = (scores * forward.batch.special).sum(dim=1)
-    # One copy from the device for all reviews.
+    # One copy from the device for all texts.
     columns = zip(settled.tolist(), probability.tolist(), special.tolist(), loss[-1].tolist(), strict=True)
     open_, entropy, information = (x.float().cpu().numpy() for x in (gates, entropies.mean(dim=1), bits(nats)))
     layers = None if by_layer is None else by_layer.float().cpu().numpy()
     return [
         BitsDetails(
-            gates=open_[i, : len(review)],
+            gates=open_[i, : len(text)],
             cross_entropy=entropy[:, i],
             information=information[:, i],
             converged=converged,
             probability=kept,
             special_bits=apart,
             loss=last,
-            by_layer=None if layers is None else layers[:, i, : len(review)],
+            by_layer=None if layers is None else layers[:, i, : len(text)],
         )
-        for i, (review, (converged, kept, apart, last)) in enumerate(zip(forward.batch.reviews, columns, strict=True))
+        for i, (text, (converged, kept, apart, last)) in enumerate(zip(forward.batch.texts, columns, strict=True))
     ]

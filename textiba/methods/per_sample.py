@@ -1,10 +1,9 @@
-"""The per-sample bottleneck: for each review, the gates that keep its prediction with the fewest bits.
+"""The per-sample bottleneck: for each text, the gates that keep its prediction with the fewest bits.
 
 Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.1, on a transformer's hidden states.
 """
 
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
@@ -14,43 +13,23 @@ from pydantic import Field
 from torch import Tensor
 
 from textiba.attribution import Attribution
-from textiba.bottleneck import Bottleneck
-from textiba.encoder import Encoder
-from textiba.forward import ForwardPass
+from textiba.bottleneck.gates import Bottleneck
+from textiba.bottleneck.readout import readout_for, readout_identity
+from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.information import beta_for_sum, bits
-from textiba.methods.base import Passes, require, results
-from textiba.methods.optimised import Descent, Optimised, Pass, Trace, bits_details, cross_entropies, standard_normal
-from textiba.readout import readout_for, readout_identity
-from textiba.statistics import FeatureStatistics
+from textiba.methods.base import LayerMethod, Method, Passes, require, results
+from textiba.methods.optimised import Optimised, Pass, bits_details, cross_entropies, descend, standard_normal
+from textiba.model.forward import ForwardPass
+from textiba.model.view import Model
 from textiba.types import Mask, State, Targets
 
 
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """Where an optimisation has ended.
+class PerSampleBottleneck(Optimised, LayerMethod):
+    """Bits per token: minimise `CE(target, f(Z)) + β · KL` over the gates of each text.
 
     Attributes:
-        scores: bits of every token.
-        gates: λ, mean over the features.
-        traces: cross-entropy and information of every pass.
-        beta: the price of a nat of the sum, for each review.
-        bottleneck: with the gates, for whoever goes further.
-        descent: of the gates.
-    """
-
-    scores: Float[Tensor, "batch tokens"]
-    gates: Float[Tensor, "batch tokens"]
-    traces: Trace
-    beta: Float[Tensor, " batch"]
-    bottleneck: Bottleneck
-    descent: Descent
-
-
-class PerSample(Optimised):
-    """Bits per token: minimise `CE(target, f(Z)) + β · KL` over the gates of each review.
-
-    Attributes:
-        layer: index into hidden_states where the bottleneck sits.
+        layer: index into hidden_states where the bottleneck sits; None takes a third of the depth (layer 2 of 6,
+            4 of 12).
         beta: the price of a nat of information; see `beta_on`.
         beta_on: "sum": β multiplies the KL summed over tokens and features; "mean": its mean over them, as in the
             paper (β_mean = β_sum · k, with k the number of gated elements).
@@ -58,118 +37,133 @@ class PerSample(Optimised):
         readout: a trained readout network, whose gates are where the optimisation starts instead of `initial_gate` (a
             warm start: fewer steps and a lower learning rate do): "built-in" for the one that comes with the
             checkpoint, or a folder or a file.
-        path: values of β that the gates go through before `beta`, each from where the last has left them, with `steps`
-            steps at each; the last pass at one is the first at the next. Rising, it is what the gates do of their own
-            when they close from open: fewer steps at each do. Methods that go one way further each share it: a sweep
-            of n values costs n times `steps`.
+        path: β continuation: values of β to optimise at before `beta`, each a warm start from the gates of the one
+            before it, with `steps` steps each. From low to high, fewer steps at each value do.
         gate_special, steps, learning_rate, samples, antithetic, initial_gate, min_std, tolerance: see `Optimised`.
     """
 
     name: ClassVar[str] = "per_sample"
+    depth: ClassVar[float] = 1 / 3
 
-    layer: int = Field(default=2, ge=0)
     beta_on: Literal["sum", "mean"] = "sum"
     gates: Literal["token", "feature"] = "token"
     readout: str | None = None
     path: tuple[Annotated[float, Field(ge=0)], ...] = ()
 
-    def passes(self, layers: int, tokens: int) -> Passes:
-        """A pass there and back above the layer for each noise draw and step at every β, and a last one forward."""
-        above = self.samples * (layers - self.layer) / layers
+    def _passes(self, layers: int, tokens: int) -> Passes:
+        """One forward and one backward pass above the layer for each noise draw, step and β, and a last one forward."""
+        above = self.samples * (layers - self.place) / layers
         steps = (1 + len(self.path)) * self.steps
         return Passes(1 + (steps + 1) * above, steps * above)
 
-    @property
-    def before(self) -> "PerSample | None":
-        """See `Method.before`."""
-        if not self.path:
-            return None
-        *path, beta = self.path
-        return self.model_copy(update={"path": tuple(path), "beta": beta})
+    def files(self, model: Model) -> dict[str, str]:
+        """See `Method.files`."""
+        return {} if self.readout is None else {f"readout {self.readout}": readout_identity(model, self.readout)}
 
-    def rests_on(self, encoder: Encoder) -> dict[str, str]:
-        """See `Method.rests_on`."""
-        return {} if self.readout is None else {f"readout {self.readout}": readout_identity(encoder, self.readout)}
-
-    def attribute(
+    def _attribute(
         self,
-        encoder: Encoder,
+        model: Model,
         forward: ForwardPass,
         targets: Targets,
-        statistics: FeatureStatistics | None = None,
-        seed: int = 0,
-    ) -> list[Attribution]:
-        """Optimises the gates of all reviews of the batch at once; see `Method.attribute`."""
-        encoder.check_layer(self.layer)
-        statistics = require(statistics, encoder, self.name)
-        found = self._found(encoder, forward, targets, statistics, seed, further=self in forward.awaited)
-        details = bits_details(forward, found.scores, found.gates, *found.traces, found.beta, self.tolerance)
-        return results(self, self.layer, encoder, forward, targets, found.scores, details)
-
-    def _found(
-        self,
-        encoder: Encoder,
-        forward: ForwardPass,
-        targets: Targets,
-        statistics: FeatureStatistics,
+        statistics: FeatureStatistics | None,
         seed: int,
-        further: bool,
-    ) -> _Found:
-        """Where the optimisation ends; where another goes `further` from there, it is kept for that one to take."""
-        key = self._key(targets, statistics, seed)
-        if key in forward.memory:
-            return forward.memory[key]
-        if self.before:
-            last = self.before._found(encoder, forward, targets, statistics, seed, further=True)
-            del forward.memory[self.before._key(targets, statistics, seed)]  # its gates are about to change
-            bottleneck, descent = last.bottleneck, last.descent
-        else:
-            bottleneck, descent = self._begun(encoder, forward, targets, statistics, seed)
-        state = forward.hidden[self.layer]
-        beta = self._beta(self.gated(forward), state)
-        _, traces = descent.to(beta, self.steps, self.learning_rate, further)
-        with torch.no_grad():
-            scores, gates = bits(bottleneck.information(state)), bottleneck.gates().mean(dim=-1)
-        found = _Found(scores, gates, traces, beta, bottleneck, descent)
-        if further:
-            forward.memory[key] = found
-        return found
+    ) -> list[Attribution]:
+        """Optimises the gates of all texts of the batch at once, through `path` to `beta`."""
+        *_, last = self._along((*self.path, self.beta), model, forward, targets, statistics, seed)
+        return last
 
-    def _key(self, targets: Targets, statistics: FeatureStatistics, seed: int) -> Hashable:
-        return self, statistics.identity, seed, tuple(targets.tolist())
-
-    def _begun(
-        self, encoder: Encoder, forward: ForwardPass, targets: Targets, statistics: FeatureStatistics, seed: int
-    ) -> tuple[Bottleneck, Descent]:
-        """The gates before the first step."""
-        state, start = forward.hidden[self.layer], self.initial_logit
-        if self.readout is not None:
+    def _along(
+        self,
+        betas: Sequence[float],
+        model: Model,
+        forward: ForwardPass,
+        targets: Targets,
+        statistics: FeatureStatistics | None,
+        seed: int,
+    ) -> Iterator[list[Attribution]]:
+        """The results at each β, each optimisation starting from the gates of the one before it."""
+        statistics = require(statistics, model, self.name)
+        state = forward.hidden_states[self.place]
+        mean, std = statistics.at(self.place, state)
+        gated = self.gated(forward)
+        start = self._start(model, forward)
+        bottleneck = Bottleneck(mean, std.clamp_min(self.min_std), gated, start, self.gates == "feature")
+        noise = standard_normal(forward.batch.texts, state, self.samples, self.antithetic, seed)
+        run = partial(self._run, model, forward, targets, bottleneck, state, noise)
+        prices = [self._price(beta, gated, state) for beta in betas]
+        optima = descend(bottleneck.gate_logits, run, prices, self.steps, self.learning_rate)
+        for number, (optimum, price) in enumerate(zip(optima, prices, strict=True)):
             with torch.no_grad():
-                predicted = readout_for(encoder, self.readout).at(self.layer, forward.hidden)
-            # Special tokens: it knows none.
-            start = predicted.masked_fill(~forward.batch.content, self.initial_logit).unsqueeze(-1)
-        mean, std = statistics.at(self.layer, state)
-        spread = std.clamp_min(self.min_std)
-        bottleneck = Bottleneck(mean, spread, self.gated(forward), start, self.gates == "feature")
-        noise = standard_normal(forward.batch.reviews, state, self.samples, self.antithetic, seed)
-        run = partial(self._run, encoder, forward, targets, bottleneck, noise)
-        return bottleneck, Descent(bottleneck.gate_logits, run)
+                scores, gates = bits(bottleneck.information(state)), bottleneck.gates().mean(dim=-1)
+            details = bits_details(forward, scores, gates, optimum, price, self.tolerance)
+            variant = self.model_copy(update={"beta": betas[number], "path": tuple(betas[:number])})
+            yield results(variant, self.place, model, forward, targets, scores, details)
+
+    def _start(self, model: Model, forward: ForwardPass) -> float | Float[Tensor, "batch tokens 1"]:
+        """The logits of the gates before the first step."""
+        if self.readout is None:
+            return self.initial_logit
+        with torch.no_grad():
+            predicted = readout_for(model, self.readout).at(self.place, forward.hidden_states)
+        # The readout was not trained for special tokens.
+        return predicted.masked_fill(~forward.batch.content, self.initial_logit).unsqueeze(-1)
 
     def _run(
         self,
-        encoder: Encoder,
+        model: Model,
         forward: ForwardPass,
         targets: Targets,
         bottleneck: Bottleneck,
+        state: State,
         noise: Iterator[Float[Tensor, "samples batch tokens features"]],
     ) -> Pass:
         """One pass with fresh noise: cross-entropy of the target, and the information at this one layer, nats."""
-        noisy, nats = bottleneck(forward.hidden[self.layer], next(noise))
-        logits = encoder.run_from(forward.batch.repeat(self.samples), self.layer, noisy.flatten(0, 1))
+        noisy, nats = bottleneck(state, next(noise))
+        logits = model.run_from(forward.batch.repeat(self.samples), self.place, noisy.flatten(0, 1))
         return cross_entropies(logits, targets, self.samples), nats.unsqueeze(0)
 
-    def _beta(self, gated: Mask, state: State) -> Float[Tensor, " batch"]:
-        """β on the sum, for each review: only "mean" depends on its length."""
+    def _price(self, beta: float, gated: Mask, state: State) -> Float[Tensor, " batch"]:
+        """β on the sum of the KL, for each text: with `beta_on="mean"` it depends on the text's length."""
         if self.beta_on == "sum":
-            return state.new_full((len(state),), self.beta)
-        return state.new_tensor([beta_for_sum(self.beta, int(n) * state.shape[2]) for n in gated.sum(dim=1)])
+            return state.new_full((len(state),), beta)
+        return state.new_tensor([beta_for_sum(beta, int(n) * state.shape[2]) for n in gated.sum(dim=1)])
+
+
+class BetaPath(PerSampleBottleneck):
+    """The per-sample bottleneck at several values of β, each optimisation starting from the end of the one before it.
+
+    Its results are those of `PerSampleBottleneck(beta=b, path=(the values before b))`, for n · steps + 1 passes in all.
+    `sweep_grid(…, path=True)` makes it.
+
+    Attributes:
+        betas: the values, in order.
+    """
+
+    betas: tuple[Annotated[float, Field(ge=0)], ...] = Field(min_length=1)
+
+    def variants(self) -> tuple[Method, ...]:
+        """See `Method.variants`."""
+        settings = self.model_dump(exclude={"betas", "beta", "path"})
+        return tuple(
+            PerSampleBottleneck(**settings, beta=beta, path=self.betas[:number])
+            for number, beta in enumerate(self.betas)
+        )
+
+    def _passes(self, layers: int, tokens: int) -> Passes:
+        """The cost of all values of β together."""
+        above = self.samples * (layers - self.place) / layers
+        steps = len(self.betas) * self.steps
+        return Passes(1 + (steps + 1) * above, steps * above)
+
+    def _attribute(
+        self,
+        model: Model,
+        forward: ForwardPass,
+        targets: Targets,
+        statistics: FeatureStatistics | None,
+        seed: int,
+    ) -> list[Attribution]:
+        """The results at the first β, then those at the second, and so on."""
+        settings = self.model_dump(exclude={"betas"})
+        single = PerSampleBottleneck(**settings)
+        return [a for found in single._along(self.betas, model, forward, targets, statistics, seed) for a in found]

@@ -5,36 +5,36 @@ from typing import ClassVar
 import torch
 
 from textiba.attribution import Attribution
-from textiba.encoder import Encoder
-from textiba.forward import ForwardPass
+from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.methods.base import Method, Passes, results
-from textiba.statistics import FeatureStatistics
+from textiba.model.forward import ForwardPass
+from textiba.model.view import Model
 from textiba.types import Targets
 
 
 class Random(Method):
-    """Uniform noise in 0 … 1; each review draws from a seed of its own."""
+    """Uniform noise in 0 … 1; each text draws from a seed of its own."""
 
     name: ClassVar[str] = "random"
     unit: ClassVar[str] = "score"
     signed: ClassVar[bool] = False
 
-    def passes(self, layers: int, tokens: int) -> Passes:
+    def _passes(self, layers: int, tokens: int) -> Passes:
         """Nothing but the prediction."""
         return Passes(1.0, 0.0)
 
-    def attribute(
+    def _attribute(
         self,
-        encoder: Encoder,
+        model: Model,
         forward: ForwardPass,
         targets: Targets,
-        statistics: FeatureStatistics | None = None,
-        seed: int = 0,
+        statistics: FeatureStatistics | None,
+        seed: int,
     ) -> list[Attribution]:
         """Draws a score for every token. See `Method.attribute`."""
-        reviews = forward.batch.reviews
+        texts = forward.batch.texts
         scores = torch.zeros(forward.batch.input_ids.shape)
-        for i, review in enumerate(reviews):
-            generator = torch.Generator().manual_seed(review.seed(seed))
-            scores[i, : len(review)] = torch.rand(len(review), generator=generator)
-        return results(self, None, encoder, forward, targets, scores, [None] * len(reviews))
+        for i, text in enumerate(texts):
+            generator = torch.Generator().manual_seed(text.seed(seed))
+            scores[i, : len(text)] = torch.rand(len(text), generator=generator)
+        return results(self, None, model, forward, targets, scores, [None] * len(texts))

@@ -6,27 +6,27 @@ Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.2.
 from typing import ClassVar
 
 import torch
-from pydantic import Field
 
 from textiba.attribution import Attribution, GateDetails
-from textiba.encoder import Encoder
+from textiba.bottleneck.readout import OWN, readout_for, readout_identity
+from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import TargetError
-from textiba.forward import ForwardPass
 from textiba.information import bits, kl_nats, normalize
-from textiba.methods.base import Method, Passes, results
-from textiba.readout import OWN, readout_for, readout_identity
-from textiba.statistics import FeatureStatistics
+from textiba.methods.base import LayerMethod, Passes, results
+from textiba.model.forward import ForwardPass
+from textiba.model.view import Model
 from textiba.types import Targets
 
 
-class Readout(Method):
+class ReadoutBottleneck(LayerMethod):
     """Bits per token, as a trained readout network predicts them.
 
     The gates are those that keep the *predicted* class, whatever it is: the network finds it in the hidden states that
     it reads. μ_R, σ_R and β are those of its training.
 
     Attributes:
-        layer: index into hidden_states of the bottleneck; one that the network was trained for.
+        layer: index into hidden_states of the bottleneck, one that the network was trained for; None takes a third of
+            the depth (layer 2 of 6, 4 of 12).
         weights: "built-in" for the network that comes with the checkpoint; or what `textiba readout train` wrote: a
             folder or a file.
     """
@@ -34,44 +34,47 @@ class Readout(Method):
     name: ClassVar[str] = "readout"
     unit: ClassVar[str] = "bits"
     signed: ClassVar[bool] = False
+    depth: ClassVar[float] = 1 / 3
 
-    layer: int = Field(default=2, ge=0)
     weights: str = OWN
 
-    def passes(self, layers: int, tokens: int) -> Passes:
+    def _passes(self, layers: int, tokens: int) -> Passes:
         """The plain pass; the network itself costs a few hundredths of it."""
         return Passes(1.0, 0.0)
 
-    def rests_on(self, encoder: Encoder) -> dict[str, str]:
-        """See `Method.rests_on`."""
-        return {f"readout {self.weights}": readout_identity(encoder, self.weights)}
+    def files(self, model: Model) -> dict[str, str]:
+        """See `Method.files`."""
+        return {f"readout {self.weights}": readout_identity(model, self.weights)}
 
-    def attribute(
+    def _attribute(
         self,
-        encoder: Encoder,
+        model: Model,
         forward: ForwardPass,
         targets: Targets,
-        statistics: FeatureStatistics | None = None,
-        seed: int = 0,
+        statistics: FeatureStatistics | None,
+        seed: int,
     ) -> list[Attribution]:
-        """Reads the gates of all reviews of the batch; nothing here is random. See `Method.attribute`.
+        """Reads the gates of all texts of the batch; nothing here is random. See `Method.attribute`.
 
         Raises:
             TargetError: a target that is not the predicted class.
             InputError: no network comes with the checkpoint, or it was not trained for the layer.
         """
-        encoder.check_layer(self.layer)
-        if bool((targets != encoder.predict(forward)).any()):
+        if bool((targets != model.predict(forward)).any()):
             raise TargetError(
                 "a readout explains the predicted class only, which it was trained for; explain another class with "
                 "per_sample or evidence"
             )
-        network, state, content = readout_for(encoder, self.weights), forward.hidden[self.layer], forward.batch.content
+        network, state, content = (
+            readout_for(model, self.weights),
+            forward.hidden_states[self.place],
+            forward.batch.content,
+        )
         with torch.no_grad():
-            logits = network.at(self.layer, forward.hidden)
-            normalized = normalize(state, network.mean[self.layer], network.std[self.layer])
+            logits = network.at(self.place, forward.hidden_states)
+            normalized = normalize(state, network.mean[self.place], network.std[self.place])
             nats = kl_nats(normalized, logits.unsqueeze(-1)).sum(dim=-1)
         scores = bits(nats).masked_fill(~content, 0)
         gates = torch.sigmoid(logits).masked_fill(~content, 1).cpu().numpy()
-        details = [GateDetails(gates[i, : len(review)]) for i, review in enumerate(forward.batch.reviews)]
-        return results(self, self.layer, encoder, forward, targets, scores, details)
+        details = [GateDetails(gates[i, : len(text)]) for i, text in enumerate(forward.batch.texts)]
+        return results(self, self.place, model, forward, targets, scores, details)

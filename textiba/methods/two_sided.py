@@ -18,34 +18,37 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from textiba.attribution import Attribution
-from textiba.encoder import Encoder
-from textiba.forward import ForwardPass
+from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.information import mix
-from textiba.methods.base import Method, Passes, require, results
+from textiba.methods.base import LayerMethod, Method, Passes, require, results, share_of
 from textiba.methods.evidence import Evidence
-from textiba.methods.lrp import Lrp
-from textiba.statistics import FeatureStatistics
+from textiba.methods.lrp import LRP
+from textiba.model.forward import ForwardPass
+from textiba.model.view import Model
 from textiba.types import Mask, Targets
 
-# What the scores start from: the evidence that deletion bears out, the one that masking does, and relevance.
-START: tuple[Method, ...] = (
-    Evidence(layer=2, nodes=3, closed="mean", gradient="lrp"),
-    Evidence(layer=1, nodes=3, closed="mask", gradient="lrp"),
-    Lrp(output="margin"),
-)
-SMALLEST = 1e-12  # keeps scores that are all alike, as of a review of one token, from dividing by zero
+SMALLEST = 1e-12  # keeps scores that are all alike, as of a text of one token, from dividing by zero
 
 
-class TwoSided(Method):
+def start_methods(layers: int) -> tuple[Method, ...]:
+    """The initial scores: evidence (mean), evidence (mask) and LRP, for a model with so many layers."""
+    return (
+        Evidence(layer=share_of(1 / 3, layers), nodes=3, closed="mean", gradient="lrp"),
+        Evidence(layer=share_of(1 / 6, layers), nodes=3, closed="mask", gradient="lrp"),
+        LRP(output="margin"),
+    )
+
+
+class TwoSided(LayerMethod):
     """Relevance whose order keeps and takes the prediction, signed: positive speaks for the target.
 
     Scores are the sum of the start's, each scaled to an absolute sum of 1, in units of its standard deviation over the
-    review, then moved by the optimiser. They rank; their size means little.
+    text, then moved by the optimiser. They rank; their size means little.
 
     Attributes:
-        layer: index into hidden_states where the gates sit.
+        layer: index into hidden_states where the gates sit; None takes a sixth of the depth (layer 1 of 6, 2 of 12).
         shares: the q.
-        steps: of Adam. Stopped tokens show the features' mean and the all-[MASK] review's state, turn about.
+        steps: of Adam. Stopped tokens show the features' mean and the all-[MASK] text's state, turn about.
         learning_rate: of Adam, on the scores.
         temperature: τ.
     """
@@ -53,8 +56,8 @@ class TwoSided(Method):
     name: ClassVar[str] = "two_sided"
     unit: ClassVar[str] = "score"
     signed: ClassVar[bool] = True
+    depth: ClassVar[float] = 1 / 6
 
-    layer: int = Field(default=1, ge=0)
     shares: tuple[float, ...] = Field(default=(0.1, 0.3, 0.6), min_length=1)
     steps: int = Field(default=2, ge=0)
     learning_rate: float = Field(default=0.3, gt=0)
@@ -72,51 +75,50 @@ class TwoSided(Method):
         """See `Method.needs_statistics`."""
         return True
 
-    def passes(self, layers: int, tokens: int) -> Passes:
+    def _passes(self, layers: int, tokens: int) -> Passes:
         """The start's passes; then for each step and share two there and back above the layer; the [MASK] state's."""
-        start = [method.passes(layers, tokens) for method in START]
-        moved = 2 * self.steps * len(self.shares) * (layers - self.layer) / layers
-        below = self.layer / layers
+        start = [method.passes(layers, tokens) for method in start_methods(layers)]
+        moved = 2 * self.steps * len(self.shares) * (layers - self.place) / layers
+        below = self.place / layers
         return Passes(1 + sum(p.forward - 1 for p in start) + below + moved, sum(p.backward for p in start) + moved)
 
-    def attribute(
+    def _attribute(
         self,
-        encoder: Encoder,
+        model: Model,
         forward: ForwardPass,
         targets: Targets,
-        statistics: FeatureStatistics | None = None,
-        seed: int = 0,
+        statistics: FeatureStatistics | None,
+        seed: int,
     ) -> list[Attribution]:
-        """Optimises the scores of all reviews of the batch at once; nothing here is random. See `Method.attribute`."""
-        encoder.check_layer(self.layer)
-        require(statistics, encoder, self.name)
+        """Optimises the scores of all texts of the batch at once; nothing here is random. See `Method.attribute`."""
+        require(statistics, model, self.name)
         content = forward.batch.content
-        scores = self._start(encoder, forward, targets, statistics).requires_grad_(True)
+        scores = self._start(model, forward, targets, statistics).requires_grad_(True)
         closed = [
-            Evidence(layer=self.layer, closed=kind).reference(encoder, forward, statistics) for kind in ("mean", "mask")
+            Evidence(layer=self.place, closed=kind).reference(model, forward, statistics) for kind in ("mean", "mask")
         ]
-        # Adam works element by element, so each review has its own state within the one tensor.
+        # Adam works element by element, so each text has its own state within the one tensor.
         adam = torch.optim.Adam([scores], lr=self.learning_rate)
         for step in range(self.steps):
             gain = scores.new_zeros(())
             for number, share in enumerate(self.shares):
                 gate = top_gates(scores, content, share, self.temperature)
                 stopped = closed[(step + number) % len(closed)]
-                gain = gain + two_sided_gain(encoder, forward, self.layer, targets, gate, stopped).sum()
+                gain = gain + two_sided_gain(model, forward, self.place, targets, gate, stopped).sum()
             (gradient,) = torch.autograd.grad(gain, scores)
             scores.grad = -gradient
             adam.step()
         found = scores.detach().masked_fill(~content, 0)
-        return results(self, self.layer, encoder, forward, targets, found, [None] * len(found))
+        return results(self, self.place, model, forward, targets, found, [None] * len(found))
 
     def _start(
-        self, encoder: Encoder, forward: ForwardPass, targets: Targets, statistics: FeatureStatistics | None
+        self, model: Model, forward: ForwardPass, targets: Targets, statistics: FeatureStatistics | None
     ) -> Float[Tensor, "batch tokens"]:
-        """The sum of the start's scores, each of absolute sum 1 in every review, over its standard deviation."""
+        """The sum of the start's scores, each of absolute sum 1 in every text, over its standard deviation."""
         content = forward.batch.content
-        total = torch.zeros_like(forward.hidden[0][..., 0])
-        for method in START:
-            for row, a in zip(total, method.attribute(encoder, forward, targets, statistics), strict=True):
+        total = torch.zeros_like(forward.hidden_states[0][..., 0])
+        for method in start_methods(model.n_layers):
+            for row, a in zip(total, method.attribute(model, forward, targets, statistics), strict=True):
                 scores = torch.tensor(a.scores).to(row).nan_to_num()
                 row[: len(scores)] += scores / scores.abs().sum().clamp_min(SMALLEST)
         count = content.sum(dim=1, keepdim=True)
@@ -133,7 +135,7 @@ def top_gates(
     Args:
         scores: whose order is taken.
         content: the tokens that carry a score.
-        share: of them; one for all reviews, or one for each.
+        share: of them; one for all texts, or one for each.
         temperature: τ.
     """
     with torch.no_grad():
@@ -144,7 +146,7 @@ def top_gates(
 
 
 def two_sided_gain(
-    encoder: Encoder,
+    model: Model,
     forward: ForwardPass,
     layer: int,
     targets: Targets,
@@ -154,16 +156,16 @@ def two_sided_gain(
     """p(target) with the gates at a layer minus p(target) with their complement.
 
     Args:
-        encoder: the model.
+        model: the model.
         forward: its plain pass.
         layer: index into hidden_states.
-        targets: of each review.
+        targets: of each text.
         gate: λ; special tokens pass whatever it is.
         closed: what closed gates show.
     """
-    batch, state = forward.batch, forward.hidden[layer]
+    batch, state = forward.batch, forward.hidden_states[layer]
     mixed = torch.cat([mix(state, gate, closed), mix(state, 1 - gate, closed)])
     states = torch.where(batch.repeat(2).content.unsqueeze(-1), mixed, state.repeat(2, 1, 1))
-    logits = encoder.run_from(batch.repeat(2), layer, states)
+    logits = model.run_from(batch.repeat(2), layer, states)
     kept, left = logits.softmax(dim=1).gather(1, targets.repeat(2)[:, None])[:, 0].chunk(2)
     return kept - left

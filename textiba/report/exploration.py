@@ -7,14 +7,14 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from textiba.attribution import Attribution, Curve
-from textiba.profile import LayerRow
+from textiba.evaluation.profile import LayerRow
 
 Board = Mapping[str, Sequence[str]]  # a table as columns of text
 
 
 @dataclass(frozen=True, eq=False)
 class Removed:
-    """What happened to one review as its tokens were removed in the order of one attribution.
+    """What happened to one text as its tokens were removed in the order of one attribution.
 
     Attributes:
         attribution: whose scores gave the order.
@@ -51,10 +51,10 @@ class Exploration:
 
     Attributes:
         title: of the page.
-        attributions: reviews × checkpoints × methods × layers × β, in any order and not necessarily all.
-        profile: of `layer_profile`, over as many reviews as it was made from.
-        curves: over many reviews, each a dict by order, as `degrade` gives it.
-        removed: the degradation of single reviews of `attributions`.
+        attributions: texts × checkpoints × methods × layers × β, in any order and not necessarily all.
+        profile: of `layer_profile`, over as many texts as it was made from.
+        curves: over many texts, each a dict by order, as `degrade` gives it.
+        removed: the degradation of single texts of `attributions`.
         leaderboards: tables by their titles.
         made: the runs behind it all.
         advice: what to do about what the page has not, one sentence each.

@@ -14,27 +14,27 @@ from textiba.benchmark import leaderboard
 from textiba.benchmark.folder import BenchmarkFolder
 from textiba.benchmark.tables import by_table, lead_table
 from textiba.errors import InputError
-from textiba.profile import LayerRow, layer_profile
+from textiba.evaluation.profile import LayerRow, layer_profile
 from textiba.report.exploration import Exploration, Made, Removed
-from textiba.run import grouped
+from textiba.runs.sweep import grouped
 from textiba.store import Key, RunFolder, settings_key
 from textiba.store.check import runs
-from textiba.text import EncodedReview
+from textiba.texts.tokens import TokenizedText
 
-REVIEWS = 200  # that a page shows of a run, where nothing else is said
-_SAME = 5e-3  # by which the probability of a whole review may differ between two passes of a model
-_FACTS = {"seed": "seed", "target": "explained class", "max_length": "tokens of a review, at most"}
+TEXTS = 200  # that a page shows of a run, where nothing else is said
+_SAME = 5e-3  # by which the probability of a whole text may differ between two passes of a model
+_FACTS = {"seed": "seed", "target": "explained class", "max_length": "tokens of a text, at most"}
 
 
-def explore(paths: Sequence[str | Path], title: str | None = None, limit: int = REVIEWS) -> Exploration:
+def explore(paths: Sequence[str | Path], title: str | None = None, limit: int = TEXTS) -> Exploration:
     """What one or several runs have found, for one page.
 
-    Runs may share reviews and results: the same result is shown once. Of a benchmark comes the leaderboard.
+    Runs may share texts and results: the same result is shown once. Of a benchmark comes the leaderboard.
 
     Args:
         paths: folders that `sweep` (and `degrade_run`) or `benchmark` made, or folders of such folders.
         title: of the page; None makes one of the folders' names.
-        limit: reviews of each run that are shown. Profiles and curves are over all.
+        limit: texts of each run that are shown. Profiles and curves are over all.
 
     Raises:
         InputError: a folder holds no run; no result to show among them; or two models under one name.
@@ -64,7 +64,7 @@ class _Found:
     """What has been read so far."""
 
     results: dict[tuple, Attribution] = field(default_factory=dict)
-    reviews: dict[EncodedReview, EncodedReview] = field(default_factory=dict)
+    texts: dict[TokenizedText, TokenizedText] = field(default_factory=dict)
     rows: list[list[LayerRow]] = field(default_factory=list)
     curves: dict[tuple, dict[str, Curve]] = field(default_factory=dict)
     removed: list[Removed] = field(default_factory=list)
@@ -75,9 +75,9 @@ class _Found:
     advice: list[str] = field(default_factory=list)
 
     def add(self, a: Attribution) -> Attribution:
-        """Keeps a result, or gives the same one that was there before; equal reviews become one."""
-        a = replace(a, review=self.reviews.setdefault(a.review, a.review))
-        key = (id(a.review), a.checkpoint, a.method, settings_key(a.settings), a.target)
+        """Keeps a result, or gives the same one that was there before; equal texts become one."""
+        a = replace(a, text=self.texts.setdefault(a.text, a.text))
+        key = (id(a.text), a.checkpoint, a.method, settings_key(a.settings), a.target)
         return self.results.setdefault(key, a)
 
     def size(self, folder: RunFolder) -> int:
@@ -128,9 +128,9 @@ def _read(folder: RunFolder, found: _Found, limit: int) -> None:
 
 
 def _best_rows(by_run: Sequence[Sequence[LayerRow]]) -> list[LayerRow]:
-    """Each line of the profile from the one run that has the most layers of it, and of these the most reviews.
+    """Each line of the profile from the one run that has the most layers of it, and of these the most texts.
 
-    Points of one line that rest on different reviews could not be compared.
+    Points of one line that rest on different texts could not be compared.
     """
     lines: dict[tuple, dict[int, list[LayerRow]]] = {}
     for run, rows in enumerate(by_run):
@@ -138,7 +138,7 @@ def _best_rows(by_run: Sequence[Sequence[LayerRow]]) -> list[LayerRow]:
             others = {name: value for name, value in row.settings.items() if name != "layer"}
             line = lines.setdefault((row.checkpoint, row.method, settings_key(others)), {})
             line.setdefault(run, []).append(row)
-    return [row for line in lines.values() for row in max(line.values(), key=lambda rows: (len(rows), rows[0].reviews))]
+    return [row for line in lines.values() for row in max(line.values(), key=lambda rows: (len(rows), rows[0].texts))]
 
 
 def _read_curves(folder: RunFolder, found: _Found, limit: int) -> None:
@@ -155,11 +155,11 @@ def _read_curves(folder: RunFolder, found: _Found, limit: int) -> None:
 def _match(folder: RunFolder, key: Key, group: dict[str, Curve], found: _Found, limit: int) -> None:
     """Finds the attribution behind each row of the curves.
 
-    Curves from before they named their reviews were made in the order in which a folder is read. Whether that still
-    fits, the probability of the whole review says.
+    Curves from before they named their texts were made in the order in which a folder is read. Whether that still
+    fits, the probability of the whole text says.
     """
     curve = next(iter(group.values()))
-    numbers = curve.reviews or tuple(found.orders.get((folder.path, key), ()))
+    numbers = curve.texts or tuple(found.orders.get((folder.path, key), ()))
     known = found.numbered.get((folder.path, key), {})
     rows = [(row, known[number]) for row, number in enumerate(numbers) if number in known]
     fits = len(numbers) == len(curve.probability)

@@ -1,13 +1,10 @@
-"""A review's text cut into words, what lies between them, and the tokens of each word."""
+"""A text's text cut into words, what lies between them, and the tokens of each word."""
 
 import itertools
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float
-
 from textiba.attribution import Attribution
-from textiba.highlight import segments
+from textiba.show.highlight import segments
 
 WORD, MARKED = 1, 2  # bits of a segment's kind
 
@@ -17,7 +14,7 @@ class Layout:
     """How a text is cut; lengths are in UTF-16 units, as JavaScript counts.
 
     Attributes:
-        text: of the review.
+        text: of the text.
         lengths: of the segments, which give the text when they are joined. A word that shares all its characters with
             the one before it has length 0.
         kinds: of the segments: `WORD`, `MARKED` (by a person, as the reason), both or neither.
@@ -35,13 +32,11 @@ class Layout:
 
     @classmethod
     def of(cls, attribution: Attribution) -> "Layout":
-        """The layout of an attribution's review."""
-        review = attribution.review
+        """The layout of an attribution's text."""
+        text = attribution.text
         lengths: list[int] = []
         kinds: list[int] = []
-        words: dict[int, list[int]] = {}
-        for position in review.content:
-            words.setdefault(review.word_ids[position], []).append(position)  # type: ignore[arg-type] - content has them
+        words = text.words
         spans: list[tuple[int, int]] = []
 
         def hidden_words(upto: int) -> None:
@@ -58,29 +53,16 @@ class Layout:
             kinds.append(WORD * (segment.word is not None) + MARKED * segment.marked)
         hidden_words(len(words))
         pieces: list[int] = []
-        for (start, end), positions in zip(spans, words.values(), strict=True):
-            cuts = [start, *(min(max(review.offsets[p][0], start), end) for p in positions[1:]), end]
-            pieces += [_units(review.review.text[a:b]) for a, b in itertools.pairwise(cuts)]
-        counts = tuple(len(positions) for positions in words.values())
-        return cls(review.review.text, tuple(lengths), tuple(kinds), counts, tuple(pieces), review.cut)
-
-
-def word_scores(attribution: Attribution) -> Float[np.ndarray, " words"]:
-    """The numbers of `Attribution.words`, without their texts."""
-    review = attribution.review
-    ids = [review.word_ids[position] for position in review.content]
-    places = {word: i for i, word in enumerate(dict.fromkeys(ids))}
-    scores = attribution.scores[list(review.content)].astype(np.float64)
-    return np.bincount([places[word] for word in ids], scores, len(places))
+        for (start, end), positions in zip(spans, words, strict=True):
+            cuts = [start, *(min(max(text.offsets[p][0], start), end) for p in positions[1:]), end]
+            pieces += [_units(text.source.text[a:b]) for a, b in itertools.pairwise(cuts)]
+        counts = tuple(len(positions) for positions in words)
+        return cls(text.source.text, tuple(lengths), tuple(kinds), counts, tuple(pieces), text.cut)
 
 
 def token_positions(attribution: Attribution) -> list[int]:
     """The tokens in the order of `Layout.pieces`: word by word."""
-    review = attribution.review
-    first: dict[int | None, int] = {}
-    for position in review.content:
-        first.setdefault(review.word_ids[position], position)
-    return sorted(review.content, key=lambda position: (first[review.word_ids[position]], position))
+    return [position for positions in attribution.text.words for position in positions]
 
 
 def _units(text: str) -> int:

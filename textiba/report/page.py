@@ -12,7 +12,7 @@ from textiba.report.payload import payload
 
 # In this order: each may use what the ones before it define.
 _SCRIPTS = (
-    "unpack.js", "model.js", "write.js", "charts.js", "text.js", "maps.js", "removal.js", "reviews.js", "overview.js",
+    "unpack.js", "model.js", "write.js", "charts.js", "text.js", "maps.js", "removal.js", "list.js", "overview.js",
     "main.js",
 )  # fmt: skip
 
@@ -21,7 +21,7 @@ def build_page(exploration: Exploration) -> str:
     """The explorer as one HTML document.
 
     A content security policy names style and script by their hash: nothing else runs, and nothing is loaded. The data
-    stands in a block of JSON without a single "<", so that no review can end it.
+    stands in a block of JSON without a single "<", so that no text can end it.
 
     Raises:
         InputError: see `payload`.

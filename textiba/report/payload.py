@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from textiba.attribution import Attribution, BitsDetails, Curve, EvidenceDetails
-from textiba.degradation import Degradation, area, removal_order
+from textiba.attribution import Attribution, BitsDetails, Curve, EvidenceDetails, word_scores
 from textiba.errors import InputError
-from textiba.highlight import meaning
-from textiba.profile import Interval, LayerRow, bootstrap
+from textiba.evaluation.degradation import Degradation, lerf_morf_area, removal_order
+from textiba.evaluation.intervals import Interval, bootstrap
+from textiba.evaluation.profile import LayerRow
 from textiba.report.exploration import Exploration, Removed
-from textiba.report.layout import Layout, token_positions, word_scores
+from textiba.report.layout import Layout, token_positions
 from textiba.report.packing import LEVELS, pack, quantise
-from textiba.scale import DARK_GROUND, RAMPS, Scale
+from textiba.show.highlight import meaning
+from textiba.show.scale import DARK_GROUND, RAMPS, Scale
 
 _NAMES = {"per_sample": "Bits", "evidence": "Evidence", "evidence_mean": "Evidence, mean", "lrp": "LRP", "lime": "LIME"}
 _ORDERS = ("morf", "lerf", "random")
@@ -34,7 +35,7 @@ def payload(exploration: Exploration) -> dict[str, Any]:
     of their run's step, a thousandth of its largest; other numbers keep four significant digits or four bytes.
 
     Raises:
-        InputError: no attributions; two for the same review, checkpoint, measure, layer and β; or a `Removed` of none
+        InputError: no attributions; two for the same text, checkpoint, measure, layer and β; or a `Removed` of none
             of them.
     """
     attributions = exploration.attributions
@@ -43,7 +44,7 @@ def payload(exploration: Exploration) -> dict[str, Any]:
         "checkpoints": _unique(a.checkpoint for a in attributions),
         "measures": _unique(_measure_key(a) for a in attributions),
         "betas": _unique(sorted({b for a in attributions if (b := _beta(a)) is not None})),
-        "reviews": _unique(a.review.review.text for a in attributions),
+        "texts": _unique(a.text.source.text for a in attributions),
     }
     layouts: dict[Layout, int] = {}
     runs = _Runs(names, layouts)
@@ -51,7 +52,7 @@ def payload(exploration: Exploration) -> dict[str, Any]:
         runs.add(a)
     sets, removed = _removed(exploration.removed, runs, list(layouts))
     columns = _layout_columns(list(layouts)) | runs.columns() | removed
-    first = {a.review.review.text: a.review.review for a in reversed(attributions)}
+    first = {a.text.source.text: a.text.source for a in reversed(attributions)}
     return {
         "labels": list(max((a.labels for a in attributions), key=len)),
         "ramps": {theme: {kind: list(stops) for kind, stops in ramp.items()} for theme, ramp in RAMPS.items()},
@@ -60,9 +61,9 @@ def payload(exploration: Exploration) -> dict[str, Any]:
         "checkpoints": list(names["checkpoints"]),
         "betas": list(names["betas"]),
         "measures": _measures(names["measures"], attributions, scale),
-        "reviews": [{"text": t, "id": r.id, "kind": r.kind, "gold": r.label} for t, r in _in_order(first, names)],
+        "texts": [{"text": t, "id": r.id, "kind": r.kind, "gold": r.label} for t, r in _in_order(first, names)],
         "layouts": {
-            "review": [names["reviews"][layout.text] for layout in layouts],
+            "text": [names["texts"][layout.text] for layout in layouts],
             "cut": [layout.cut for layout in layouts],
             "segments": [len(layout.lengths) for layout in layouts],
             "words": [len(layout.tokens) for layout in layouts],
@@ -91,7 +92,7 @@ class _Runs:
         self.names, self.layouts = names, layouts
         self.places: dict[tuple, int] = {}
         self.layout_of: list[int] = []
-        self._known: dict[int, tuple[Any, int]] = {}  # a review that many runs share is cut once
+        self._known: dict[int, tuple[Any, int]] = {}  # a text that many runs share is cut once
         self._single: dict[str, list[float]] = {name: [] for name in (*_SINGLE, *_FLOATS)}
         self._lists: dict[str, list[np.ndarray]] = {name: [] for name in ("score", "entropy", "bits")}
 
@@ -99,7 +100,7 @@ class _Runs:
         place = self.place(a)
         if place in self.places:
             raise InputError(
-                "a page has one attribution for each review, checkpoint, method, layer and β; got two for "
+                "a page has one attribution for each text, checkpoint, method, layer and β; got two for "
                 f"'{a.checkpoint}', '{a.method}', layer {a.layer}, β {_beta(a)}. Leave one out"
             )
         self.places[place] = len(self.places)
@@ -135,7 +136,7 @@ class _Runs:
             self._lists[name].append(values)
 
     def place(self, a: Attribution) -> tuple:
-        return (a.review.review.text, a.checkpoint, _measure_key(a), a.layer, _beta(a))
+        return (a.text.source.text, a.checkpoint, _measure_key(a), a.layer, _beta(a))
 
     def columns(self) -> dict[str, np.ndarray]:
         single = {name: np.asarray(self._single[name], dtype=np.int64) for name in _SINGLE}
@@ -143,11 +144,11 @@ class _Runs:
         return single | floats | {name: np.concatenate(lists) for name, lists in self._lists.items()}
 
     def _layout(self, a: Attribution) -> int:
-        if id(a.review) not in self._known:
+        if id(a.text) not in self._known:
             layout = Layout.of(a)
-            # The review is held too, so that its id stays its own.
-            self._known[id(a.review)] = a.review, self.layouts.setdefault(layout, len(self.layouts))
-        return self._known[id(a.review)][1]
+            # The text is held too, so that its id stays its own.
+            self._known[id(a.text)] = a.text, self.layouts.setdefault(layout, len(self.layouts))
+        return self._known[id(a.text)][1]
 
 
 def _layout_columns(layouts: Sequence[Layout]) -> dict[str, np.ndarray]:
@@ -165,7 +166,7 @@ def _layout_columns(layouts: Sequence[Layout]) -> dict[str, np.ndarray]:
 def _removed(
     removed: Sequence[Removed], runs: _Runs, layouts: Sequence[Layout]
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """The ways of removal, and columns: for each review its run and way, its tokens' cells, and probabilities.
+    """The ways of removal, and columns: for each text its run and way, its tokens' cells, and probabilities.
 
     Tokens that go in the same step, forwards and backwards, share a cell: the cells' first ranks are the counts that
     are removed, and those that are left when as many are kept. `removal.js` makes both orders out of it.
@@ -211,7 +212,7 @@ def _unique(values: Iterable[Any]) -> dict[Any, int]:
 
 
 def _in_order(first: Mapping[str, Any], names: Mapping[str, Mapping[Any, int]]) -> list[tuple[str, Any]]:
-    return [(text, first[text]) for text in names["reviews"]]
+    return [(text, first[text]) for text in names["texts"]]
 
 
 def _beta(a: Attribution) -> float | None:
@@ -263,7 +264,7 @@ def _interval(interval: Interval | None) -> list[float | None] | None:
 def _row(row: LayerRow) -> dict[str, Any]:
     return {
         "checkpoint": row.checkpoint, "method": method_name(row.method), "layer": row.layer, "beta": row.beta,
-        "reviews": row.reviews, "total": _interval(row.total), "usable": _interval(row.usable),
+        "texts": row.texts, "total": _interval(row.total), "usable": _interval(row.usable),
         "kept": _interval(row.kept),
     }  # fmt: skip
 
@@ -278,8 +279,8 @@ def _curves(group: Mapping[str, Curve]) -> dict[str, Any]:
         "beta": curve.settings.get("beta"),
         "removal": curve.removal,
         "by": curve.by,
-        "reviews": len(curve.probability),
+        "texts": len(curve.probability),
         "steps": [_round(float(step)) for step in curve.steps],
         "orders": {o: [_interval(bootstrap(c, draws=_DRAWS)) for c in group[o].probability.T] for o in known},
-        "area": _interval(bootstrap(area(dict(group)))) if {"morf", "lerf"} <= group.keys() else None,
+        "area": _interval(bootstrap(lerf_morf_area(dict(group)))) if {"morf", "lerf"} <= group.keys() else None,
     }

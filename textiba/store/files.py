@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from textiba.errors import BusyFolderError, CorruptFileError, StorageError
-from textiba.processes import ALONE, Processes
+from textiba.store.processes import ALONE, Processes
 
 TEMPORARY = ".tmp"
 LOCK = "run.lock"  # what a run's first process holds; the others hold one each

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from textiba.attribution import Attribution, Curve
 from textiba.errors import InputError
-from textiba.processes import ALONE, Processes
 from textiba.store.files import read_rows, write_table, write_whole
 from textiba.store.manifest import Manifest
+from textiba.store.processes import ALONE, Processes
 from textiba.store.rows import SCHEMA, from_row, settings_key, to_row
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _SECONDS = 60.0  # and the longest that they are held
 
 
 class Numbers:
-    """A set of review numbers: a byte for each number up to the largest."""
+    """A set of text numbers: a byte for each number up to the largest."""
 
     def __init__(self) -> None:
         self._there = bytearray()
@@ -99,7 +99,7 @@ class RunFolder:
         self._rows = []
 
     def groups(self) -> dict[Key, Numbers]:
-        """For each checkpoint, method and settings: the numbers of the reviews that are on disk.
+        """For each checkpoint, method and settings: the numbers of the texts that are on disk.
 
         Raises:
             CorruptFileError: a shard cannot be read.
@@ -111,7 +111,7 @@ class RunFolder:
         return found
 
     def read(self, only: Key | None = None) -> Iterator[tuple[int, Attribution]]:
-        """Every result once, with the number of its review; a shard is in memory at a time.
+        """Every result once, with the number of its text; a shard is in memory at a time.
 
         Args:
             only: a checkpoint, method and settings, as `groups` names them.
@@ -162,7 +162,7 @@ class RunFolder:
         """Writes degradation curves as one Parquet file for each way of removal, whole or not at all."""
         rows = [
             {**asdict(c), "steps": c.steps.tolist(), "probability": c.probability.tolist(),
-             "correct": c.correct.tolist(), "reviews": list(c.reviews), "settings": settings_key(c.settings)}
+             "correct": c.correct.tolist(), "texts": list(c.texts), "settings": settings_key(c.settings)}
             for c in curves
         ]  # fmt: skip
         for removal in {row["removal"] for row in rows}:
@@ -170,7 +170,7 @@ class RunFolder:
             write_table(self.path / f"curves-{removal}.parquet", table)
 
     def read_curves(self, removal: str = "delete") -> list[Curve]:
-        """What `save_curves` wrote of a way of removal; folders made before curves had them name no reviews.
+        """What `save_curves` wrote of a way of removal; folders made before curves had them name no texts.
 
         Raises:
             InputError: there are none yet.
@@ -182,7 +182,7 @@ class RunFolder:
         out = []
         for row in read_rows(path):
             arrays = {k: np.asarray(row[k], dtype=np.float64) for k in ("steps", "probability", "correct")}
-            known = {"reviews": tuple(row.get("reviews") or ()), "settings": json.loads(row["settings"])}
+            known = {"texts": tuple(row.get("texts") or ()), "settings": json.loads(row["settings"])}
             out.append(Curve(**{**row, **arrays, **known}))
         return out
 

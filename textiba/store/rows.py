@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from textiba.attribution import Attribution, BitsDetails, Details, EvidenceDetails, GateDetails
-from textiba.data import LABELS, Review
 from textiba.information import NATS_PER_BIT
-from textiba.text import EncodedReview
+from textiba.texts.sources import LABELS, Text
+from textiba.texts.tokens import TokenizedText
 
 _FLOATS, _INTS = pa.list_(pa.float32()), pa.list_(pa.int32())
 SCHEMA = pa.schema(
@@ -40,16 +40,16 @@ def settings_key(settings: Mapping[str, Any]) -> str:
 
 
 def to_row(index: int, a: Attribution) -> dict[str, Any]:
-    """The row of review number `index`; lists stay arrays where pyarrow takes them."""
-    review = a.review
+    """The row of text number `index`; lists stay arrays where pyarrow takes them."""
+    text = a.text
     row: dict[str, Any] = {
-        "index": index, "id": review.review.id, "text": review.review.text, "label": review.review.label,
-        "kind": review.review.kind, "rationale": review.review.rationale, "checkpoint": a.checkpoint,
+        "index": index, "id": text.source.id, "text": text.source.text, "label": text.source.label,
+        "kind": text.source.kind, "rationale": text.source.rationale, "checkpoint": a.checkpoint,
         "method": a.method, "settings": settings_key(a.settings), "layer": a.layer,
         "target": a.target, "predicted": a.predicted,
         "labels": a.labels, "probability": a.probability, "unit": a.unit,
-        "signed": a.signed, "scores": a.scores, "ids": review.ids, "type_ids": review.type_ids,
-        "tokens": review.tokens, "offsets": review.offsets, "word_ids": review.word_ids, "cut": review.cut,
+        "signed": a.signed, "scores": a.scores, "ids": text.ids, "type_ids": text.type_ids,
+        "tokens": text.tokens, "offsets": text.offsets, "word_ids": text.word_ids, "cut": text.cut,
     }  # fmt: skip
     details = {} if a.details is None else asdict(a.details)
     if (by_layer := details.get("by_layer")) is not None:
@@ -60,9 +60,9 @@ def to_row(index: int, a: Attribution) -> dict[str, Any]:
 def from_row(row: Mapping[str, Any]) -> Attribution:
     """What `to_row` was given."""
     spans = tuple((a, b) for a, b in row["rationale"])
-    review = Review(row["text"], row["label"], spans, row["id"], row["kind"])
-    encoded = EncodedReview(
-        review, tuple(row["ids"]), tuple(row["type_ids"]), tuple(row["tokens"]),
+    text = Text(row["text"], row["label"], spans, row["id"], row["kind"])
+    tokenized = TokenizedText(
+        text, tuple(row["ids"]), tuple(row["type_ids"]), tuple(row["tokens"]),
         tuple((a, b) for a, b in row["offsets"]), tuple(row["word_ids"]), row["cut"],
     )  # fmt: skip
     details: Details | None = None
@@ -80,7 +80,7 @@ def from_row(row: Mapping[str, Any]) -> Attribution:
         details = EvidenceDetails(row["closed"], row["opened"], row["special"], row["residual"])
     same = ("checkpoint", "method", "layer", "target", "probability", "predicted", "unit", "signed")
     return Attribution(
-        review=encoded,
+        text=tokenized,
         settings=json.loads(row["settings"]),
         labels=tuple(row.get("labels", LABELS)),
         scores=np.asarray(row["scores"], dtype=np.float32),

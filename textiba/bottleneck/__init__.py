@@ -1,0 +1,1 @@
+"""The bottleneck: gates, feature statistics, and the readout network that predicts gates."""

@@ -1,0 +1,1 @@
+"""Checkpoints by name, and the built-in ones."""

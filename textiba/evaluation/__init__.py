@@ -1,0 +1,1 @@
+"""Evaluation of attributions: degradation, layer profiles, intervals, metrics."""

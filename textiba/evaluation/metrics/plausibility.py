@@ -1,0 +1,140 @@
+"""Does the attribution point where a person pointed? Pure functions on the units of one text, tokens or words.
+
+Scores are ranked raw and signed: evidence for the target comes first. A caller who wants strength whatever the
+direction hands over absolute values.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from textiba.attribution import Attribution, word_scores
+from textiba.errors import InputError, SettingError
+from textiba.evaluation.metrics.checks import check_numbers
+
+
+def top(scores: Float[np.ndarray, " units"], count: int) -> Bool[np.ndarray, " units"]:
+    """True on the `count` highest scores; ties go to the unit that comes first in the text.
+
+    Raises:
+        InputError: a score is NaN, or there are fewer than `count`.
+    """
+    check_numbers(scores)
+    if not 0 <= count <= len(scores):
+        raise InputError(f"the number of units to choose is between 0 and {len(scores)}; got {count}")
+    chosen = np.zeros(len(scores), dtype=bool)
+    chosen[np.argsort(-scores, kind="stable")[:count]] = True
+    return chosen
+
+
+def top_share(scores: Float[np.ndarray, " units"], marked: Bool[np.ndarray, " units"]) -> float:
+    """The share of the n highest-scored units that lie in the rationale of n units: 0 … 1.
+
+    The twin in text of the bounding-box ratio of Schulz et al., ICLR 2020, section 4: a rationale is the box.
+
+    Raises:
+        InputError: nothing is marked, or a score is NaN.
+    """
+    _check_marked(marked)
+    return float(marked[top(scores, int(marked.sum()))].mean())
+
+
+def auprc(scores: Float[np.ndarray, " units"], marked: Bool[np.ndarray, " units"]) -> float:
+    """Average precision, `Σ (R_i − R_{i−1}) P_i` over the distinct scores from the highest: 0 … 1.
+
+    Equal to sklearn.metrics.average_precision_score. ERASER (DeYoung et al., ACL 2020, section 4) joins the same
+    points by straight lines, which flatters.
+
+    Raises:
+        InputError: nothing is marked, or a score is NaN.
+    """
+    _check_marked(marked)
+    check_numbers(scores)
+    order = np.argsort(-scores, kind="stable")
+    # Units of equal score are taken together: only the last of each group is a point of the curve.
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+    found = np.cumsum(marked[order])[last]
+    precision, recall = found / (last + 1), found / found[-1]
+    return float(np.diff(recall, prepend=0.0) @ precision)
+
+
+def token_f1(chosen: Bool[np.ndarray, " units"], marked: Bool[np.ndarray, " units"]) -> float:
+    """`2 |chosen ∩ marked| / (|chosen| + |marked|)`: 0 … 1 (DeYoung et al., ACL 2020, section 4).
+
+    Raises:
+        InputError: nothing is marked.
+    """
+    _check_marked(marked)
+    return float(2 * (chosen & marked).sum() / (chosen.sum() + marked.sum()))
+
+
+def iou(chosen: Bool[np.ndarray, " units"], marked: Bool[np.ndarray, " units"]) -> float:
+    """`|chosen ∩ marked| / |chosen ∪ marked|`: 0 … 1.
+
+    Over all units at once; ERASER's "IOU F1" matches span by span with this ratio.
+
+    Raises:
+        InputError: nothing is marked.
+    """
+    _check_marked(marked)
+    return float((chosen & marked).sum() / (chosen | marked).sum())
+
+
+def from_units(
+    scores: Float[np.ndarray, " units"], marked: Bool[np.ndarray, " units"], share: float | None = None
+) -> dict[str, float]:
+    """Every metric, by name: top_share, auprc, token_f1, iou.
+
+    Args:
+        scores: raw.
+        marked: the rationale.
+        share: of the units that token_f1 and iou choose, rounded, one at least: say the mean length of a rationale in
+            the data set, as in ERASER. None chooses as many as are marked; token_f1 is then equal to top_share.
+
+    Raises:
+        InputError: nothing is marked, or a score is NaN.
+        SettingError: the share is not above 0 and at most 1.
+    """
+    _check_marked(marked)
+    if share is not None and not 0 < share <= 1:
+        raise SettingError(f"the share of units to choose is above 0 and at most 1; got {share}")
+    chosen = top(scores, int(marked.sum()) if share is None else max(1, round(share * len(scores))))
+    return {
+        "top_share": top_share(scores, marked),
+        "auprc": auprc(scores, marked),
+        "token_f1": token_f1(chosen, marked),
+        "iou": iou(chosen, marked),
+    }
+
+
+def from_attribution(attribution: Attribution, share: float | None = None) -> dict[str, float]:
+    """`from_units` on the words of a text with a rationale.
+
+    Args:
+        attribution: its scores are summed over the tokens of a word, sign and all.
+        share: see `from_units`.
+
+    Raises:
+        InputError: nothing is marked.
+        SettingError: the share is not above 0 and at most 1.
+    """
+    return from_units(*words_and_rationale(attribution), share)
+
+
+def words_and_rationale(
+    attribution: Attribution,
+) -> tuple[Float[np.ndarray, " words"], Bool[np.ndarray, " words"]]:
+    """The score of each word, and whether a person marked it; in the order of `Attribution.words`."""
+    return word_scores(attribution), word_rationale(attribution)
+
+
+def word_rationale(attribution: Attribution) -> Bool[np.ndarray, " words"]:
+    """For each word: does one of its tokens overlap a marked span? In the order of `Attribution.words`."""
+    marked = attribution.text.rationale
+    return np.array([any(marked[i] for i in positions) for positions in attribution.text.words], dtype=bool)
+
+
+def _check_marked(marked: Bool[np.ndarray, " units"]) -> None:
+    if not marked.any():
+        raise InputError(
+            f"plausibility needs a rationale; none of the {len(marked)} units is marked. Leave such texts out"
+        )

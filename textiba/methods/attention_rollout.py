@@ -1,0 +1,53 @@
+"""Attention rollout."""
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from textiba.attribution import Attribution
+from textiba.bottleneck.statistics import FeatureStatistics
+from textiba.methods.attention_weights import attention_weights
+from textiba.methods.base import Method, Passes, results
+from textiba.model.forward import ForwardPass
+from textiba.model.view import Model
+from textiba.types import Targets
+
+
+class AttentionRollout(Method):
+    """The share of each token in the first one's last state, were attention all that mixes them. Knows of no target.
+
+    Source: Abnar, Zuidema, *Quantifying Attention Flow in Transformers*, ACL 2020, section 3.
+    """
+
+    name: ClassVar[str] = "attention_rollout"
+    unit: ClassVar[str] = "score"
+    signed: ClassVar[bool] = False
+
+    def _passes(self, layers: int, tokens: int) -> Passes:
+        """All layers once more, in the form that gives their weights."""
+        return Passes(2.0, 0.0)
+
+    def _attribute(
+        self,
+        model: Model,
+        forward: ForwardPass,
+        targets: Targets,
+        statistics: FeatureStatistics | None,
+        seed: int,
+    ) -> list[Attribution]:
+        """Multiplies the layers' weights; nothing here is random. See `Method.attribute`."""
+        scores = rollout(attention_weights(model, forward, 0))[:, 0]
+        return results(self, None, model, forward, targets, scores, [None] * len(forward.batch.texts))
+
+
+def rollout(weights: Float[Tensor, "layers batch tokens tokens"]) -> Float[Tensor, "batch tokens tokens"]:
+    """`Ã_L ⋯ Ã_1` with `Ã = ½A + ½I`, each row scaled to sum 1 (Abnar, Zuidema, 2020, section 3)."""
+    eye = torch.eye(weights.shape[-1], dtype=weights.dtype, device=weights.device)
+    mixed = 0.5 * weights + 0.5 * eye
+    mixed = mixed / mixed.sum(dim=-1, keepdim=True)
+    product = mixed[0]
+    for layer in mixed[1:]:
+        product = layer @ product
+    return product

@@ -1,0 +1,118 @@
+"""The bottleneck as the published BERT code computes it, with the statistics of a single sentence.
+
+Facts and defaults are from bazingagin/IBA.
+"""
+
+import math
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from textiba.attribution import Attribution
+from textiba.bottleneck.statistics import FeatureStatistics
+from textiba.information import beta_for_sum, bits, kl_nats
+from textiba.methods.base import LayerMethod, Passes, results
+from textiba.methods.optimised import Optimum, bits_details, standard_normal
+from textiba.model.forward import ForwardPass
+from textiba.model.view import Model
+from textiba.types import NoisyState, State, Targets
+
+INITIAL_LOGIT = 5.0  # of the gates, in both: λ = 0.9933
+
+
+# The published estimator is fed one sentence, so each sum of squares is 0; it is raised to 1e-5 and divided by n = 1.
+SINGLE_SENTENCE_STD = math.sqrt(1e-5)
+
+
+# Its noise variance is kept above exp(−10), which at λ = 0.9933 it just touches.
+SMALLEST_NOISE = math.exp(-5)
+
+
+class Jiang2020(LayerMethod):
+    """Bits per token as the published code of Jiang et al., Findings of EMNLP 2020, computes them.
+
+    Its statistics are of the one sentence that is explained: the mean of each token's feature is its own value, taken
+    from the *input* of the layer whose *output* has the bottleneck, and σ is 0.00316 everywhere. So there is next to no
+    noise, and the KL measures how far the layer moves the token. Every token has gates, special ones too. Scores are
+    of the last step's pass, before its update. The published code then scales them to 0 … 1; here they stay raw.
+
+    Attributes:
+        layer: index into hidden_states where the bottleneck sits: the published `layer_idx` + 1, which is 9 of 12. None
+            takes two thirds of the depth (layer 4 of 6, 8 of 12).
+        beta: the price on the KL's *mean* over tokens and features.
+        steps: of Adam.
+        learning_rate: of Adam, on the gates' logits.
+        samples: noise draws a step.
+        tolerance: a text has converged when its loss moved less than this share over the last step.
+    """
+
+    name: ClassVar[str] = "jiang2020"
+    unit: ClassVar[str] = "bits"
+    signed: ClassVar[bool] = False
+    depth: ClassVar[float] = 2 / 3
+
+    layer: int | None = Field(default=None, ge=1)
+    beta: float = Field(default=1e-5, ge=0)
+    steps: int = Field(default=10, ge=2)
+    learning_rate: float = Field(default=1.0, gt=0)
+    samples: int = Field(default=10, ge=1)
+    tolerance: float = Field(default=0.05, gt=0)
+
+    def _passes(self, layers: int, tokens: int) -> Passes:
+        """A pass there and back above the layer for each step and noise draw.
+
+        The published code runs the whole model each time, and collects weight gradients, so its own cost is higher.
+        """
+        above = self.steps * self.samples * (layers - self.place) / layers
+        return Passes(1 + above, above)
+
+    def _attribute(
+        self,
+        model: Model,
+        forward: ForwardPass,
+        targets: Targets,
+        statistics: FeatureStatistics | None,
+        seed: int,
+    ) -> list[Attribution]:
+        """Optimises the gates of all texts of the batch at once; see `Method.attribute`."""
+        batch = forward.batch
+        many = batch.repeat(self.samples)
+        state, mean = forward.hidden_states[self.place], forward.hidden_states[self.place - 1]
+        gate_logits = torch.full_like(mean, INITIAL_LOGIT).requires_grad_(True)
+        adam = torch.optim.Adam([gate_logits], lr=self.learning_rate)
+        elements = (batch.attention_mask.sum(dim=1) * mean.shape[2]).tolist()
+        beta = mean.new_tensor([beta_for_sum(self.beta, k) for k in elements])
+        noise = standard_normal(batch.texts, mean, self.samples, False, seed)
+        entropies, informations = [], []
+        nats = gates = mean.new_zeros(mean.shape[:2])
+        for _ in range(self.steps):
+            nats = _nats(state, mean, gate_logits) * batch.attention_mask
+            gates = torch.sigmoid(gate_logits).mean(dim=2)
+            logits = model.run_from(many, self.place, _noised(state, mean, gate_logits, next(noise)).flatten(0, 1))
+            losses = functional.cross_entropy(logits, targets.repeat(self.samples), reduction="none")
+            losses = losses.unflatten(0, (self.samples, -1))
+            loss = (losses.mean(dim=0) + beta * nats.sum(dim=1)).sum()
+            (gate_logits.grad,) = torch.autograd.grad(loss, gate_logits)
+            adam.step()
+            entropies.append(losses.detach())
+            informations.append(nats.detach().sum(dim=1))
+        scores = bits(nats.detach())
+        last = Optimum(nats.detach().unsqueeze(0), torch.stack(entropies), torch.stack(informations))
+        details = bits_details(forward, scores, gates.detach(), last, beta, self.tolerance)
+        return results(self, self.place, model, forward, targets, scores, details)
+
+
+def _nats(state: State, mean: State, gate_logits: State) -> Float[Tensor, "batch tokens"]:
+    """The "KL" of each token, nats: with the mean and the σ of the sentence itself."""
+    return kl_nats((state - mean) / SINGLE_SENTENCE_STD, gate_logits).sum(dim=2)
+
+
+def _noised(state: State, mean: State, gate_logits: State, noise: NoisyState) -> NoisyState:
+    """`Z = μ + λ(R − μ) + max(1 − λ, e⁻⁵) σ ε`."""
+    gate = torch.sigmoid(gate_logits)
+    spread = (1 - gate).clamp_min(SMALLEST_NOISE) * SINGLE_SENTENCE_STD
+    return mean + gate * (state - mean) + spread * noise

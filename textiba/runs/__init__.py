@@ -1,0 +1,1 @@
+"""Runs: methods over texts as a stream, and whole runs into folders."""

@@ -1,0 +1,284 @@
+"""Figures from results, never from a model. Each function returns a matplotlib `Figure`; nothing global is touched."""
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from textiba.attribution import Attribution, BitsDetails, Curve
+from textiba.errors import InputError
+from textiba.evaluation.degradation import lerf_morf_area
+from textiba.evaluation.intervals import Interval, bootstrap
+from textiba.evaluation.profile import LayerRow
+from textiba.show.highlight import describe
+from textiba.show.scale import Scale
+from textiba.show.typeset import FONT, GLYPH_MISSING, INK, MUTED, Block, Strip, draw_blocks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Told apart by colour-blind readers, in grey too by their markers.
+LINES = (("#b45309", "o"), ("#475569", "s"), ("#0f766e", "^"), ("#7c3aed", "D"), ("#be185d", "v"), ("#1d4ed8", "P"))
+ORDERS = {"morf": ("most relevant first", "#b2182b", "-"), "lerf": ("least relevant first", "#2166ac", "-"),
+          "random": ("random", "#6b7280", "--")}  # fmt: skip
+LEGEND = {"frameon": False, "prop": {"family": FONT, "size": 8}, "labelcolor": INK, "handlelength": 1.6}
+_COLUMN, _WIDE = 330.0, 560.0  # points
+_DRAWS = 500  # of the bootstrap, for bands
+
+
+def plot_highlight(
+    attributions: Sequence[Attribution],
+    scale: Scale | None = None,
+    titles: Sequence[str] | None = None,
+    columns: int = 3,
+) -> "Figure":
+    """Highlighted texts side by side, on one colour scale: general beside fine-tuned, say, or bits beside evidence.
+
+    Args:
+        attributions: one a block, row by row.
+        scale: shared by all; made from `attributions` when None.
+        titles: one each; made from the attributions when None.
+        columns: at most so many side by side.
+
+    Raises:
+        InputError: no attributions, or a number of titles that differs from theirs.
+    """
+    scale = scale or Scale.of(attributions)
+    titles = [describe(a) for a in attributions] if titles is None else titles
+    if len(titles) != len(attributions):
+        raise InputError(f"each text has one title; got {len(titles)} titles for {len(attributions)} texts")
+    blocks = [Block(title, a, scale.at(a)) for a, title in zip(attributions, titles, strict=True)]
+    return draw_blocks(blocks, columns, _WIDE if len(blocks) == 1 else _COLUMN)
+
+
+def plot_layer_map(
+    attributions: Sequence[Attribution], scale: Scale | None = None, title: str | None = None
+) -> "Figure":
+    """A map of layers × words: the text as text, and above each line a strip of colour for every layer.
+
+    Args:
+        attributions: of one text at several layers; several checkpoints stand side by side.
+        scale: shared by all; made from `attributions` when None.
+        title: of the map; the checkpoint's name is added. Made from the attributions when None.
+
+    Raises:
+        InputError: several texts or units, a layer that is None, or twice the same layer.
+    """
+    return draw_blocks(*_maps(attributions, scale, title, "layer"))
+
+
+def plot_betas(attributions: Sequence[Attribution], scale: Scale | None = None, title: str | None = None) -> "Figure":
+    """What β buys: a map of β × words, the bits that pass in total, and the probability that is kept.
+
+    Args:
+        attributions: of one text at several β; several checkpoints stand side by side.
+        scale: shared by all; made from `attributions` when None.
+        title: of the map; made from the attributions when None.
+
+    Raises:
+        InputError: several texts or units, an attribution without β, or twice the same β.
+    """
+    blocks, columns, width = _maps(attributions, scale, title, "beta")
+    figure = draw_blocks(blocks, columns, width, below=172.0)
+    down = figure.get_size_inches()[1] * 72
+    panels = [figure.add_axes((left, 98 / down, 0.36, 125 / down)) for left in (0.1, 0.58)]
+    panel(panels[0], "Information that passes", "β (price of a nat)", f"{attributions[0].unit} per text")
+    panel(panels[1], "Prediction that is kept", "β (price of a nat)", "p(target) kept")
+    for i, (name, group) in enumerate(_by_checkpoint(attributions).items()):
+        ordered = sorted(group, key=lambda a: a.settings["beta"])
+        betas = [a.settings["beta"] for a in ordered]
+        _line(panels[0], betas, [a.total for a in ordered], i, name)
+        kept = [a.details.probability if isinstance(a.details, BitsDetails) else math.nan for a in ordered]
+        _line(panels[1], betas, kept, i, name)
+    panels[0].set_ylim(bottom=0)
+    panels[1].set_ylim(0, 1.02)
+    for axes in panels:
+        axes.set_xscale("log" if all(a.settings["beta"] > 0 for a in attributions) else "symlog")
+    if len(blocks) > 1:
+        panels[0].legend(**LEGEND)
+    return figure
+
+
+def plot_profile(rows: Sequence[LayerRow]) -> "Figure":
+    """Information by layer, a line for each checkpoint (and β): bits that pass, and usable bits; 95 % bands.
+
+    Args:
+        rows: of `layer_profile`. Rows with `kept` go to the first panel, rows with `usable` to the second.
+
+    Raises:
+        InputError: no row has a layer and either of the two.
+    """
+    from matplotlib.figure import Figure
+
+    rows = [r for r in rows if r.layer is not None]
+    bits, usable = [r for r in rows if r.kept is not None], [r for r in rows if r.usable is not None]
+    wanted = [
+        ("Bits that the bottleneck lets through", "bits per text", [(r, r.total) for r in bits]),
+        ("Usable bits about the class", "log₂ p(target), open − closed [bits]", [(r, r.usable) for r in usable]),
+    ]
+    panels = [(title, unit, pairs) for title, unit, pairs in wanted if pairs]
+    if not panels:
+        raise InputError(f"a profile needs rows with a layer, of bits or of evidence; got {len(rows)} rows without")
+    names = list(dict.fromkeys(r.checkpoint for r in rows))
+    figure = Figure(figsize=(5.2 * len(panels), 3.6), facecolor="white", layout="constrained")
+    for axes, (title, unit, pairs) in zip(np.ravel(figure.subplots(1, len(panels))), panels, strict=True):
+        panel(axes, title, "layer (0: embeddings)", unit)
+        _profile_panel(axes, pairs, names)
+    return figure
+
+
+def plot_curves(curves: Mapping[str, Mapping[str, Curve]], columns: int = 3) -> "Figure":
+    """Degradation curves, a panel for each label: MoRF, LeRF and random with 95 % bands, and the area between.
+
+    Args:
+        curves: {label: {order: Curve}}, as `degrade` returns them.
+        columns: at most so many panels side by side.
+
+    Raises:
+        InputError: there are none.
+    """
+    from matplotlib.figure import Figure
+
+    if not curves:
+        raise InputError("there are no curves to draw; degrade() returns some")
+    across = 2 if len(curves) == 4 and columns == 3 else min(columns, len(curves))
+    down = math.ceil(len(curves) / across)
+    figure = Figure(figsize=(max(4.2, 3.7 * across), 3.1 * down + 0.35), facecolor="white", layout="constrained")
+    grid = np.ravel(figure.subplots(down, across, sharey=True))
+    for i, (axes, (label, group)) in enumerate(zip(grid, curves.items(), strict=False)):
+        _curve_panel(axes, label.replace("_", " "), dict(group))
+        axes.set_ylabel(axes.get_ylabel() if i % across == 0 else "")
+    for axes in grid[len(curves) :]:
+        axes.set_visible(False)
+    handles = {str(h.get_label()): h for axes in grid for h in axes.get_legend_handles_labels()[0]}
+    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=len(ORDERS), **LEGEND)
+    return figure
+
+
+def save(figure: "Figure", path: str | Path) -> Path:
+    """Writes a figure, its format by the ending (png, pdf, svg), at 200 dpi; makes the folder. Returns the path."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", GLYPH_MISSING)
+        figure.savefig(path, dpi=200)
+    return path
+
+
+def bands(curve: Curve) -> list[Interval]:
+    """Mean probability of the target at each step, with its bootstrap interval over texts."""
+    return [bootstrap(column, draws=_DRAWS) for column in curve.probability.T]
+
+
+def _maps(
+    attributions: Sequence[Attribution], scale: Scale | None, title: str | None, axis: str
+) -> tuple[list[Block], int, float]:
+    """A block a checkpoint with a strip for each value of `axis`; the number of columns; their width."""
+    scale = scale or Scale.of(attributions)
+    if len({(a.text.source.text, a.unit) for a in attributions}) != 1:
+        raise InputError("a map shows one text in one unit; choose them before you draw")
+    groups = _by_checkpoint(attributions)
+    blocks = []
+    for name, group in groups.items():
+        values = [a.layer if axis == "layer" else a.settings.get("beta") for a in group]
+        if None in values or len(set(values)) != len(values):
+            raise InputError(f"a map has one attribution for each {axis} and checkpoint; got {values} for '{name}'")
+        order = sorted(range(len(group)), key=lambda i: values[i])  # type: ignore[arg-type,return-value] - no None
+        mark = "L{}" if axis == "layer" else "β {:g}"
+        strips = tuple(Strip(mark.format(values[i]), tuple(w.score for w in group[i].words())) for i in order)
+        head = describe(group[0]) if title is None else f"{title} · {name}" if len(groups) > 1 else title
+        if title is None:
+            head = f"{name} · {group[0].method.replace('_', ' ')} · {_fixed(group, axis)}by {_AXES[axis]}"
+        blocks.append(Block(head, group[0], scale.at(group[0]), strips))
+    return blocks, 2, _WIDE if len(blocks) == 1 else _COLUMN + 60
+
+
+_AXES = {"layer": "layer", "beta": "β"}
+
+
+def _fixed(group: Sequence[Attribution], axis: str) -> str:
+    """The setting that stays the same, in words."""
+    beta, layer = {a.settings.get("beta") for a in group}, {a.layer for a in group}
+    if axis == "layer":
+        return f"β {min(beta):g} · " if len(beta) == 1 and None not in beta else ""  # type: ignore[type-var]
+    return f"layer {min(layer)} · " if len(layer) == 1 and None not in layer else ""  # type: ignore[type-var]
+
+
+def _by_checkpoint(attributions: Sequence[Attribution]) -> dict[str, list[Attribution]]:
+    groups: dict[str, list[Attribution]] = {}
+    for a in attributions:
+        groups.setdefault(a.checkpoint, []).append(a)
+    return groups
+
+
+def panel(axes: "Axes", title: str, x: str, y: str) -> None:
+    """Title, labels and frame of a panel, as all figures have them."""
+    axes.set_title(title, size=9.5, weight="bold", color=INK, loc="left", family=FONT)
+    axes.set_xlabel(x, size=8.5, color=INK, family=FONT)
+    axes.set_ylabel(y, size=8.5, color=INK, family=FONT)
+    axes.tick_params(labelsize=8, color=MUTED, labelcolor=INK, length=3, labelfontfamily=FONT)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(MUTED)
+    axes.grid(axis="y", color="#e5e7eb", lw=0.7)
+    axes.set_axisbelow(True)
+
+
+def band_line(
+    axes: "Axes", x: Sequence[float | int], points: Sequence[Interval], index: int, label: str, dash: str = "-"
+) -> None:
+    """A line through means, with a band for their intervals, in the colour and with the marker of its number."""
+    color = LINES[index % len(LINES)][0]
+    axes.fill_between(x, [p.low for p in points], [p.high for p in points], color=color, alpha=0.14, lw=0)
+    _line(axes, x, [p.mean for p in points], index, label, dash)
+
+
+def _line(axes: "Axes", x: Sequence[float | int], y: Sequence[float], index: int, label: str, dash: str = "-") -> None:
+    color, marker = LINES[index % len(LINES)]
+    axes.plot(x, y, dash, color=color, marker=marker, ms=4, lw=1.6, label=label)
+
+
+def _profile_panel(axes: "Axes", pairs: Sequence[tuple[LayerRow, Interval | None]], names: Sequence[str]) -> None:
+    lines: dict[tuple[str, str, float | None], list[tuple[int, Interval]]] = {}
+    for row, interval in pairs:
+        if interval is not None and row.layer is not None:
+            lines.setdefault((row.checkpoint, row.method, row.beta), []).append((row.layer, interval))
+    betas = sorted({beta for _, _, beta in lines if beta is not None})
+    methods = {method for _, method, _ in lines}
+    for (name, method, beta), points in lines.items():
+        points.sort(key=lambda point: point[0])
+        extra = [f"β {beta:g}"] if len(betas) > 1 and beta is not None else []
+        label = " · ".join([name, *([method] if len(methods) > 1 else []), *extra])
+        index = names.index(name)
+        dash = ("-", "--", ":", "-.")[betas.index(beta) % 4] if beta is not None else "-"
+        x = [layer for layer, _ in points]
+        band_line(axes, x, [i for _, i in points], index, label, dash)
+    axes.set_xticks(sorted({layer for points in lines.values() for layer, _ in points}))
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    axes.axhline(0, color=MUTED, lw=0.8)
+    axes.legend(title=f"{pairs[0][0].texts} texts, 95 % bands", title_fontproperties={"family": FONT, "size": 7.5},
+                **LEGEND)  # fmt: skip
+
+
+def _curve_panel(axes: "Axes", label: str, group: dict[str, Curve]) -> None:
+    first = next(iter(group.values()))
+    how = {"delete": "deleted", "mask": "masked", "pad": "padded", "attention": "hidden"}.get(
+        first.removal, first.removal
+    )
+    panel(axes, label, f"{'share' if first.by == 'fraction' else 'number'} of tokens {how}", "p(target)")
+    for order, curve in group.items():
+        name, color, dash = ORDERS[order]
+        points = bands(curve)
+        axes.fill_between(curve.steps, [i.low for i in points], [i.high for i in points], color=color, alpha=0.13, lw=0)
+        axes.plot(curve.steps, [i.mean for i in points], dash, color=color, lw=1.6, label=name)
+    title = f"{len(first.probability)} texts"
+    if {"morf", "lerf"} <= group.keys():
+        interval = bootstrap(lerf_morf_area(group))
+        title = f"area {interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}], {title}"
+    axes.set_ylim(0, 1.02)
+    axes.set_xlim(float(first.steps[0]), float(first.steps[-1]))
+    axes.set_title(f"{label}\n", size=9.5, weight="bold", color=INK, loc="left", family=FONT)
+    axes.text(0, 1.03, title, size=8, color=MUTED, family=FONT, transform=axes.transAxes)

@@ -1,0 +1,276 @@
+"""Sets texts in lines and draws them: words on coloured boxes, or under strips of colour.
+
+Lengths are points (1/72 inch).
+"""
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from textiba.attribution import Attribution, amount, class_name
+from textiba.show.highlight import Segment, segments
+from textiba.show.scale import Range
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, RULE = "#1f2430", "#6b7280", "#d97706"
+FONT = "DejaVu Sans"  # comes with matplotlib, so a picture is the same everywhere
+GLYPH_MISSING = "Glyph .* missing from font"  # such a letter is drawn as an empty box
+SIZE = 9.0
+_LINE, _STRIP, _LEADING = 15.0, 7.0, 7.0
+_HEAD = 32.0  # title and subtitle of a block
+_MARGIN, _GUTTER, _BAR = 18.0, 26.0, 46.0
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A row of colour above the text.
+
+    Attributes:
+        label: what the row is: a layer, a β.
+        scores: of each word.
+    """
+
+    label: str
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A text to draw: with `strips` above its lines or, where there are none, its words on coloured boxes.
+
+    Attributes:
+        title: bold, above.
+        attribution: whose text is set; its scores colour the boxes.
+        span: the colours.
+        strips: bottom first.
+    """
+
+    title: str
+    attribution: Attribution
+    span: Range
+    strips: tuple[Strip, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A word on its line.
+
+    Attributes:
+        segment: what it is; its text may be a part of the segment's when that held spaces.
+        text: what to draw.
+        line: from 0, top down.
+        x: left edge, points.
+        width: points.
+    """
+
+    segment: Segment
+    text: str
+    line: int
+    x: float
+    width: float
+
+
+def typeset(parts: Sequence[Segment], measure: Callable[[str], float], width: float) -> list[Piece]:
+    """Breaks lines at white space only, so that "it's" stays whole even where it is three words to the tokenizer.
+
+    Args:
+        parts: of the whole text, in order.
+        measure: the width of a text, points.
+        width: of the column, points. A single run longer than that gets a line of its own and stands out.
+    """
+    space = measure("n n") - measure("nn")
+    pieces: list[Piece] = []
+    line, x = 0, 0.0
+    for run in _runs(parts):
+        if run is None:  # the end of a paragraph
+            line, x = (line + 1, 0.0) if x else (line, x)
+            continue
+        widths = [measure(text) for _, text in run]
+        if x and x + sum(widths) > width:
+            line, x = line + 1, 0.0
+        for (segment, text), w in zip(run, widths, strict=True):
+            pieces.append(Piece(segment, text, line, x, w))
+            x += w
+        x += space
+    return pieces
+
+
+def _runs(parts: Sequence[Segment]) -> list[list[tuple[Segment, str]] | None]:
+    """Pieces without white space between them, in runs; None where a new paragraph starts."""
+    runs: list[list[tuple[Segment, str]] | None] = []
+    current: list[tuple[Segment, str]] = []
+    for segment in parts:
+        if segment.word is not None:
+            current.append((segment, segment.text))
+            continue
+        for lead, word in _split(segment.text):
+            if lead:
+                if current:
+                    runs.append(current)
+                current = []
+                if "\n" in lead:
+                    runs.append(None)
+            if word:
+                current.append((segment, word))
+    return [*runs, current] if current else runs
+
+
+def _split(text: str) -> list[tuple[str, str]]:
+    """(white space, then what follows it) pairs: "a b" -> [("", "a"), (" ", "b")]."""
+    pairs: list[tuple[str, str]] = []
+    lead, word = "", ""
+    for character in text:
+        if character.isspace():
+            if word:
+                pairs.append((lead, word))
+                lead, word = "", ""
+            lead += character
+        else:
+            word += character
+    return [*pairs, (lead, word)]
+
+
+@functools.lru_cache(maxsize=20_000)
+def text_width(text: str) -> float:
+    """The width of `text` in the figures' font, points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", GLYPH_MISSING)
+        return float(text_to_path.get_text_width_height_descent(text, FontProperties(family=FONT, size=SIZE), False)[0])
+
+
+def draw_blocks(blocks: Sequence[Block], columns: int, width: float, below: float = 0.0) -> "Figure":
+    """A figure with blocks in a grid, a colour bar for each unit, and room below.
+
+    Args:
+        blocks: row by row.
+        columns: of the grid.
+        width: of a column of text.
+        below: height kept free under the grid, above the colour bars.
+    """
+    from matplotlib.figure import Figure
+
+    gutter = 34.0 if any(b.strips for b in blocks) else 0.0
+    set_blocks = [typeset(_shown(b.attribution), text_width, width - gutter) for b in blocks]
+    rows = [range(i, min(i + columns, len(blocks))) for i in range(0, len(blocks), columns)]
+    heights = [max(_height(blocks[i], set_blocks[i]) for i in row) for row in rows]
+    across = min(columns, len(blocks))
+    total = (2 * _MARGIN + across * width + (across - 1) * _GUTTER, sum(heights) + below + _BAR + 2 * _MARGIN)
+    figure = Figure(figsize=(total[0] / 72, total[1] / 72), facecolor="white")
+    top = _MARGIN
+    for row, height in zip(rows, heights, strict=True):
+        for column, i in enumerate(row):
+            left = _MARGIN + column * (width + _GUTTER)
+            axes = _place(figure, left, top, width, height)
+            axes.set(xlim=(0, width), ylim=(height, 0))
+            axes.axis("off")
+            _draw(axes, blocks[i], set_blocks[i], gutter)
+        top += height
+    spans = {b.span: None for b in blocks}
+    for column, span in enumerate(spans):
+        _color_bar(_place(figure, _MARGIN + 30.0 + column * 230.0, total[1] - _MARGIN - 18.0, 150.0, 8.0), span)
+    if any(b.attribution.text.source.rationale for b in blocks):
+        left = (_MARGIN + 30 + len(spans) * 230) / total[0]
+        note = {"size": SIZE - 1.5, "color": MUTED, "family": FONT, "va": "center"}
+        figure.text(left, (_MARGIN + 14) / total[1], "underlined: marked as the reason", **note)
+    return figure
+
+
+def _place(figure: "Figure", left: float, top: float, width: float, height: float) -> "Axes":
+    across, down = figure.get_size_inches() * 72
+    return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+
+
+def _shown(attribution: Attribution) -> list[Segment]:
+    """The segments, with a note in the place of what was cut off."""
+    parts = segments(attribution)
+    cut = attribution.text.cut
+    if not cut:
+        return parts
+    last = max((i for i, part in enumerate(parts) if part.word is not None), default=-1)
+    note = f" … {cut} tokens cut"
+    return [*parts[: last + 1], Segment(note, parts[last].end, parts[last].end, None, None, False)]
+
+
+def _pitch(block: Block) -> float:
+    return _LINE + len(block.strips) * _STRIP + (_LEADING if block.strips else 2.0)
+
+
+def _height(block: Block, pieces: Sequence[Piece]) -> float:
+    return _HEAD + (1 + max((p.line for p in pieces), default=0)) * _pitch(block) + 10
+
+
+def _draw(axes: "Axes", block: Block, pieces: Sequence[Piece], gutter: float) -> None:
+    plain: dict[str, Any] = {"family": FONT, "va": "baseline", "parse_math": False, "clip_on": False}
+    row_label: dict[str, Any] = {**plain, "ha": "right", "va": "center"}
+    axes.text(0, 8, block.title, size=SIZE + 0.5, weight="bold", color=INK, **plain)
+    axes.text(0, 21, _subtitle(block), size=SIZE - 1.5, color=MUTED, **plain)
+    pitch, rise = _pitch(block), len(block.strips) * _STRIP
+    labelled: set[int] = set()
+    boxes: list[tuple[float, float, float, float, str]] = []
+    for piece in pieces:
+        top = _HEAD + piece.line * pitch
+        x, word = gutter + piece.x, piece.segment.word
+        color = INK if piece.segment.score is not None else MUTED
+        if block.strips and piece.line not in labelled:
+            labelled.add(piece.line)
+            for i, strip in enumerate(block.strips):
+                y = top + rise - (i + 0.5) * _STRIP
+                axes.text(gutter - 5, y, strip.label, size=5.5, color=MUTED, **row_label)
+        if piece.segment.score is not None and word is not None:
+            if not block.strips:
+                boxes.append((x, top, piece.width, _LINE, block.span.color(piece.segment.score)))
+                color = block.span.ink(piece.segment.score)
+            for i, strip in enumerate(block.strips):
+                color_at = block.span.color(strip.scores[word])
+                boxes.append((x, top + rise - (i + 1) * _STRIP, piece.width, _STRIP, color_at))
+        axes.text(x, top + rise + 11, piece.text, size=SIZE, color=color, **plain)
+        if piece.segment.marked:
+            base = top + rise + _LINE - 1.2
+            axes.plot([x, x + piece.width], [base, base], color=RULE, lw=1.1, solid_capstyle="butt", clip_on=False)
+    _fill(axes, boxes, "#e9ebef" if block.strips else "white")
+
+
+def _fill(axes: "Axes", boxes: Sequence[tuple[float, float, float, float, str]], edge: str) -> None:
+    """Draws (x, y, width, height, colour) boxes as one artist: a map has thousands."""
+    from matplotlib.collections import PolyCollection
+
+    corners = [((x, y), (x + w, y), (x + w, y + h), (x, y + h)) for x, y, w, h, _ in boxes]
+    # A hairline parts neighbours; in a map it also shows where a cell is that has next to nothing.
+    cells = PolyCollection(corners, facecolors=[c for *_, c in boxes], edgecolors=edge, linewidths=0.35)
+    axes.add_collection(cells, autolim=False)
+
+
+def _subtitle(block: Block) -> str:
+    a = block.attribution
+    gold = a.text.source.label
+    parts = [f"explains {class_name(a.labels, a.target)}, p {a.probability:.2f}"]
+    parts += [f"predicts {class_name(a.labels, a.predicted)}"] if a.predicted != a.target else []
+    parts += [] if gold is None else [f"gold {class_name(a.labels, gold)}"]
+    parts += [] if block.strips else [f"sum {amount(a.total, a.signed)} {a.unit}"]
+    return " · ".join(parts)
+
+
+def _color_bar(axes: "Axes", span: Range) -> None:
+    """A bar whose ends say that the colour saturates there."""
+    import numpy as np
+    from matplotlib.colors import LinearSegmentedColormap
+
+    low = -span.limit if span.signed else 0.0
+    colors = LinearSegmentedColormap.from_list(span.unit, list(span.stops))
+    axes.imshow(np.linspace(0, 1, 256)[None], cmap=colors, extent=(low, span.limit, 0, 1), aspect="auto")
+    ends = [f"≤ −{span.limit:.3g}" if span.signed else "0", f"≥ {span.limit:.3g}"]
+    axes.set_xticks([low, 0, span.limit] if span.signed else [low, span.limit])
+    axes.set_xticklabels([ends[0], "0", ends[1]] if span.signed else ends)
+    axes.set_yticks([])
+    axes.tick_params(labelsize=SIZE - 1.5, length=2, color=MUTED, labelcolor=INK, labelfontfamily=FONT)
+    axes.spines[:].set_visible(False)
+    sides = "against ← nats per word → for" if span.unit == "nats" and span.signed else f"{span.unit} per word"
+    axes.set_title(sides, size=SIZE - 1.5, color=INK, pad=3, family=FONT)

@@ -1,0 +1,1 @@
+"""What comes in: texts and data sources, tokenised texts, batches."""
