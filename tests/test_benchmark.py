@@ -37,7 +37,7 @@ MODEL = toys.model()
         ({"methods": [{"name": "nothing"}]}, "no method is called 'nothing'"),
         ({"data": {"a/b": {}}}, "got 'a/b'"),
         ({"noise": {"shares": [0.5, 1]}}, "a share of the tokens lies between 0 and 1"),
-        ({"noise": {"draws": 0}}, "noise.draws: .*greater than or equal to 1; got 0"),
+        ({"noise": {"draws": 0}}, "noise: .*draws: .*greater than or equal to 1; got 0"),
         ({"steps": [0.5, 2]}, "steps are shares between 0 and 1"),
         ({"statistics": {"tuned": "x"}}, "statistics names 'tuned', which is no checkpoint"),
         ({"removals": ["burn"]}, "'delete', 'mask', 'pad' or 'attention'"),
