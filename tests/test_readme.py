@@ -67,13 +67,13 @@ def leaderboard_lines() -> list[str]:
     with (ROOT / "experiments/benchmark/imdb/leaderboard.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["on"] == "common"]
     by = {(row["method"], row["metric"]): row for row in rows}
-    methods = sorted({row["method"] for row in rows}, key=lambda m: -float(by[m, "delete area"]["mean"]))
+    methods = sorted({row["method"] for row in rows}, key=lambda m: -float(by[m, "delete area"]["value"]))
     lines = []
     for m in methods:
         areas = [by[m, f"{removal} area"] for removal in ("delete", "mask")]
-        cells = [f"{float(a['mean']):.3f} [{float(a['low']):.3f}, {float(a['high']):.3f}]" for a in areas]
-        passes = sum(float(by[m, name]["mean"]) for name in ("forward", "backward"))
-        lines.append(f"| {m} | {' | '.join(cells)} | {passes:.0f} | {float(by[m, 'seconds']['mean']):.2g} |")
+        cells = [f"{float(a['value']):.3f} [{float(a['low']):.3f}, {float(a['high']):.3f}]" for a in areas]
+        passes = sum(float(by[m, name]["value"]) for name in ("forward", "backward"))
+        lines.append(f"| {m} | {' | '.join(cells)} | {passes:.0f} | {float(by[m, 'seconds']['value']):.2g} |")
     return lines
 
 

@@ -68,6 +68,12 @@ def table(rows: dict[str, Any]) -> dict[str, list[str]]:
     }
 
 
+def label(name: str) -> str:
+    """The name of a method in the legend of the figure."""
+    text = _marked(name.replace("_", " "), name)
+    return f"{text} (optimises the area for each text)" if name == REFERENCE else text
+
+
 def _marked(text: str, name: str) -> str:
     return f"{text} {OPTIMISES}" if name == REFERENCE else text
 
@@ -82,9 +88,8 @@ def figure(found: dict[str, Any]) -> Any:
         panel(axes, checkpoint, "tokens removed, most relevant first", "p(target)")
         for i, name in enumerate(n for n in DRAWN if n in found[checkpoint]):
             points = found[checkpoint][name]["probability"]
-            band_line(axes, list(points), list(points.values()), i, _marked(name.replace("_", " "), name))
+            band_line(axes, list(points), list(points.values()), i, label(name))
         axes.set_xlim(0, 40)
         axes.set_ylim(0, 1.02)
-    made.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(DRAWN), **LEGEND)
-    made.supxlabel(f"{OPTIMISES} optimises the area between LeRF and MoRF for each text", size=8, x=0.99, ha="right")
+    made.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(DRAWN) // 2, **LEGEND)
     return made
