@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import toys
 
 from textiba.benchmark import BenchmarkConfig
 from textiba.corpus import CorpusConfig
