@@ -1,7 +1,7 @@
-"""The self-check of a model when it is taken: every layer can be entered exactly, and padding changes nothing.
+"""The self-check of a model when it is taken: every layer can be entered exactly, and padding is neutral.
 
-It runs a few passes over a few short texts of random tokens. What is checked holds for any text, as the model's own code
-is run; a model for which it does not hold is refused.
+The check runs a few passes over a few short texts of random tokens. What it finds holds for any text, as the model's
+own code is run; a model that fails is refused.
 """
 
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,12 +18,12 @@ from textiba.texts.tokens import TokenizedText
 if TYPE_CHECKING:
     from textiba.model.view import Model
 
-_LENGTHS = (11, 7, 3)  # content tokens of the texts; odd ones, so that windows and pools do not happen to fit
+_LENGTHS = (9, 5, 3)  # content tokens of the texts; odd ones, so that windows and pools do not happen to fit
 _TOLERANCE = {torch.float16: 2e-2, torch.bfloat16: 5e-2}  # of the logits' size; 1e-4 for longer types
 
 
 def sample_batches(module: Any, tokenizer: Any) -> tuple[Batch, Batch]:
-    """Two batches of three texts each, of the same lengths and other tokens: the tokenizer's template around random ids.
+    """Two batches of three texts each, of the same lengths: the tokenizer's special tokens around random ids.
 
     Args:
         module: the model; it gives the device and the size of the vocabulary.
@@ -52,90 +52,95 @@ def sample_batches(module: Any, tokenizer: Any) -> tuple[Batch, Batch]:
     return collate(first, pad, device), collate(second, pad, device)
 
 
-def self_check(model: "Model", batch: Batch, other: Batch) -> bool:
-    """Checks a model, and says whether padding is neutral.
+class Examination:
+    """The passes over two sample batches, and what they tell of a model.
 
     Args:
         model: as it was made, without a narrow last layer.
         batch: three texts.
         other: three other texts of the same lengths.
 
-    Returns:
-        Whether the logits of a text are the same alone and in a padded batch. Where they are not, only texts of one
-        length may share a batch.
-
     Raises:
-        UnsupportedModelError: the model cannot be entered at every layer; it says at which, and what failed.
         NotFiniteError: the model returns NaN or infinity.
     """
-    name = type(model.module).__name__
-    plain = _logits(model, batch)
-    if not plain.isfinite().all():
-        raise NotFiniteError(
-            f"{model.name} returns NaN or infinity for random tokens; check the weights, and load them in float32"
-        )
-    forward = model.forward(batch)
-    _equal(model, forward.logits, plain, f"{name}: a pass that records the hidden states changes the logits")
-    theirs = _logits(model, other)
-    tells = not _close(model, plain, theirs)  # else the head ignores the text, and nothing can be told
-    for layer, state in enumerate(forward.hidden_states):
-        # The state of `batch` under the tokens of `other`: the logits must be those of `batch`.
+
+    def __init__(self, model: "Model", batch: Batch, other: Batch):
+        self._model, self._batch, self._other = model, batch, other
+        self._name = type(model.module).__name__
+        self._plain = self._alone(batch)
+        if not self._plain.isfinite().all():
+            raise NotFiniteError(
+                f"{model.name} returns NaN or infinity for random tokens; check the weights, and load them in float32"
+            )
+        self._mine, self._theirs = model.forward(batch), model.forward(other)
+
+    def check_entering(self) -> None:
+        """Checks that the model can be entered exactly at every layer.
+
+        Raises:
+            UnsupportedModelError: it cannot; the message says at which layer, and what failed.
+        """
+        model, name, plain, theirs = self._model, self._name, self._plain, self._theirs.logits
+        self._equal(self._mine.logits, f"{name}: a pass that records the hidden states changes the logits")
+        tells = not self._close(plain, theirs)  # else the head ignores the text, and nothing can be told
+        for layer, state in enumerate(self._mine.hidden_states):
+            # The state of one batch under the tokens of the other: the logits must be those of the state.
+            try:
+                with torch.no_grad():
+                    entered = model.run_from(self._other, layer, state)
+            except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
+                raise UnsupportedModelError(f"{name} cannot be entered at layer {layer}: {error}") from error
+            if tells and self._close(entered, theirs):
+                raise UnsupportedModelError(
+                    f"{name}: the hidden state at layer {layer} is not what the layers above read"
+                )
+            self._equal(
+                entered,
+                f"{name}: with the hidden state at layer {layer} given, other tokens change the logits, or entering "
+                "there is not exact. Encoder-decoder models and models that read the embeddings again do so",
+            )
+
+    def check_gradient(self) -> None:
+        """Checks that gradients reach a hidden state; raises `UnsupportedModelError` where they do not."""
+        layer = self._model.n_layers // 2
+        state = self._mine.hidden_states[layer].detach().requires_grad_(True)
+        logits = self._model.run_from(self._batch, layer, state)
+        if not logits.requires_grad or torch.autograd.grad(logits.sum(), state, allow_unused=True)[0] is None:
+            raise UnsupportedModelError(f"{self._name} passes no gradient to its hidden states (quantised weights?)")
+
+    def padding_is_neutral(self) -> bool:
+        """Whether the logits of a text are the same alone and in a padded batch."""
+        alone = (self._alone(self._model.collate([text])) for text in self._batch.texts)
+        return all(self._close(found, self._plain[row : row + 1]) for row, found in enumerate(alone))
+
+    def tokens_read(self) -> Literal["first", "last", "all"]:
+        """Which tokens of the last hidden state the head reads; "all" where neither first nor last is enough."""
+        mine, theirs = self._mine.hidden_states[-1], self._theirs.hidden_states[-1]
+        last = self._batch.attention_mask.long().cumsum(dim=1).argmax(dim=1)
+        rows = torch.arange(len(last), device=last.device)
+        places: dict[Literal["first", "last"], Tensor] = {"first": torch.zeros_like(last), "last": last}
+        for which, place in places.items():
+            mixed = theirs.clone()
+            mixed[rows, place] = mine[rows, place]
+            with torch.no_grad():
+                found = self._model.run_from(self._batch, self._model.n_layers, mixed)
+            if self._close(found, self._plain):
+                return which
+        return "all"
+
+    def same_logits(self) -> bool:
+        """Whether the model, as it is now, gives the same logits as before; False where it cannot run at all."""
         try:
-            entered = model.run_from(other, layer, state)
-        except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
-            raise UnsupportedModelError(f"{name} cannot be entered at layer {layer}: {error}") from error
-        if tells and _close(model, entered, theirs):
-            raise UnsupportedModelError(f"{name}: the hidden state at layer {layer} is not what the layers above read")
-        _equal(
-            model, entered, plain,
-            f"{name}: with the hidden state at layer {layer} given, other tokens change the logits, or entering there "
-            "is not exact. Encoder-decoder models and models that read the embeddings again higher up do so",
-        )  # fmt: skip
-    start = forward.hidden_states[0].detach().requires_grad_(True)
-    logits = model.run_from(batch, 0, start)
-    if not logits.requires_grad or torch.autograd.grad(logits.sum(), start, allow_unused=True)[0] is None:
-        raise UnsupportedModelError(f"{name} passes no gradient to its hidden states (quantised weights?)")
-    return _padding_is_neutral(model, batch, plain)
-
-
-def _padding_is_neutral(model: "Model", batch: Batch, together: Tensor) -> bool:
-    for row, text in enumerate(batch.texts):
-        alone = model.collate([text])
-        if not _close(model, _logits(model, alone), together[row : row + 1]):
+            found = self._model.logits(self._batch)
+        except (RuntimeError, IndexError, TypeError, AttributeError):  # a head that reads the other tokens
             return False
-    return True
+        return found.shape == self._plain.shape and self._close(found, self._plain)
 
-
-def tokens_read(model: "Model", batch: Batch, other: Batch) -> Literal["first", "last", "all"]:
-    """Which tokens of the last hidden state the head reads; "all" where neither the first nor the last is enough."""
-    layer = model.n_layers
-    state, theirs = model.run_to(batch, layer), model.run_to(other, layer)
-    expected = model.run_from(batch, layer, state)
-    last = batch.attention_mask.long().cumsum(dim=1).argmax(dim=1)
-    rows = torch.arange(len(last), device=last.device)
-    places: dict[Literal["first", "last"], Tensor] = {"first": torch.zeros_like(last), "last": last}
-    for which, place in places.items():
-        mixed = theirs.clone()
-        mixed[rows, place] = state[rows, place]
-        if _close(model, model.run_from(batch, layer, mixed), expected):
-            return which
-    return "all"
-
-
-def same_logits(model: "Model", batch: Batch, expected: Tensor) -> bool:
-    """Whether the model as it is now gives these logits; False where it cannot run at all."""
-    try:
-        found = model.logits(batch)
-    except (RuntimeError, IndexError, TypeError, AttributeError):  # a head that reads the other tokens, another mask
-        return False
-    return found.shape == expected.shape and _close(model, found, expected)
-
-
-def merging_is_exact(model: "Model", batch: Batch) -> bool:
-    """Whether one token may stand for all content tokens that share a hidden state; see `Batch.merge`."""
-    forward = model.forward(batch)
-    for layer in {0, model.n_layers // 2}:
-        state = forward.hidden_states[layer].clone()
+    @torch.no_grad()
+    def merging_is_exact(self) -> bool:
+        """Whether one token may stand for all content tokens that share a hidden state; see `Batch.merge`."""
+        model, batch, layer = self._model, self._batch, self._model.n_layers // 2
+        state = self._mine.hidden_states[layer].clone()
         state[batch.content] = state[batch.content].mean(dim=0)
         merged, places = batch.merge(batch.content)
         short = state.gather(1, places[..., None].expand(-1, -1, state.shape[2]))
@@ -143,23 +148,18 @@ def merging_is_exact(model: "Model", batch: Batch) -> bool:
             found = model.run_from(merged, layer, short)
         except (RuntimeError, IndexError, TypeError, ValueError):
             return False
-        if not _close(model, found, model.run_from(batch, layer, state)):
-            return False
-    return True
+        return self._close(found, model.run_from(batch, layer, state))
 
+    @torch.no_grad()
+    def _alone(self, batch: Batch) -> Tensor:
+        """The logits of the model's own forward pass, with nothing exchanged."""
+        return self._model.reading.logits(self._model.module(**self._model.inputs(batch)), batch)
 
-@torch.no_grad()
-def _logits(model: "Model", batch: Batch) -> Tensor:
-    """The logits of the model's own forward pass, with nothing exchanged."""
-    return model.reading.logits(model.module(**model.inputs(batch)), batch)
+    def _close(self, a: Tensor, b: Tensor) -> bool:
+        tolerance = _TOLERANCE.get(self._model.module.dtype, 1e-4)
+        return bool((a - b).abs().max() <= tolerance * (1e-3 + b.abs().max()))
 
-
-def _close(model: "Model", a: Tensor, b: Tensor) -> bool:
-    tolerance = _TOLERANCE.get(model.module.dtype, 1e-4)
-    return bool((a - b).abs().max() <= tolerance * (1e-3 + b.abs().max()))
-
-
-def _equal(model: "Model", found: Tensor, expected: Tensor, rule: str) -> None:
-    if not _close(model, found, expected):
-        off = float((found - expected).abs().max())
-        raise UnsupportedModelError(f"{rule} (the logits are off by {off:.1e})")
+    def _equal(self, found: Tensor, rule: str) -> None:
+        if not self._close(found, self._plain):
+            off = float((found - self._plain).abs().max())
+            raise UnsupportedModelError(f"{rule} (the logits are off by {off:.1e})")

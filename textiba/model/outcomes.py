@@ -5,7 +5,7 @@ becomes two outcomes with the logits [0, z]: their softmax is the sigmoid of z, 
 """
 
 import abc
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, field_validator
@@ -19,12 +19,13 @@ from textiba.model.reading import (
     class_labels,
     class_logits,
     find_label,
+    last_hidden_state,
     mean_pooled,
     single_token,
 )
 from textiba.settings import Settings
 from textiba.texts.batches import Batch
-from textiba.types import Targets
+from textiba.types import Targets, at_least_float32
 
 
 class Outcome(Settings, abc.ABC):
@@ -241,8 +242,45 @@ class Similarity(Outcome):
         return Reading(binary(value), names, f"similar to '{self.to[:40]}'", False, "log_odds", False)
 
 
+class PooledClasses(Outcome):
+    """Which of some exclusive classes, by a linear head on the pooled last hidden state? For SetFit and its like.
+
+    Attributes:
+        weights: of the head [classes, features].
+        bias: of the head [classes].
+        names: of the classes.
+        pooling: "mean" over the tokens that are attended to, or the "first" token.
+        normalize: whether the pooled embedding is scaled to length 1.
+    """
+
+    kind: ClassVar[str] = "pooled_classes"
+    weights: tuple[tuple[float, ...], ...] = Field(min_length=2, repr=False)
+    bias: tuple[float, ...]
+    names: tuple[str, ...]
+    pooling: Literal["mean", "first"] = "mean"
+    normalize: bool = False
+
+    def bind(self, module: Any, tokenizer: Any) -> Reading:
+        """See `Outcome.bind`."""
+        weights, bias = torch.tensor(self.weights), torch.tensor(self.bias)
+        if not len(weights) == len(bias) == len(self.names):
+            raise SettingError(f"a head of {len(weights)} classes has {len(bias)} biases and {len(self.names)} names")
+
+        def read(output: Any, batch: Batch) -> Tensor:
+            if self.pooling == "mean":
+                pooled = mean_pooled(output, batch.attention_mask)
+            else:
+                pooled = last_hidden_state(output)[:, 0]
+            pooled = at_least_float32(pooled)
+            if self.normalize:
+                pooled = functional.normalize(pooled, dim=1)
+            return functional.linear(pooled, weights.to(pooled), bias.to(pooled))
+
+        return Reading(read, self.names, "which class")
+
+
 OUTCOMES: dict[str, type[Outcome]] = {
-    o.kind: o for o in (Classes, Labels, Label, Above, Rather, NextToken, MaskedToken, Similarity)
+    o.kind: o for o in (Classes, Labels, Label, Above, Rather, NextToken, MaskedToken, Similarity, PooledClasses)
 }
 
 

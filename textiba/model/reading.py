@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from textiba.errors import SettingError, TargetError, UnsupportedModelError
 from textiba.texts.batches import Batch
-from textiba.types import Logits, Mask, Targets, at_least_float32
+from textiba.types import Logits, Mask, State, Targets, at_least_float32
 
 TargetOutput = Literal["auto", "logit", "log_probability", "log_odds", "probability"]
 
@@ -111,15 +111,25 @@ def single_token(tokenizer: Any, word: str) -> int:
     return int(ids[0])
 
 
+def last_hidden_state(output: Any) -> State:
+    """The last hidden state of an encoder without a head.
+
+    Raises:
+        UnsupportedModelError: the output has none.
+    """
+    state = getattr(output, "last_hidden_state", None)
+    if state is None:
+        raise UnsupportedModelError("this outcome reads the last hidden state; load the model with AutoModel")
+    return state
+
+
 def mean_pooled(output: Any, attended: Mask) -> Float[Tensor, "batch features"]:
     """The mean of the last hidden state over the tokens that are attended to.
 
     Raises:
         UnsupportedModelError: the output has no last hidden state.
     """
-    state = getattr(output, "last_hidden_state", None)
-    if state is None:
-        raise UnsupportedModelError("similarity reads the last hidden state; load the model with AutoModel")
+    state = last_hidden_state(output)
     weights = attended.unsqueeze(-1).to(state.dtype)
     return (state * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
 

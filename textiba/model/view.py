@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from textiba.errors import InputError, LayerError, SettingError, TargetError, UnsupportedModelError
-from textiba.model import check
+from textiba.model.check import Examination, sample_batches
 from textiba.model.forward import ForwardPass, HiddenStates, finite
 from textiba.model.layers import find_layers
 from textiba.model.limits import embedding_rows, usable_length
@@ -101,13 +101,16 @@ class Model:
         self._narrowed: int | None = None  # which candidate for a narrow last layer was right
         self.can_merge = False
         self.pads = True
-        batch, other = check.sample_batches(self.module, tokenizer)
+        batch, other = sample_batches(self.module, tokenizer)
         # In a copy of its own: transformers leaves hooks behind where hidden states were asked for.
         self._layers = find_layers(view(self.module), self.inputs(batch))
-        self.pads = check.self_check(self, batch, other)
-        self.reads = check.tokens_read(self, batch, other)
+        examination = Examination(self, batch, other)
+        examination.check_entering()
+        examination.check_gradient()
+        self.pads = examination.padding_is_neutral()
+        self.reads = examination.tokens_read()
         if self.reads == "first":
-            self._narrow(batch)
+            self._narrow(examination)
 
     @property
     def n_layers(self) -> int:
@@ -333,14 +336,13 @@ class Model:
             out[group] = self.target_output(logits, wanted, output).double().cpu()
         return out
 
-    def _narrow(self, batch: Batch) -> None:
+    def _narrow(self, examination: Examination) -> None:
         """Looks for a last layer that computes the first token alone and gives the same logits."""
-        expected = self.logits(batch)
         for number, narrow in enumerate(first_token_only(self.layers[-1])):
             self._last = narrow
-            if check.same_logits(self, batch, expected):
+            if examination.same_logits():
                 self._narrowed = number
-                self.can_merge = check.merging_is_exact(self, batch)
+                self.can_merge = examination.merging_is_exact()
                 return
         self._last = None
 
