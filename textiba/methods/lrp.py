@@ -199,13 +199,14 @@ def identity_rule(function: Callable[[Tensor], Tensor], x: Float[Tensor, "..."])
 def layer_norm_rule(
     x: Float[Tensor, "... features"],
     weight: Float[Tensor, " features"],
-    bias: Float[Tensor, " features"],
+    bias: Float[Tensor, " features"] | None,
     eps: float,
 ) -> Float[Tensor, "... features"]:
     """Layer normalisation whose standard deviation is a constant to the gradient (AttnLRP, proposition 3.4)."""
     centred = x - x.mean(dim=-1, keepdim=True)
     std = (centred.square().mean(dim=-1, keepdim=True) + eps).sqrt().detach()
-    return centred / std * weight + bias
+    scaled = centred / std * weight
+    return scaled if bias is None else scaled + bias
 
 
 class _Scaled(nn.Module):
