@@ -1,7 +1,8 @@
-"""The self-check of a model when it is taken: every layer can be entered exactly, and padding changes nothing.
+"""The self-check of a model: every layer can be entered exactly, and whether padding changes nothing.
 
-It runs a few passes over a few short texts of random tokens. What is checked holds for any text, as the model's own code
-is run; a model for which it does not hold is refused.
+`Model` runs the self-check at construction, with a few passes over short texts of random tokens. A model that cannot be
+entered exactly is refused. To enter a model at a layer means to run it with a given state in place of the hidden state
+that arrives at this layer.
 """
 
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,16 +19,18 @@ from textiba.texts.tokens import TokenizedText
 if TYPE_CHECKING:
     from textiba.model.view import Model
 
-_LENGTHS = (11, 7, 3)  # content tokens of the texts; odd ones, so that windows and pools do not happen to fit
-_TOLERANCE = {torch.float16: 2e-2, torch.bfloat16: 5e-2}  # of the logits' size; 1e-4 for longer types
+_LENGTHS = (11, 7, 3)  # content tokens of the texts; odd, so that they are no multiple of a window or a pool
+_TOLERANCE = {torch.float16: 2e-2, torch.bfloat16: 5e-2}  # relative to the largest logit; 1e-4 for other types
 
 
 def sample_batches(module: Any, tokenizer: Any) -> tuple[Batch, Batch]:
-    """Two batches of three texts each, of the same lengths and other tokens: the tokenizer's template around random ids.
+    """Returns two batches of three texts each: random tokens between the tokenizer's special tokens.
+
+    The texts of both batches have the same lengths and different tokens.
 
     Args:
-        module: the model; it gives the device and the size of the vocabulary.
-        tokenizer: its tokenizer.
+        module: the model, which gives the device and the size of the vocabulary.
+        tokenizer: the model's tokenizer.
     """
     table = tokenizer(["a"], return_special_tokens_mask=True)
     ids, marks = table["input_ids"][0], table["special_tokens_mask"][0]
@@ -53,52 +56,55 @@ def sample_batches(module: Any, tokenizer: Any) -> tuple[Batch, Batch]:
 
 
 def self_check(model: "Model", batch: Batch, other: Batch) -> bool:
-    """Checks a model, and says whether padding is neutral.
+    """Checks that a model can be entered at every layer, and tests whether padding is neutral.
 
     Args:
-        model: as it was made, without a narrow last layer.
-        batch: three texts.
-        other: three other texts of the same lengths.
+        model: the model, without a narrow last layer.
+        batch: three texts of different lengths.
+        other: three texts of the same lengths with other tokens.
 
     Returns:
-        Whether the logits of a text are the same alone and in a padded batch. Where they are not, only texts of one
-        length may share a batch.
+        Whether the logits of a text are the same alone and in a padded batch. If False, only texts of equal length may
+        share a batch.
 
     Raises:
-        UnsupportedModelError: the model cannot be entered at every layer; it says at which, and what failed.
-        NotFiniteError: the model returns NaN or infinity.
+        UnsupportedModelError: the model cannot be entered at some layer; the message says at which, and what failed.
+        NotFiniteError: the model returned NaN or infinity.
     """
     name = type(model.module).__name__
     plain = _logits(model, batch)
     if not plain.isfinite().all():
         raise NotFiniteError(
-            f"{model.name} returns NaN or infinity for random tokens; check the weights, and load them in float32"
+            f"{model.name} returned NaN or infinity for random tokens; check the weights, and load them in float32"
         )
     forward = model.forward(batch)
-    _equal(model, forward.logits, plain, f"{name}: a pass that records the hidden states changes the logits")
+    _equal(model, forward.logits, plain, f"{name}: recording the hidden states changes the logits")
     theirs = _logits(model, other)
-    tells = not _close(model, plain, theirs)  # else the head ignores the text, and nothing can be told
+    differ = not _close(model, plain, theirs)  # if False, the head ignores the text, and the next check cannot fail
     for layer, state in enumerate(forward.hidden_states):
-        # The state of `batch` under the tokens of `other`: the logits must be those of `batch`.
+        # With the state of `batch` and the tokens of `other`, the logits must be those of `batch`.
         try:
             entered = model.run_from(other, layer, state)
         except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
             raise UnsupportedModelError(f"{name} cannot be entered at layer {layer}: {error}") from error
-        if tells and _close(model, entered, theirs):
-            raise UnsupportedModelError(f"{name}: the hidden state at layer {layer} is not what the layers above read")
+        if differ and _close(model, entered, theirs):
+            raise UnsupportedModelError(f"{name}: the layers above layer {layer} do not read the hidden state there")
         _equal(
             model, entered, plain,
-            f"{name}: with the hidden state at layer {layer} given, other tokens change the logits, or entering there "
-            "is not exact. Encoder-decoder models and models that read the embeddings again higher up do so",
+            f"{name}: a run that enters at layer {layer} with the hidden state of a text does not give the text's "
+            "logits. Typical causes are an encoder-decoder model, or higher layers that read the embeddings again",
         )  # fmt: skip
     start = forward.hidden_states[0].detach().requires_grad_(True)
     logits = model.run_from(batch, 0, start)
     if not logits.requires_grad or torch.autograd.grad(logits.sum(), start, allow_unused=True)[0] is None:
-        raise UnsupportedModelError(f"{name} passes no gradient to its hidden states (quantised weights?)")
+        raise UnsupportedModelError(
+            f"{name} gives its hidden states no gradient. Load the model without quantised weights"
+        )
     return _padding_is_neutral(model, batch, plain)
 
 
 def _padding_is_neutral(model: "Model", batch: Batch, together: Tensor) -> bool:
+    """Whether each text alone has the same logits as in the padded batch (`together`)."""
     for row, text in enumerate(batch.texts):
         alone = model.collate([text])
         if not _close(model, _logits(model, alone), together[row : row + 1]):
@@ -107,7 +113,13 @@ def _padding_is_neutral(model: "Model", batch: Batch, together: Tensor) -> bool:
 
 
 def tokens_read(model: "Model", batch: Batch, other: Batch) -> Literal["first", "last", "all"]:
-    """Which tokens of the last hidden state the head reads; "all" where neither the first nor the last is enough."""
+    """Returns which tokens of the last hidden state the head reads; "all" if the first or last alone does not suffice.
+
+    Args:
+        model: the model.
+        batch: some texts.
+        other: texts of the same lengths with other tokens.
+    """
     layer = model.n_layers
     state, theirs = model.run_to(batch, layer), model.run_to(other, layer)
     expected = model.run_from(batch, layer, state)
@@ -123,16 +135,24 @@ def tokens_read(model: "Model", batch: Batch, other: Batch) -> Literal["first", 
 
 
 def same_logits(model: "Model", batch: Batch, expected: Tensor) -> bool:
-    """Whether the model as it is now gives these logits; False where it cannot run at all."""
+    """Whether the model, with its narrow last layer, gives the expected logits; False if the model cannot run."""
     try:
         found = model.logits(batch)
-    except (RuntimeError, IndexError, TypeError, AttributeError):  # a head that reads the other tokens, another mask
+    except (
+        RuntimeError,
+        IndexError,
+        TypeError,
+        AttributeError,
+    ):  # the head reads other tokens, or the mask has another form
         return False
     return found.shape == expected.shape and _close(model, found, expected)
 
 
 def merging_is_exact(model: "Model", batch: Batch) -> bool:
-    """Whether one token may stand for all content tokens that share a hidden state; see `Batch.merge`."""
+    """Whether content tokens with equal hidden states can be merged into one without changing the logits.
+
+    See `Batch.merge`.
+    """
     forward = model.forward(batch)
     for layer in {0, model.n_layers // 2}:
         state = forward.hidden_states[layer].clone()
@@ -150,7 +170,7 @@ def merging_is_exact(model: "Model", batch: Batch) -> bool:
 
 @torch.no_grad()
 def _logits(model: "Model", batch: Batch) -> Tensor:
-    """The logits of the model's own forward pass, with nothing exchanged."""
+    """The logits of the model's own forward pass, without any replaced module."""
     return model.reading.logits(model.module(**model.inputs(batch)), batch)
 
 
@@ -162,4 +182,4 @@ def _close(model: "Model", a: Tensor, b: Tensor) -> bool:
 def _equal(model: "Model", found: Tensor, expected: Tensor, rule: str) -> None:
     if not _close(model, found, expected):
         off = float((found - expected).abs().max())
-        raise UnsupportedModelError(f"{rule} (the logits are off by {off:.1e})")
+        raise UnsupportedModelError(f"{rule} (the logits differ by {off:.1e}). Use another model")
