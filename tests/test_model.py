@@ -125,7 +125,7 @@ def _note(arrived: dict[int, Tensor], layer: int, state: Tensor) -> Tensor:
 
 
 def _snapshot(classifier: nn.Module) -> dict[str, Any]:
-    """What a caller may notice of a model, besides its weights."""
+    """Everything that a caller may observe about a model, besides its weights."""
     return {
         "modules": [(name, id(module)) for name, module in classifier.named_modules()],
         "parameters": [(name, id(p), p.requires_grad, p.grad is None) for name, p in classifier.named_parameters()],
@@ -200,7 +200,7 @@ def test_batches_keep_to_the_budget_and_start_with_the_longest():
     assert sorted(id(r) for b in batches for r in b.texts) == sorted(id(r) for r in tokenized)
 
 
-def test_a_review_longer_than_the_budget_gets_a_batch_of_its_own():
+def test_a_text_longer_than_the_budget_gets_its_own_batch():
     model = toys.model()
     tokenized = model.tokenize(toys.texts(4, seed=2))
     assert [len(batch.texts) for batch in model.batches(tokenized, budget=1)] == [1, 1, 1, 1]
@@ -230,11 +230,11 @@ def test_in_bfloat16_it_is_nearly_the_same_model_and_says_what_it_is():
     np.testing.assert_allclose(curves["morf"].probability, degrade(model, [attribution])["morf"].probability, atol=0.02)
 
 
-def test_nan_in_the_weights_is_an_error_that_names_model_and_review():
+def test_nan_in_the_weights_is_an_error_that_names_the_model():
     classifier = toys.classifier()
     with torch.no_grad():
         classifier.classifier.weight[0, 0] = torch.nan
-    with pytest.raises(NotFiniteError, match="broken returns NaN or infinity for random tokens; check the weights"):
+    with pytest.raises(NotFiniteError, match="broken returned NaN or infinity for random tokens; check the weights"):
         Model(classifier, toys.tokenizer(), name="broken")
 
 
@@ -259,9 +259,9 @@ def test_a_layer_that_the_model_does_not_have(layer: int):
 
 
 @pytest.mark.parametrize(
-    ("above", "rule"), [(4, "between 0 .* and 3 .*; got 4"), (1, "above it only; got a change at 1")]
+    ("above", "rule"), [(4, "between 0 .* and 3 .*; got 4"), (1, "only at layers above 1; got a change at 1")]
 )
-def test_a_change_on_the_way_where_the_run_does_not_pass(above: int, rule: str):
+def test_a_change_at_a_layer_that_the_run_does_not_pass(above: int, rule: str):
     model = toys.model()
     forward = toys.forward(model, TEXTS)
     with pytest.raises(LayerError, match=rule):

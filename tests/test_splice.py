@@ -1,4 +1,4 @@
-"""What is left out of a run: what the last layer would do for tokens that the head does not read."""
+"""The narrow last layer, which skips tokens that the head does not read, and merged tokens."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ TEXTS = toys.texts(5, seed=1)
 
 
 @pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
-def test_the_last_layer_goes_on_with_the_first_token_alone(kind: str):
+def test_the_last_layer_continues_with_the_first_token_only(kind: str):
     model = Model(toys.classifier(kind), toys.tokenizer())
     widths: list[int] = []
     last = model.layers[-1]
@@ -33,7 +33,7 @@ def test_the_last_layer_goes_on_with_the_first_token_alone(kind: str):
 
 
 @pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
-def test_the_last_state_is_the_models_own(kind: str):
+def test_the_last_state_equals_the_model_s(kind: str):
     model = toys.model(kind)
     batch = model.collate(model.tokenize(TEXTS))
     types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
@@ -52,7 +52,7 @@ def test_the_last_state_is_the_models_own(kind: str):
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 @pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
-def test_attention_is_asked_by_the_first_token_alone(kind: str, attention: str):
+def test_attention_has_only_the_first_token_s_query(kind: str, attention: str):
     classifier = toys.classifier(kind).eval()
     classifier.set_attn_implementation(attention)
     model = Model(classifier, toys.tokenizer())
@@ -70,7 +70,7 @@ def test_attention_is_asked_by_the_first_token_alone(kind: str, attention: str):
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
-def test_projections_of_another_make_are_run(kind: str):
+def test_projections_that_are_not_linear_modules_are_run(kind: str):
     class Twice(nn.Linear):
         def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in torch
             return 2 * super().forward(input)
@@ -88,10 +88,10 @@ def test_projections_of_another_make_are_run(kind: str):
 
 @pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
 @pytest.mark.parametrize("special", [False, True])
-def test_one_token_stands_for_all_that_share_a_state(kind: str, special: bool):
+def test_one_token_replaces_all_tokens_with_equal_states(kind: str, special: bool):
     model = toys.model(kind)
     first, *others = model.tokenize(TEXTS)
-    batch = model.collate([first.hide([2, 3]), *others])  # what no token looks at is not counted
+    batch = model.collate([first.hide([2, 3]), *others])  # a token that is not attended to is not counted
     alike = batch.attention_mask if special else batch.content
     state = model.run_to(batch, 1)
     state[alike] = torch.randn(state.shape[-1], generator=torch.Generator().manual_seed(0))
@@ -125,13 +125,13 @@ def test_a_head_that_reads_other_tokens_gets_them():
         expected = classifier(**inputs, token_type_ids=batch.token_type_ids).logits
     torch.testing.assert_close(model.logits(batch), expected)
     torch.testing.assert_close(model.run_from(batch, 2, model.run_to(batch, 2)), expected)
-    # With all gates closed no word stands for the others: the head would see too few of them.
+    # With all gates closed, tokens are not merged: the head reads all tokens, and would see too few.
     assert not model.can_merge
     [found] = explain(model, Evidence(layer=1, nodes=50), TEXTS[:1], toys.statistics(model))
     assert isinstance(found.details, EvidenceDetails)
     assert abs(found.details.residual) < 1e-3
 
 
-def test_a_layer_of_another_make_stays_whole():
+def test_a_layer_with_unknown_module_names_runs_for_all_tokens():
     layer = nn.Sequential(nn.Linear(2, 2))
     assert list(first_token_only(layer)) == []

@@ -1,4 +1,4 @@
-"""Feature statistics: streaming must equal the two passes of a textbook."""
+"""Feature statistics: the streaming estimate equals the two-pass formula."""
 
 import json
 import warnings
@@ -80,7 +80,9 @@ def test_statistics_of_two_models_do_not_merge():
 
 
 def test_statistics_of_another_model_are_refused_with_the_remedy():
-    with pytest.raises(StatisticsMismatchError, match=r"belong to a model .*; estimate them anew: textiba estimate"):
+    with pytest.raises(
+        StatisticsMismatchError, match=r"belong to a model .*; estimate new statistics: textiba estimate"
+    ):
         toys.statistics(toys.model(seed=1)).check(MODEL)
     assert toys.statistics(MODEL).check(MODEL) is None
 
@@ -130,27 +132,27 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, damage: Callabl
     path = tmp_path / "damaged.safetensors"
     damage(path)
     with pytest.raises(
-        CorruptFileError, match=r"damaged\.safetensors: not a statistics file, or damaged.*make it anew"
+        CorruptFileError, match=r"damaged\.safetensors: not a statistics file, or damaged.*make a new one"
     ):
         FeatureStatistics.load(path)
 
 
-def test_a_missing_file_is_told_with_the_command_that_makes_it(tmp_path: Path):
-    with pytest.raises(InputError, match=r"no such statistics; make them with: textiba estimate --output .*absent"):
+def test_a_missing_file_raises_with_the_command_that_makes_it(tmp_path: Path):
+    with pytest.raises(InputError, match=r"no such statistics file; make one with: textiba estimate --output .*absent"):
         FeatureStatistics.load(tmp_path / "absent")
 
 
-def test_few_reviews_are_warned_of_with_their_number():
-    with pytest.warns(FewTextsWarning, match="rest on 4 texts; at least 1000 are advised"):
+def test_few_texts_give_a_warning_with_their_number():
+    with pytest.warns(FewTextsWarning, match="come from 4 texts; at least 1000 are advised"):
         estimate_statistics(MODEL, toys.passes(MODEL, TEXTS[:4]))
 
 
-def test_a_thousand_reviews_are_enough_for_silence():
+def test_a_thousand_texts_give_no_warning():
     model: Model = toys.model()
     forward = toys.forward(model, ["a film"] * 1000)
     assert estimate_statistics(model, [forward]).texts == 1000
 
 
-def test_no_review_is_an_error():
+def test_no_text_is_an_error():
     with pytest.raises(InputError, match="at least one text; got none"):
         estimate_statistics(MODEL, [])

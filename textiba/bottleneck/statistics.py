@@ -1,4 +1,4 @@
-"""Mean and standard deviation of every feature at every layer, over the real tokens of many texts, in one stream."""
+"""Feature statistics: mean and standard deviation of every feature at every layer, over the tokens of many texts."""
 
 import hashlib
 import json
@@ -20,20 +20,20 @@ from textiba.model.view import Model
 from textiba.types import LayerFeatures
 
 ADVISED_TEXTS = 1000
-STATISTICS = "statistics.safetensors"  # in a checkpoint's folder: the statistics that come with it
+STATISTICS = "statistics.safetensors"  # in a checkpoint's folder: the statistics that come with the checkpoint
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureStatistics:
-    """What is known of a model's features; a plain value that can be merged with another.
+    """Mean and standard deviation of a model's features. Statistics of two samples can be merged.
 
     Attributes:
-        mean: [layers, features] over the tokens, float64.
-        squares: [layers, features], sum of squared deviations from the mean, float64.
-        tokens: how many tokens were pooled: real ones, special ones included, padding not.
-        texts: how many texts they came from.
-        fingerprint: of the model's weights.
-        source: what the texts were, in words.
+        mean: mean over the tokens [layers, features], float64.
+        squares: sum over the tokens of squared deviations from the mean [layers, features], float64.
+        tokens: number of tokens, special tokens included and padding excluded.
+        texts: number of texts.
+        fingerprint: fingerprint of the model's weights.
+        source: description of the texts, in words.
     """
 
     mean: LayerFeatures
@@ -45,28 +45,29 @@ class FeatureStatistics:
 
     @property
     def std(self) -> LayerFeatures:
-        """[layers, features], of the population (divided by n)."""
+        """Standard deviation of the population (divided by n) [layers, features]."""
         return (self.squares / self.tokens).sqrt()
 
     @property
     def identity(self) -> str:
-        """A short hash of the numbers."""
+        """A short hash of mean and squares."""
         content = torch.cat([self.mean, self.squares]).cpu().contiguous().numpy().tobytes()
         return hashlib.sha256(content).hexdigest()[:16]
 
     def at(self, layer: int, like: Tensor) -> tuple[Float[Tensor, " features"], Float[Tensor, " features"]]:
-        """Mean and standard deviation at a layer, in the type and on the device of `like`."""
+        """Returns mean and standard deviation at a layer, in the type and on the device of `like`."""
         return self.mean[layer].to(like), self.std[layer].to(like)
 
     def merge(self, other: "FeatureStatistics") -> "FeatureStatistics":
-        """Both samples pooled (Chan, Golub, LeVeque, 1979).
+        """Returns the statistics of both samples pooled (Chan, Golub, LeVeque, 1979).
 
         Raises:
-            StatisticsMismatchError: the other's model is another one.
+            StatisticsMismatchError: the two statistics belong to different models.
         """
         if self.fingerprint != other.fingerprint:
             raise StatisticsMismatchError(
-                f"statistics of two models cannot be merged: {self.fingerprint} and {other.fingerprint}"
+                f"statistics of two models cannot be merged: the fingerprints are {self.fingerprint} and "
+                f"{other.fingerprint}. Estimate both on one model: textiba estimate"
             )
         n = self.tokens + other.tokens
         delta = other.mean - self.mean
@@ -80,11 +81,11 @@ class FeatureStatistics:
         )
 
     def check(self, model: Model) -> None:
-        """Raises `StatisticsMismatchError` unless these belong to the model's model."""
+        """Raises `StatisticsMismatchError` unless these statistics belong to `model`."""
         if self.fingerprint != model.fingerprint:
             raise StatisticsMismatchError(
                 f"these statistics belong to a model with fingerprint {self.fingerprint}, {model.name} has "
-                f"{model.fingerprint}; estimate them anew: textiba estimate --checkpoint {model.name}"
+                f"{model.fingerprint}; estimate new statistics: textiba estimate --checkpoint {model.name}"
             )
 
     def save(self, path: str | Path) -> None:
@@ -95,14 +96,14 @@ class FeatureStatistics:
 
     @classmethod
     def load(cls, path: str | Path) -> "FeatureStatistics":
-        """Reads what `save` wrote.
+        """Returns the statistics in a file that `save` wrote.
 
         Raises:
-            InputError: no such file.
-            CorruptFileError: the file is no statistics file, or damaged.
+            InputError: the file does not exist.
+            CorruptFileError: the file is not a statistics file, or is damaged.
         """
         if not Path(path).is_file():
-            raise InputError(f"{path}: no such statistics; make them with: textiba estimate --output {path}")
+            raise InputError(f"{path}: no such statistics file; make one with: textiba estimate --output {path}")
         try:
             with safe_open(str(path), framework="pt") as file:
                 facts = json.loads((file.metadata() or {})["textiba_statistics"])
@@ -112,20 +113,20 @@ class FeatureStatistics:
             return cls(mean=mean, squares=squares, **facts)
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CorruptFileError(
-                f"{path}: not a statistics file, or damaged ({error}); make it anew with textiba estimate"
+                f"{path}: not a statistics file, or damaged ({error}); make a new one with textiba estimate"
             ) from None
 
 
 def estimate_statistics(model: Model, passes: Iterable[ForwardPass], source: str = "") -> FeatureStatistics:
-    """Pools every real token of every pass, for all layers at once.
+    """Estimates feature statistics of all layers from every token of the given passes, padding excluded.
 
     Args:
-        model: whose features these are.
-        passes: `model.forward(batch)` of every batch; a generator keeps memory flat.
-        source: what the texts are, kept with the result.
+        model: the model whose features are estimated.
+        passes: `model.forward(batch)` of every batch; with a generator, memory does not grow with the number of texts.
+        source: description of the texts, stored in the result.
 
     Raises:
-        InputError: there is no text.
+        InputError: `passes` is empty.
 
     Warns:
         FewTextsWarning: fewer than 1,000 texts.
@@ -148,7 +149,7 @@ def estimate_statistics(model: Model, passes: Iterable[ForwardPass], source: str
         raise InputError("statistics need at least one text; got none")
     if whole.texts < ADVISED_TEXTS:
         warnings.warn(
-            f"statistics rest on {whole.texts} texts; at least {ADVISED_TEXTS} are advised",
+            f"the statistics come from {whole.texts} texts; at least {ADVISED_TEXTS} are advised",
             FewTextsWarning,
             stacklevel=2,
         )
@@ -156,13 +157,14 @@ def estimate_statistics(model: Model, passes: Iterable[ForwardPass], source: str
 
 
 def load_statistics(source: str | Path) -> FeatureStatistics:
-    """Feature statistics: a built-in checkpoint's, those of a folder that `textiba finetune` wrote, or a file's.
+    """Returns the feature statistics of a built-in checkpoint, a fine-tuned checkpoint's folder, or a file.
 
     Args:
-        source: "fine-tuned", "general-probe", "general-fresh"; such a folder; or what `textiba estimate` wrote.
+        source: "fine-tuned", "general-probe" or "general-fresh"; a folder that `textiba finetune` wrote; or a file that
+            `textiba estimate` wrote.
 
     Raises:
-        InputError: there are none.
+        InputError: there is no statistics file.
         CorruptFileError: the file is damaged.
     """
     path = checkpoint_folder(source)
@@ -170,6 +172,6 @@ def load_statistics(source: str | Path) -> FeatureStatistics:
 
 
 def own_statistics(source: str | Path) -> FeatureStatistics | None:
-    """The statistics that come with a checkpoint, or None where none do."""
+    """Returns the statistics that come with a checkpoint, or None if there are none."""
     file = own_file(source, STATISTICS)
     return None if file is None else FeatureStatistics.load(file)

@@ -1,4 +1,4 @@
-"""Attention of the last layer as scores."""
+"""The last layer's attention weights as scores."""
 
 from typing import ClassVar
 
@@ -14,8 +14,8 @@ from textiba.types import Targets
 class Attention(Method):
     """The last layer's attention to each token, mean over heads; the same whatever the target.
 
-    Taken is the attention of the token that the head reads: of the first ([CLS]) or the last one, or the mean over all
-    tokens where the head reads all.
+    The query is the token that the classification head reads: the first token ([CLS]) or the last. Where the head reads
+    all tokens, the score is the mean over all queries.
     """
 
     name: ClassVar[str] = "attention"
@@ -23,7 +23,7 @@ class Attention(Method):
     signed: ClassVar[bool] = False
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """The last layer once more, in the form that returns attention weights."""
+        """One more pass through the last layer, with an implementation that returns attention weights."""
         return Passes(1 + 1 / layers, 0.0)
 
     def _attribute(
@@ -34,7 +34,7 @@ class Attention(Method):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """Reads the weights; nothing here is random. See `Method.attribute`."""
+        """Reads the attention weights; `seed` is not used. See `Method.attribute`."""
         [weights] = attention_weights(model, forward, model.n_layers - 1)
         details = [None] * len(forward.batch.texts)
         return results(self, None, model, forward, targets, reader_rows(model, forward.batch, weights), details)

@@ -16,9 +16,10 @@ from textiba.types import Targets
 
 
 class AttentionRollout(Method):
-    """The share of each token in the last state of the token that the head reads, if attention alone mixed tokens.
+    """Attention multiplied over all layers: each token's share in the state that the head reads.
 
-    The same whatever the target. Where the head reads all tokens, the mean over all is taken.
+    The scores are the same whatever the target. The row of the product is that of the token that the classification
+    head reads. Where the head reads all tokens, the score is the mean over all rows.
 
     Source: Abnar, Zuidema, *Quantifying Attention Flow in Transformers*, ACL 2020, section 3.
     """
@@ -28,7 +29,7 @@ class AttentionRollout(Method):
     signed: ClassVar[bool] = False
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """All layers once more, in the form that returns attention weights."""
+        """One more pass through all layers, with an implementation that returns attention weights."""
         return Passes(2.0, 0.0)
 
     def _attribute(
@@ -39,7 +40,7 @@ class AttentionRollout(Method):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """Multiplies the layers' weights; nothing here is random. See `Method.attribute`."""
+        """Multiplies the layers' attention weights; `seed` is not used. See `Method.attribute`."""
         scores = reader_rows(model, forward.batch, rollout(attention_weights(model, forward, 0)))
         return results(self, None, model, forward, targets, scores, [None] * len(forward.batch.texts))
 

@@ -1,4 +1,4 @@
-"""The attention weights of every layer."""
+"""Reads attention weights from a model's layers."""
 
 import contextlib
 from typing import Any
@@ -15,15 +15,24 @@ from textiba.texts.batches import Batch
 
 @torch.no_grad()
 def attention_weights(model: Model, forward: ForwardPass, first: int) -> Float[Tensor, "layers batch tokens tokens"]:
-    """The weight that each token (third axis) gives to each (last axis), mean over heads, in layers `first` … L − 1.
+    """Returns the attention weights of layers `first` … L − 1, mean over heads.
 
-    Fused attention never forms these weights, so a copy of the view, which shares its tensors, runs the plain form.
+    Fused attention never computes these weights explicitly. So a copy of the model, with shared weights, runs the
+    "eager" implementation.
+
+    Args:
+        model: the model.
+        forward: the model's plain pass over the batch.
+        first: the first layer to run.
+
+    Returns:
+        The weight that each query token (third axis) gives to each key token (last axis).
 
     Raises:
-        UnsupportedModelError: a layer did not return its weights.
+        UnsupportedModelError: a layer did not return its attention weights.
     """
     plain = model.copy()
-    with contextlib.suppress(ValueError, AttributeError):  # a model without a choice has the plain form
+    with contextlib.suppress(ValueError, AttributeError):  # a model without this switch has only the eager form
         plain.module.set_attn_implementation("eager")
     tokens = forward.batch.input_ids.shape[1]
 
@@ -41,8 +50,8 @@ def attention_weights(model: Model, forward: ForwardPass, first: int) -> Float[T
     found = [weights.mean(dim=1) for weights in recorded]
     if len(found) != (run := model.n_layers - first):
         raise UnsupportedModelError(
-            f"attention weights are read from modules that return them beside their output; of the {run} layers of "
-            f"{model.name} that were run, {len(found)} returned theirs. Use another method"
+            f"attention weights are read from modules that return them with their output; of the {run} layers of "
+            f"{model.name} that were run, {len(found)} returned attention weights. Use another method"
         )
     return torch.stack(found)
 
@@ -50,7 +59,7 @@ def attention_weights(model: Model, forward: ForwardPass, first: int) -> Float[T
 def reader_rows(
     model: Model, batch: Batch, matrix: Float[Tensor, "batch tokens tokens"]
 ) -> Float[Tensor, "batch tokens"]:
-    """The rows of the tokens that the head reads: the first, the last, or the mean over all."""
+    """The row of `matrix` for the token that the head reads (first or last), or the mean over all tokens' rows."""
     if model.reads == "first":
         return matrix[:, 0]
     if model.reads == "last":

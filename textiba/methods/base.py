@@ -1,4 +1,4 @@
-"""What every method is: frozen settings, and one function from a forward pass to attributions."""
+"""The base class of all methods: frozen settings, and one function from a forward pass to attributions."""
 
 import abc
 from collections.abc import Sequence
@@ -27,8 +27,12 @@ M = TypeVar("M", bound="Method")
 class Passes:
     """The cost of a method for one text, in passes through all layers of the model.
 
-    A pass through some of the layers counts as their share. The plain forward pass that gives the prediction counts as
-    one; every method is handed its hidden states.
+    A pass through k of L layers counts as k / L. The plain forward pass, which gives the prediction and the hidden
+    states that every method receives, counts as one.
+
+    Attributes:
+        forward: number of forward passes.
+        backward: number of backward passes.
     """
 
     forward: float
@@ -36,17 +40,19 @@ class Passes:
 
 
 class Method(Settings, abc.ABC):
-    """A way to score tokens. An instance is its settings; it keeps nothing between calls.
+    """A way to score tokens. An instance holds the method's settings and no other state.
 
     To write a method, implement `_attribute` and `_passes`. The public `attribute` and `passes` first replace the
-    settings that depend on the model by values (see `for_model`), and check what the method needs.
+    settings that depend on the model by values (see `for_model`). `attribute` then checks the layers and the
+    statistics.
 
     Class attributes:
-        name: in the registry, in configs and in results.
-        unit: of the scores: "bits", "nats" or "score".
+        name: the method's name in the registry, in configs and in results.
+        unit: unit of the scores: "bits", "nats" or "score".
         signed: whether a negative score speaks against the target.
         needs: the optional dependency (extra) that the method needs; empty for none.
-        optimises: the metric that the method optimises, so that a table ranked by this metric says it; empty for none.
+        optimises: the metric that the method optimises, so that a table ranked by this metric can say so; empty for
+            none.
     """
 
     name: ClassVar[str]
@@ -62,42 +68,42 @@ class Method(Settings, abc.ABC):
 
     @property
     def layers_used(self) -> tuple[int, ...]:
-        """Indices into hidden_states that the settings name; the model must have them."""
+        """Indices into hidden_states that the settings name; the model must have these layers."""
         return ()
 
     def at_depth(self: M, layers: int) -> M:
-        """This method with every setting that depends on the model's depth given as a number.
+        """Returns this method with every setting that depends on the model's depth replaced by a number.
 
         Args:
-            layers: of the model.
+            layers: number of layers of the model.
         """
         return self
 
     def for_model(self: M, model: Model) -> M:
-        """This method with every setting that depends on the model given as a value: layers, and what is explained."""
+        """Returns this method with every setting that depends on the model (layers, output) replaced by a value."""
         method = self.at_depth(model.n_layers)
         if getattr(method, "output", None) != "auto":
             return method
         return method.model_copy(update={"output": method.explained_output(model)})
 
     def explained_output(self, model: Model) -> str:
-        """The value that `output="auto"` stands for."""
+        """The value that `output="auto"` stands for on this model."""
         return model.reading.explained
 
     def variants(self) -> tuple["Method", ...]:
-        """The methods whose results `attribute` returns: this one alone, unless it computes several at once."""
+        """The methods whose results `attribute` returns: this method alone, unless it computes several at once."""
         return (self,)
 
     def files(self, model: Model) -> dict[str, str]:
-        """Files besides model and statistics that the results depend on: a name for each, with the file's hash."""
+        """Hash of each extra input file (besides model and statistics) that the results depend on, by name."""
         return {}
 
     def passes(self, layers: int, tokens: int) -> Passes:
-        """The cost for one text.
+        """Returns the cost of one text.
 
         Args:
-            layers: of the model.
-            tokens: of the text that carry a score.
+            layers: number of layers of the model.
+            tokens: number of the text's tokens that carry a score.
         """
         return self.at_depth(layers)._passes(layers, tokens)
 
@@ -113,14 +119,14 @@ class Method(Settings, abc.ABC):
 
         Args:
             model: the model to explain.
-            forward: its plain forward pass over the batch.
-            targets: the class to explain, for each text.
-            statistics: of the model's features, where `needs_statistics`.
-            seed: of whatever is random; each text derives its own seed from it.
+            forward: the model's plain forward pass over the batch.
+            targets: index of the outcome to explain, for each text.
+            statistics: feature statistics of the model; required where `needs_statistics`.
+            seed: seed of all random draws; each text derives its own seed from this one.
 
         Returns:
-            One attribution per text, in the order of the batch; for a method with several `variants`, those of the
-            first variant, then those of the second, and so on.
+            One attribution per text, in the order of the batch. For a method with several `variants`, the attributions
+            of the first variant, then the attributions of the second, and so on.
 
         Raises:
             LayerError: the model lacks a layer that the settings name.
@@ -133,7 +139,7 @@ class Method(Settings, abc.ABC):
         return method._attribute(model, forward, targets, statistics, seed)
 
     def check(self, model: Model, statistics: FeatureStatistics | None) -> None:
-        """Raises the errors of `attribute` that are known before anything is computed."""
+        """Raises those errors of `attribute` that can be raised before anything is computed."""
         for layer in self.at_depth(model.n_layers).layers_used:
             model.check_layer(layer)
         if self.needs_statistics:
@@ -141,7 +147,7 @@ class Method(Settings, abc.ABC):
 
     @abc.abstractmethod
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """`passes`, with the settings at the model's depth."""
+        """Implements `passes`; every setting that depends on the model's depth is a number."""
 
     @abc.abstractmethod
     def _attribute(
@@ -152,17 +158,17 @@ class Method(Settings, abc.ABC):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """`attribute`, with the settings at the model's depth and after all checks."""
+        """Implements `attribute`; called after all checks, with every setting given as a value."""
 
 
 class LayerMethod(Method, abc.ABC):
-    """A method at one layer, which by default is a share of the model's depth.
+    """A method at one layer. The default layer is a share of the model's depth.
 
     Class attributes:
-        depth: the share of the depth that `layer` takes by default: layer `depth · L`, rounded, of a model with L.
+        depth: the default share: in a model with L layers, the default layer is `depth · L`, rounded.
 
     Attributes:
-        layer: index into hidden_states (0 is the embedding output); None takes the default.
+        layer: index into hidden_states (0 is the embedding output); None takes the default layer.
     """
 
     depth: ClassVar[float]
@@ -181,10 +187,10 @@ class LayerMethod(Method, abc.ABC):
 
     @property
     def place(self) -> int:
-        """`layer` as a number.
+        """The layer as a number.
 
         Raises:
-            SettingError: it is None; `at_depth` gives the method with a number.
+            SettingError: `layer` is None; `at_depth` returns the method with a number.
         """
         if self.layer is None:
             raise SettingError(f"{self.name}: the layer depends on the model; call at_depth(model.n_layers) first")
@@ -192,21 +198,26 @@ class LayerMethod(Method, abc.ABC):
 
 
 def share_of(depth: float, layers: int) -> int:
-    """The layer at a share of the model's depth, rounded to the nearest; halves are rounded up."""
+    """The layer at a share of the model's depth, rounded to the nearest layer; halves are rounded up."""
     return int(depth * layers + 0.5)
 
 
 def low_layers(layers: int) -> tuple[int, ...]:
-    """The layers at a sixth, a third and a half of the depth, each once: 1, 2 and 3 of 6; 2, 4 and 6 of 12."""
+    """The layers at a sixth, a third and a half of the depth, without repeats: 1, 2, 3 of 6 and 2, 4, 6 of 12."""
     return tuple(sorted({share_of(depth, layers) for depth in (1 / 6, 1 / 3, 1 / 2)}))
 
 
 def require(statistics: FeatureStatistics | None, model: Model, method: str) -> FeatureStatistics:
-    """Returns the statistics.
+    """Returns the statistics after checking them.
+
+    Args:
+        statistics: feature statistics, or None where the caller gave none.
+        model: the model that the statistics must belong to.
+        method: name of the method, for the error message.
 
     Raises:
-        SettingError: there are none.
-        StatisticsMismatchError: they belong to another model.
+        SettingError: no statistics were given.
+        StatisticsMismatchError: the statistics belong to another model.
     """
     if statistics is None:
         raise SettingError(
@@ -218,18 +229,24 @@ def require(statistics: FeatureStatistics | None, model: Model, method: str) -> 
 
 
 def resolve_targets(model: Model, forward: ForwardPass, target: str | int) -> Targets:
-    """The outcome to explain for each text: "predicted", "gold", or one for all, by name or index.
+    """Returns the index of the outcome to explain for each text.
+
+    Args:
+        model: the model.
+        forward: the model's plain pass.
+        target: "predicted", "gold" (the text's own label), or one outcome for all texts, by name or index.
 
     Raises:
-        TargetError: there is no such outcome; or "gold" is asked for a text without a label, or for an outcome that is
-            none of the model's classes.
+        TargetError: the model has no such outcome; or "gold" was given, and a text has no label or the model's outcomes
+            are not its classes.
     """
     if target == "predicted":
         return model.predict(forward)
     if target == "gold":
         if not model.reading.classes:
             raise TargetError(
-                f"gold labels are of the model's classes; asked is {model.reading.words}. Use 'predicted'"
+                f"target 'gold' needs outcomes that are the model's classes; this model was asked: "
+                f"{model.reading.words}. Use 'predicted'"
             )
         golds = [text.source.label for text in forward.batch.texts]
         if any(gold is None for gold in golds):
@@ -238,7 +255,7 @@ def resolve_targets(model: Model, forward: ForwardPass, target: str | int) -> Ta
             model.check_target(gold)  # type: ignore[arg-type] - None was excluded
         return torch.tensor(golds, device=forward.logits.device)
     if isinstance(target, bool) or not isinstance(target, int | str):
-        raise TargetError(f"a target is 'predicted', 'gold', or an outcome by name or index; got {target!r}")
+        raise TargetError(f"a target must be 'predicted', 'gold', or an outcome's name or index; got {target!r}")
     return torch.full((len(forward.logits),), model.find_label(target), device=forward.logits.device)
 
 
@@ -251,14 +268,23 @@ def results(
     scores: Float[Tensor, "batch tokens"],
     details: Sequence[Details | None],
 ) -> list[Attribution]:
-    """Cuts a batch of padded scores into one frozen result per text.
+    """Returns one frozen result per text from a batch of padded scores.
+
+    Args:
+        method: the method that gave the scores.
+        layer: index into hidden_states, or None for a method without a single layer.
+        model: the model.
+        forward: the model's plain pass over the batch.
+        targets: index of the explained outcome, for each text.
+        scores: one score per token; scores of special tokens and padding are ignored.
+        details: additional results of the method, for each text, or None.
 
     Raises:
-        NotFiniteError: the score of a token is NaN or infinite.
+        NotFiniteError: the score of a content token is NaN or infinite.
     """
     probabilities = model.target_output(forward.logits, targets, "probability")
-    settings: dict[str, Any] = method.model_dump(mode="json")  # as it is read again
-    # One copy from the device for all texts.
+    settings: dict[str, Any] = method.model_dump(mode="json")  # plain values, as a config file has them
+    # One copy from the device for the whole batch.
     columns = (
         targets.tolist(),
         probabilities.tolist(),
@@ -296,9 +322,9 @@ def _only_content(
     scores[content] = row[content]
     if not np.isfinite(scores[content]).all():
         raise NotFiniteError(
-            f"{method.name} gave {np.isfinite(scores[content]).sum()} finite scores of {len(content)} for the text "
-            f"'{text.source.text[:60]}…'; load the weights in float32 (model.in_precision(torch.float32)), or use "
-            "other settings"
+            f"every score must be finite; {method.name} gave {np.isfinite(scores[content]).sum()} finite scores of "
+            f"{len(content)} for the text '{text.source.text[:60]}…'. Load the weights in float32 "
+            "(model.in_precision(torch.float32)), or use other settings"
         )
     scores.setflags(write=False)
     return scores

@@ -1,12 +1,12 @@
 """Evidence: in which direction, and by how many nats, each token moved the prediction.
 
-All gates of a layer open together from 0 to 1, without noise, and each gate's effect on log p(target) is integrated on
-the way. With Z(λ) = λR + (1 − λ)R₀ that is
+All gates of a layer open together from 0 to 1, without noise. Evidence integrates each gate's effect on log p(target)
+along this path. With Z(λ) = λR + (1 − λ)R₀, the evidence of token t is
 
-    evidence_t = ∫₀¹ ⟨∂ log p(target | Z(λ)) / ∂Z_t, R_t − R₀_t⟩ dλ,
+    evidence_t = ∫₀¹ ⟨∂ log p(target | Z(λ)) / ∂Z_t, R_t − R₀_t⟩ dλ.
 
-which sums to log p(target | R) − log p(target | R₀): completeness, as of integrated gradients (Sundararajan, Taly, Yan,
-ICML 2017), with the bottleneck's closed state R₀ as the baseline at a hidden layer.
+The evidence of all tokens sums to log p(target | R) − log p(target | R₀). This is the completeness of integrated
+gradients (Sundararajan, Taly, Yan, ICML 2017), with the bottleneck's closed state R₀ as the baseline at a hidden layer.
 """
 
 from functools import partial
@@ -34,14 +34,15 @@ class Evidence(LayerMethod):
 
     Attributes:
         layer: index into hidden_states whose gates open; None takes a third of the depth (layer 2 of 6, 4 of 12).
-        nodes: of the Gauss–Legendre quadrature; each costs one forward and one backward pass above `layer`.
-        closed: what a closed gate shows: "mean", the features' mean μ_R, or "mask", the hidden state that the token
-            has when every token of the text is [MASK].
-        gate_special: whether [CLS] and [SEP] have gates too; their evidence is reported apart, never as scores.
-        gradient: "plain"; or "lrp": the changed gradient of `LRP`, which is less noisy. It does not add up: what the
-            rules take is in the residual.
-        output: of the target, that is explained; see `GradientMethod.output`. With "log_probability" and "log_odds"
-            the scores are nats.
+        nodes: number of nodes of the Gauss–Legendre quadrature; each node costs one forward and one backward pass
+            above `layer`.
+        closed: closed state R₀: "mean", the features' mean μ_R, or "mask", the hidden state that the token has when
+            every content token of the text is [MASK].
+        gate_special: whether [CLS] and [SEP] have gates too; their evidence is reported separately, never as scores.
+        gradient: "plain", or "lrp", the modified gradient of `LRP`, which is less noisy. Evidence with "lrp" does not
+            sum to the difference of the two log-probabilities; the residual holds the rest.
+        output: the target's output that is explained; see `GradientMethod.output`. The scores are in nats with
+            "log_probability" and "log_odds".
     """
 
     name: ClassVar[str] = "evidence"
@@ -61,9 +62,10 @@ class Evidence(LayerMethod):
         return self.closed == "mean"
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """A pass there and back above the layer for each node; the [MASK] text's below, and with closed gates above.
+        """One forward and one backward pass above the layer for each node; with "mask", one more forward pass.
 
-        Closed gates that all show the mean take a pass over a few tokens, which is not counted.
+        The forward pass with "mask" runs the all-[MASK] text below the layer and closed gates above the layer. With
+        "mean", the run with closed gates takes a few tokens only and is not counted.
         """
         above = (layers - self.place) / layers
         closed = 1 if self.closed == "mask" else 0
@@ -77,7 +79,7 @@ class Evidence(LayerMethod):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """Integrates along the path for all texts of the batch; nothing here is random. See `Method.attribute`."""
+        """Integrates along the path for all texts of the batch; `seed` is not used. See `Method.attribute`."""
         state = forward.hidden_states[self.place]
         batch = forward.batch
         gated = batch.attention_mask if self.gate_special else batch.content
@@ -102,7 +104,7 @@ class Evidence(LayerMethod):
         return results(self, self.place, model, forward, targets, evidence, details)
 
     def _closed(self, model: Model, batch: Batch, reference: State, gated: Mask) -> Logits:
-        """With all gates closed; where they all show one state, one token stands for all of them."""
+        """The logits with all gates closed; merges the gated tokens into one where all have the same closed state."""
         if self.closed == "mask" or not model.can_merge:
             return model.run_from(batch, self.place, reference)
         merged, places = batch.merge(gated)
@@ -111,7 +113,12 @@ class Evidence(LayerMethod):
         )
 
     def reference(self, model: Model, forward: ForwardPass, statistics: FeatureStatistics | None) -> State:
-        """What closed gates show [batch, tokens, features]."""
+        """Returns the closed state R₀ [batch, tokens, features], which may be an expanded view.
+
+        Raises:
+            SettingError: `closed` is "mean" and there are no statistics, or "mask" and the tokenizer has no mask token.
+            StatisticsMismatchError: the statistics belong to another model.
+        """
         state = forward.hidden_states[self.place]
         if self.closed == "mean":
             mean, _ = require(statistics, model, self.name).at(self.place, state)
@@ -123,6 +130,6 @@ class Evidence(LayerMethod):
 
 
 def quadrature(nodes: int) -> list[tuple[float, float]]:
-    """(weight, place) of Gauss–Legendre on [0, 1]."""
+    """Returns (weight, position) of each node of the Gauss–Legendre quadrature on [0, 1]."""
     places, weights = np.polynomial.legendre.leggauss(nodes)
     return [(float(w) / 2, (float(x) + 1) / 2) for x, w in zip(places, weights, strict=True)]

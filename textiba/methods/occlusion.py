@@ -1,6 +1,6 @@
-"""Occlusion: what the output loses when one token is left out.
+"""Occlusion: the drop of the output when one token is removed.
 
-Source: Zeiler, Fergus, ECCV 2014, on patches of an image; Li, Monroe, Jurafsky, 2016 (arXiv 1612.08220), on words.
+Source: Zeiler, Fergus, ECCV 2014, for image patches; Li, Monroe, Jurafsky, 2016 (arXiv 1612.08220), for words.
 """
 
 from typing import ClassVar, Literal
@@ -17,11 +17,11 @@ from textiba.types import Targets
 
 
 class Occlusion(Perturbation):
-    """TargetOutput of the whole text − output without the token, signed: positive speaks for the target.
+    """Output of the whole text minus output without the token, signed: positive speaks for the target.
 
     Attributes:
-        output: of the target, that is compared; see `GradientMethod.output`.
-        removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
+        output: the target's output that is compared; see `GradientMethod.output`.
+        removal: "delete" (the text gets shorter) or "mask" (each removed token becomes [MASK]).
     """
 
     name: ClassVar[str] = "occlusion"
@@ -29,7 +29,7 @@ class Occlusion(Perturbation):
     removal: Literal["delete", "mask"] = "delete"
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """A pass for each token."""
+        """One pass for each token."""
         return Passes(1.0 + tokens, 0.0)
 
     def _attribute(
@@ -40,7 +40,7 @@ class Occlusion(Perturbation):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """Leaves out every token of every text once; nothing here is random. See `Method.attribute`."""
+        """Removes every token of every text once; `seed` is not used. See `Method.attribute`."""
         texts = forward.batch.texts
         places = [(row, i) for row, text in enumerate(texts) for i in text.content]
         variants = [model.without(texts[row], [i], self.removal) for row, i in places]

@@ -1,4 +1,4 @@
-"""What the methods share that remove tokens and compare the model's output."""
+"""Base class of the methods that remove tokens and compare the model's output."""
 
 import abc
 from typing import ClassVar, Literal
@@ -8,11 +8,11 @@ from textiba.model.reading import TargetOutput
 
 
 class Perturbation(Method, abc.ABC):
-    """A method that scores tokens by what the output does without them.
+    """A method that scores tokens by the change of the output when they are removed.
 
     Attributes:
-        output: of the target, that is compared; see `GradientMethod.output`.
-        removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
+        output: the target's output that is compared; see `GradientMethod.output`.
+        removal: "delete" (the text gets shorter) or "mask" (each removed token becomes [MASK]).
     """
 
     unit: ClassVar[str] = "score"

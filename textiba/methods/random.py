@@ -1,4 +1,4 @@
-"""Random scores: what any method must beat."""
+"""Random scores: the baseline that any method must beat."""
 
 from typing import ClassVar
 
@@ -13,14 +13,14 @@ from textiba.types import Targets
 
 
 class Random(Method):
-    """Uniform noise in 0 … 1; each text draws from a seed of its own."""
+    """Scores drawn uniformly from 0 … 1; each text has its own seed."""
 
     name: ClassVar[str] = "random"
     unit: ClassVar[str] = "score"
     signed: ClassVar[bool] = False
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """Nothing but the prediction."""
+        """Only the plain forward pass."""
         return Passes(1.0, 0.0)
 
     def _attribute(

@@ -1,7 +1,8 @@
-"""The self-check of a model when it is taken: every layer can be entered exactly, and padding is neutral.
+"""The self-check of a model: every layer can be entered exactly, and whether padding changes nothing.
 
-The check runs a few passes over a few short texts of random tokens. What it finds holds for any text, as the model's
-own code is run; a model that fails is refused.
+`Model` runs the self-check at construction, with a few passes over short texts of random tokens. A model that cannot be
+entered exactly is refused. To enter a model at a layer means to run it with a given state in place of the hidden state
+that arrives at this layer.
 """
 
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,16 +19,18 @@ from textiba.texts.tokens import TokenizedText
 if TYPE_CHECKING:
     from textiba.model.view import Model
 
-_LENGTHS = (9, 5, 3)  # content tokens of the texts; odd ones, so that windows and pools do not happen to fit
+_LENGTHS = (9, 5, 3)  # content tokens of the texts; odd, so that they are no multiple of a window or a pool
 _TOLERANCE = {torch.float16: 2e-2, torch.bfloat16: 5e-2}  # of the logits' size; 1e-4 for longer types
 
 
 def sample_batches(module: Any, tokenizer: Any) -> tuple[Batch, Batch]:
-    """Two batches of three texts each, of the same lengths: the tokenizer's special tokens around random ids.
+    """Returns two batches of three texts each: random tokens between the tokenizer's special tokens.
+
+    The texts of both batches have the same lengths and different tokens.
 
     Args:
-        module: the model; it gives the device and the size of the vocabulary.
-        tokenizer: its tokenizer.
+        module: the model, which gives the device and the size of the vocabulary.
+        tokenizer: the model's tokenizer.
     """
     table = tokenizer(["a"], return_special_tokens_mask=True)
     ids, marks = table["input_ids"][0], table["special_tokens_mask"][0]

@@ -1,6 +1,7 @@
-"""Module names inside a layer, for the few methods that need to know them. Everything else finds its way by itself.
+"""Module names inside a layer, for the few methods that need them. All other code needs no module names.
 
-To add a family to `lrp`, add the names of its projections here; a layer in which they are not found is refused.
+To add a model family to `lrp`, add the names of its projections here. `lrp` refuses a model if a layer has no
+projections with these names.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,22 +10,22 @@ from typing import Any
 
 from torch import nn
 
-# Names of the linear projections of self-attention, by role. A fused projection gives queries, keys and values at once.
+# Role of each linear projection of self-attention, by name. A fused projection returns queries, keys and values.
 PROJECTIONS: Mapping[str, str] = {
     "query": "query", "q_lin": "query", "q_proj": "query", "q": "query",
     "key": "key", "k_lin": "key", "k_proj": "key", "k": "key",
     "value": "value", "v_lin": "value", "v_proj": "value", "v": "value",
     "c_attn": "fused", "Wqkv": "fused",
 }  # fmt: skip
-# Names of the projections whose output is multiplied, in a gated feed-forward block: act(gate) × up.
+# Projections of a gated feed-forward block, act(gate) × up, by name: "up", or "both" for gate and up in one.
 GATED: Mapping[str, str] = {"up_proj": "up", "Wi": "both"}
-# Attention with other terms than queries, keys and values, for which the rules of LRP do not hold.
+# Names in attention blocks that have terms besides queries, keys and values; LRP's rules do not hold for these.
 OTHER_TERMS = ("query_proj", "pos_key_proj", "rel_embeddings", "r_w_bias")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A submodule and where it is: `parent._modules[name]`."""
+    """A submodule and its place in the module tree: `parent._modules[name]`."""
 
     parent: nn.Module
     name: str
@@ -32,14 +33,14 @@ class Place:
 
 
 def places(layer: nn.Module) -> Iterator[Place]:
-    """Every submodule of a layer with its parent."""
+    """Yields every submodule of a layer with its parent."""
     for parent in list(layer.modules()):
         for name, child in list(parent.named_children()):
             yield Place(parent, name, child)
 
 
 def projections(layer: nn.Module) -> dict[str, list[Place]]:
-    """The projections of a layer's self-attention by role; a fused one stands under "fused"."""
+    """Returns the projections of a layer's self-attention by role: "query", "key", "value" or "fused"."""
     found: dict[str, list[Place]] = {}
     for place in places(layer):
         if place.name in PROJECTIONS and is_linear(place.module):
@@ -48,25 +49,25 @@ def projections(layer: nn.Module) -> dict[str, list[Place]]:
 
 
 def has_other_terms(layer: nn.Module) -> bool:
-    """Whether a layer's attention has terms beside queries, keys and values (DeBERTa, XLNet)."""
+    """Whether a layer's attention has terms besides queries, keys and values (DeBERTa, XLNet)."""
     names = {path.rpartition(".")[2] for path, _ in layer.named_modules()}
     names |= {path.rpartition(".")[2] for path, _ in layer.named_parameters()}
     return any(name in names for name in OTHER_TERMS)
 
 
 def is_linear(module: nn.Module) -> bool:
-    """Whether a module is a plain linear map: torch's, or GPT-2's `Conv1D`."""
+    """Whether a module is a plain linear map: torch's `Linear`, or GPT-2's `Conv1D`."""
     return type(module) is nn.Linear or type(module).__name__ == "Conv1D"
 
 
 def is_norm(module: nn.Module) -> bool:
-    """Whether a module normalises by the root mean square or the standard deviation of the features."""
+    """Whether a module is a layer normalisation, by the standard deviation or the root mean square of the features."""
     return isinstance(module, nn.LayerNorm | nn.RMSNorm) or type(module).__name__.endswith("RMSNorm")
 
 
 def activation_classes() -> tuple[type, ...]:
     """The classes of Hugging Face's activation modules."""
-    from transformers.activations import ACT2CLS  # here: the import takes a second
+    from transformers.activations import ACT2CLS  # lazily: the import takes a second
 
     return tuple({entry[0] if isinstance(entry, tuple) else entry for entry in ACT2CLS.values()})
 

@@ -1,4 +1,4 @@
-"""Finds the layers of a model by watching one pass: nothing about a model family is written down here.
+"""Finds the layers of a model by observing one forward pass, without knowledge of model families.
 
 A layer is a *call*, not an entry of a list: ALBERT calls one module L times, Llama calls the first
 `config.num_hidden_layers` entries of its list, and many models choose a layer's kind by its index.
@@ -6,6 +6,7 @@ A layer is a *call*, not an entry of a list: ALBERT calls one module L times, Ll
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,13 +17,14 @@ from textiba.errors import UnsupportedModelError
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """Where a model's layers are, and how their calls pass the hidden state on.
+    """The place of a model's layers in the module tree, the order of their calls, and the form of their outputs.
 
     Attributes:
-        path: of the `nn.ModuleList` that holds them, from the whole model.
-        calls: the name in the list of each call, in the order of the calls: one call a layer.
-        embeddings: path of the module whose output is hidden state 0, where one was seen; else None.
-        forms: for each name in the list, how its output holds the hidden state; see `Form`.
+        path: dotted path, from the whole model, of the `nn.ModuleList` that contains the layers.
+        calls: for each layer, the name of the called child in the list, in the order of the calls.
+        embeddings: dotted path of the module whose output is hidden state 0; None if no such module was found.
+        forms: for each name in the list, the form of the child's output; None if the output contains more than the
+            hidden state.
     """
 
     path: str
@@ -36,24 +38,31 @@ class Layers:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The form of a layer's output: the hidden state alone, or a tuple with the hidden state in it and Nones.
+    """The form of a layer's output: the hidden state alone, or a tuple of the hidden state and Nones.
 
     Attributes:
-        length: of the tuple; 0 for the hidden state alone.
-        place: of the hidden state in the tuple.
+        length: length of the tuple; 0 for the hidden state alone.
+        place: index of the hidden state in the tuple.
     """
 
     length: int = 0
     place: int = 0
 
     def wrap(self, state: Tensor) -> Any:
-        """A layer's output that holds this hidden state and nothing else."""
+        """Returns an output of this form that contains `state`."""
         return state if not self.length else tuple(state if i == self.place else None for i in range(self.length))
 
 
 @dataclass(slots=True)
 class _Call:
-    """One call of a child of a list: the hidden states that went in and came out, and the whole output."""
+    """One call of a child of a list.
+
+    Attributes:
+        name: name of the child in the list.
+        given: hidden state among the call's arguments; None if there is none.
+        returned: hidden state in the call's output; None if there is none.
+        output: the whole output.
+    """
 
     name: str
     given: Tensor | None
@@ -63,18 +72,18 @@ class _Call:
 
 @torch.no_grad()
 def find_layers(module: Any, inputs: Mapping[str, Any]) -> Layers:
-    """The layers of a model, found in one pass with a hook on every child of every `nn.ModuleList`.
+    """Finds the layers of a model in one pass with a hook on every child of every `nn.ModuleList`.
 
-    The layers are the children of the list whose calls get hidden states 0 … L−1; where the model does not return its
-    hidden states, the list in which each call gets what the call before it returned. Of several such lists the one
-    with the most parameters is taken.
+    The layers are the children of the list whose calls receive hidden states 0 … L−1. If there is no such list, for
+    example because the model does not return its hidden states, the layers are the children of a list in which each
+    call receives the output of the previous call. Of several such lists, the one with the most parameters is chosen.
 
     Args:
         module: the whole model.
-        inputs: what it is called with.
+        inputs: the arguments of the model's forward call.
 
     Raises:
-        UnsupportedModelError: there is no such list.
+        UnsupportedModelError: no such list was found.
     """
     lists = {path: m for path, m in module.named_modules() if isinstance(m, nn.ModuleList) and len(m)}
     calls: dict[str, list[_Call]] = {path: [] for path in lists}
@@ -105,21 +114,21 @@ def find_layers(module: Any, inputs: Mapping[str, Any]) -> Layers:
     if not ranked:
         raise UnsupportedModelError(
             f"{type(module).__name__}: no list of layers was found in which each layer's output is the next layer's "
-            "input. Models that pool tokens between layers, or that have no module per layer, cannot be entered at a "
-            "layer"
+            "input. Models that pool tokens between layers, or that have no module per layer, are not supported. Use "
+            "another model"
         )
     _, _, path = max(ranked)
     seen = calls[path]
     first = seen[0].given
-    plain = first is not None and first.shape[:2] == inputs["input_ids"].shape  # neither padded nor time first
+    plain = first is not None and first.shape[:2] == inputs["input_ids"].shape  # not padded, and batch first
     embeddings = _embeddings(outputs, path, first) if plain else None
     return Layers(path, tuple(call.name for call in seen), embeddings, _forms(seen))
 
 
 def hidden_argument(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, Any, Tensor | None]:
-    """The hidden state among a call's arguments: "args" or "kwargs", its place there, and the state.
+    """Returns the hidden state among a call's arguments: "args" or "kwargs", its index or name there, and the state.
 
-    It is the first floating-point tensor with three axes; None where there is none.
+    The hidden state is the first floating-point tensor with three axes. Index and state are None if there is none.
     """
     for where, items in (("args", enumerate(args)), ("kwargs", kwargs.items())):
         for place, value in items:
@@ -129,7 +138,10 @@ def hidden_argument(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str
 
 
 def hidden_in(output: Any) -> Tensor | None:
-    """The hidden state in a layer's output: the output itself, or the first of its parts with three axes."""
+    """Returns the hidden state in a layer's output: the output itself, or its first part with three axes.
+
+    Returns None if there is no floating-point tensor with three axes.
+    """
     if isinstance(output, Tensor):
         return output if _is_hidden(output) else None
     parts = output.values() if isinstance(output, Mapping) else output if isinstance(output, (tuple, list)) else ()
@@ -141,17 +153,21 @@ def _is_hidden(value: Any) -> bool:
 
 
 def _fit(seen: Sequence[_Call], states: Sequence[Tensor]) -> int:
-    """2 where the calls get the hidden states that the model returns, 1 where they chain, 0 where neither."""
+    """How well calls fit the layers of a model.
+
+    2 if the calls receive the hidden states that the model returns, 1 if each call receives the output of the previous
+    call, 0 otherwise.
+    """
     if not seen or any(call.given is None or call.returned is None for call in seen):
         return 0
     if len(seen) == len(states) - 1 and all(_shown(c.given, s) for c, s in zip(seen, states, strict=False)):
         return 2
-    return int(all(_same(after.given, before.returned) for before, after in zip(seen, seen[1:], strict=False)))
+    return int(all(_same(after.given, before.returned) for before, after in pairwise(seen)))
 
 
 def _shown(given: Tensor | None, state: Tensor) -> bool:
-    """Whether a call got this hidden state: as it is, padded to a window (Longformer), or time first (XLNet)."""
-    assert given is not None  # noqa: S101 - `_fit` has looked
+    """Whether a call received a hidden state: unchanged, padded to a window (Longformer), or time first (XLNet)."""
+    assert given is not None  # noqa: S101 - `_fit` has checked it
     return (
         _same(given, state[:, : given.shape[1]])
         or _same(given[:, : state.shape[1]], state)
@@ -164,13 +180,13 @@ def _same(a: Tensor | None, b: Tensor | None) -> bool:
 
 
 def _embeddings(outputs: Mapping[str, Tensor], layers: str, state: Tensor | None) -> str | None:
-    """The outermost module, outside the layers, whose output is hidden state 0."""
+    """Returns the path of the outermost module, outside the layers, whose output is hidden state 0."""
     inside = [path for path, out in outputs.items() if path and _same(out, state) and not path.startswith(layers)]
     return min(inside, key=lambda path: path.count("."), default=None)
 
 
 def _forms(seen: Sequence[_Call]) -> dict[str, Form | None]:
-    """The form of each layer's output; None where a layer also returns something that others may need."""
+    """Returns the form of each layer's output; None if a layer also returns values that other layers may need."""
     forms: dict[str, Form | None] = {}
     for call in seen:
         form: Form | None = None

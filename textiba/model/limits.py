@@ -1,4 +1,4 @@
-"""How many tokens a model takes."""
+"""The length limit of a model, and the sizes of its embedding tables."""
 
 from typing import Any
 
@@ -6,22 +6,23 @@ from torch import nn
 
 from textiba.errors import InputError
 
-UNLIMITED = 1 << 20  # tokens; more than any text, for models without a table of positions
+UNLIMITED = 1 << 20  # tokens; more than any text has; for models without a length limit
 
 
 def usable_length(module: Any, tokenizer: Any, asked: int | None) -> int:
-    """The tokens that a text may have: what is asked for, or the model's own limit.
+    """Returns the number of tokens that a text may have: the requested number, or the model's own limit.
 
-    The limit is the smallest of the config's, the tokenizer's, and the length of the table of positions; RoBERTa and
-    its kin number positions from `padding_idx + 1`, so that their table is longer than any text.
+    The limit is the number of usable rows in the table of learned positions; without such a table, the config's
+    `max_position_embeddings`. If the tokenizer's `model_max_length` is smaller, it is the limit. RoBERTa and related
+    models number positions from `padding_idx + 1`, so the first rows of their table are not usable.
 
     Args:
         module: the model.
-        tokenizer: its tokenizer.
-        asked: what the caller wants; None takes the limit.
+        tokenizer: the model's tokenizer.
+        asked: the requested number, special tokens included; None takes the limit.
 
     Raises:
-        InputError: more is asked for than the model accepts.
+        InputError: the requested number is less than 3 or more than the limit.
     """
     config = module.config.get_text_config()
     table = _position_table(module)
@@ -33,12 +34,12 @@ def usable_length(module: Any, tokenizer: Any, asked: int | None) -> int:
         limits.append(int(tokenizer.model_max_length))
     limit = min(limits, default=UNLIMITED)
     if asked is not None and not 3 <= asked <= limit:
-        raise InputError(f"max_length is between 3 and {limit}, the model's own limit; got {asked}")
+        raise InputError(f"max_length must lie between 3 and {limit}, the model's own limit; got {asked}")
     return asked or limit
 
 
 def embedding_rows(module: Any) -> int | None:
-    """How many token ids the model's table of embeddings has; None where it has no plain table."""
+    """Returns the number of token ids in the model's embedding table; None if it has no plain table."""
     try:
         table = module.get_input_embeddings()
     except (NotImplementedError, AttributeError):  # no plain table, such as CANINE's hashed characters
@@ -47,7 +48,7 @@ def embedding_rows(module: Any) -> int | None:
 
 
 def _position_table(module: Any) -> int | None:
-    """The longest text that the model's table of learned positions takes; None without such a table."""
+    """Returns the number of tokens that the table of learned positions has room for; None without such a table."""
     for path, child in module.named_modules():
         name = path.rpartition(".")[2]
         if isinstance(child, nn.Embedding) and name in _POSITIONS:

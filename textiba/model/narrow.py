@@ -1,6 +1,7 @@
-"""The last layer computed for the first token alone, where the head reads no other: most of its work is then saved.
+"""Narrow copies of the last layer, which compute only the first token. They save most of the layer's work.
 
-Whether a head reads the first token alone is tried out when a model is taken; see `textiba.model.check`.
+A narrow last layer is used if the head reads only the first token. `Model` tests this at construction; see
+`textiba.model.check`.
 """
 
 from collections.abc import Iterator
@@ -13,10 +14,10 @@ from textiba.model.splice import exchange
 
 
 class FirstToken(nn.Module):
-    """Calls a module with the first token of every hidden state it is given.
+    """Calls a module with only the first token of each given hidden state.
 
     Args:
-        module: takes one hidden state or more [batch, tokens, features].
+        module: a module that takes one or more hidden states [batch, tokens, features].
     """
 
     def __init__(self, module: nn.Module):
@@ -24,15 +25,15 @@ class FirstToken(nn.Module):
         self.module = module
 
     def forward(self, *states: Tensor) -> Tensor:
-        """[batch, 1, features]."""
+        """Returns the module's output for the first token [batch, 1, features]."""
         return self.module(*(state[:, :1] for state in states))
 
 
 class FirstTokenOf(nn.Module):
-    """Calls a module as it is, and passes only the first token of its output downstream.
+    """Calls a module unchanged, and passes only the first token of its output downstream.
 
     Args:
-        module: returns a hidden state, or a tuple that begins with one.
+        module: a module that returns a hidden state, or a tuple that begins with one.
     """
 
     def __init__(self, module: nn.Module):
@@ -40,16 +41,16 @@ class FirstTokenOf(nn.Module):
         self.module = module
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The module's output with [batch, 1, features] in place of its hidden state."""
+        """Returns the module's output, with its hidden state cut to the first token [batch, 1, features]."""
         output = self.module(*args, **kwargs)
         return (output[0][:, :1], *output[1:]) if isinstance(output, tuple) else output[:, :1]
 
 
 class FirstQuery(nn.Module):
-    """Attention with the first token's query alone: softmax(q₀Kᵀ / √d)V.
+    """Self-attention with the query of the first token only: softmax(q₀Kᵀ / √d)V.
 
     Args:
-        attention: self-attention with BERT's signature: `query`, `key`, `value` and `attention_head_size`.
+        attention: a self-attention module with BERT's attributes `query`, `key`, `value` and `attention_head_size`.
     """
 
     def __init__(self, attention: Any):
@@ -58,18 +59,19 @@ class FirstQuery(nn.Module):
         self.width = attention.attention_head_size
 
     def forward(self, hidden: Tensor, attention_mask: Tensor | None = None, **_kwargs: Any) -> tuple[Tensor, None]:
-        """[batch, 1, features], and None where attention weights would be.
+        """Returns the first token's context [batch, 1, features], and None in place of the attention weights.
 
         Args:
-            hidden: [batch, tokens, features].
-            attention_mask: [batch, 1, queries, tokens]: true where a token is attended to, or what is added to scores.
+            hidden: hidden state [batch, tokens, features].
+            attention_mask: mask [batch, 1, queries, tokens]: boolean, True where a token is attended to; or numbers
+                that are added to the attention scores.
         """
         query = self._heads(self.query(hidden[:, :1]))
         mask = None if attention_mask is None else attention_mask[:, :, :1]
         return self._context(query, hidden, mask).transpose(1, 2).flatten(2), None
 
     def _context(self, query: Tensor, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        """The context vector of each head [batch, heads, 1, width]."""
+        """Returns the context vector of each head [batch, heads, 1, width]."""
         keys, values = self._heads(self.key(hidden)), self._heads(self.value(hidden))
         return functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
 
@@ -80,13 +82,13 @@ class FirstQuery(nn.Module):
 class FirstQueryOfStates(FirstQuery):
     """`FirstQuery` for plain linear projections: applies W_K and W_V to the single query and context vector.
 
-    q₀(HW_Kᵀ + b)ᵀ equals (q₀W_K)Hᵀ plus a number that all tokens share, which the softmax ignores. As attention weights
-    sum to 1, A(HW_Vᵀ + b) equals (AH)W_Vᵀ + b. So no key and no value of any token is computed.
+    q₀(HW_Kᵀ + b)ᵀ equals (q₀W_K)Hᵀ plus a number that is the same for all tokens, which the softmax ignores. Attention
+    weights sum to 1, so A(HW_Vᵀ + b) equals (AH)W_Vᵀ + b. So the keys and values of the tokens are never computed.
     """
 
     def _context(self, query: Tensor, hidden: Tensor, mask: Tensor | None) -> Tensor:
         keys, values = (module.weight.unflatten(0, (-1, self.width)) for module in (self.key, self.value))
-        # The heads are several queries to the same states, at the scale of one head's width.
+        # All heads attend to the same states, with the scale of one head's width.
         query, states = (query @ keys).transpose(1, 2), hidden.unsqueeze(1)
         read = functional.scaled_dot_product_attention(query, states, states, attn_mask=mask, scale=self.width**-0.5)
         context = read.transpose(1, 2) @ values.transpose(1, 2)
@@ -94,10 +96,10 @@ class FirstQueryOfStates(FirstQuery):
 
 
 def first_token_only(layer: Any) -> Iterator[nn.Module]:
-    """Copies of a layer that compute only the first token from self-attention on, the cheapest first.
+    """Yields copies of a layer that compute only the first token from self-attention on, the cheapest copy first.
 
-    They are candidates: each must be tried out, since a layer may read the other tokens in a way that its module names
-    do not tell. There is none for a layer whose module names are not known.
+    The copies are candidates, and each must be tested: a layer may read the other tokens in a way that its module names
+    do not show. A layer with other module names than those below has no candidates.
 
     Args:
         layer: the last layer of a model; it is not changed.

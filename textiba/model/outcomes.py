@@ -1,7 +1,7 @@
-"""What a model is asked, as an outcome: its raw output becomes [batch, outcomes] logits, in this one place.
+"""Outcomes: the question that a model is asked. An outcome turns the model's raw output into logits [batch, outcomes].
 
-Softmax, cross-entropy, targets and degradation then work for every task. A yes-or-no question, such as "above 3.5?",
-becomes two outcomes with the logits [0, z]: their softmax is the sigmoid of z, and z is the log-odds of "yes".
+With these logits, softmax, cross-entropy, targets and degradation work for every task. A yes-or-no question, such as
+"above 3.5?", has two outcomes with the logits [0, z]. Their softmax is the sigmoid of z; z is the log-odds of "yes".
 """
 
 import abc
@@ -29,22 +29,31 @@ from textiba.types import Targets, at_least_float32
 
 
 class Outcome(Settings, abc.ABC):
-    """What a model is asked. Bound to a model it says how the model's output is read."""
+    """The question that a model is asked.
+
+    Class attributes:
+        kind: the outcome's name in configs.
+    """
 
     kind: ClassVar[str]
 
     @abc.abstractmethod
     def bind(self, module: Any, tokenizer: Any) -> Reading:
-        """The outcome for one model.
+        """Returns the `Reading` that computes this outcome's logits from the model's output.
+
+        Args:
+            module: the Hugging Face model.
+            tokenizer: the model's tokenizer.
 
         Raises:
-            SettingError: the model has no such label or token.
-            UnsupportedModelError: the model has another kind of head.
+            TargetError: the model has no such label.
+            SettingError: a setting does not fit the model, for example a candidate that is not a single token.
+            UnsupportedModelError: the model's output lacks what the outcome reads.
         """
 
 
 class Classes(Outcome):
-    """Which of the model's exclusive classes (softmax)?"""
+    """Which of the model's classes, which exclude each other (softmax), holds?"""
 
     kind: ClassVar[str] = "classes"
 
@@ -54,7 +63,7 @@ class Classes(Outcome):
 
 
 class Labels(Outcome):
-    """Which of the model's labels, where several may hold at once (a sigmoid each)?"""
+    """Which of the model's labels hold, where several may hold at once (one sigmoid per label)?"""
 
     kind: ClassVar[str] = "labels"
 
@@ -89,8 +98,8 @@ class Above(Outcome):
 
     Attributes:
         threshold: in the value's unit.
-        scale: what counts as one unit of log-odds.
-        label: which of the model's outputs the value is, by name or index.
+        scale: difference of the value that counts as one unit of log-odds.
+        label: the model's output that is the value, by name or index.
     """
 
     kind: ClassVar[str] = "above"
@@ -110,11 +119,11 @@ class Above(Outcome):
 
 
 class Rather(Outcome):
-    """Class A rather than class B: the margin z_A − z_B, which other classes do not enter.
+    """Class A rather than class B? The log-odds are the margin z_A − z_B; other classes do not matter.
 
     Attributes:
         this: class A, by name or index.
-        that: class B.
+        that: class B, by name or index.
     """
 
     kind: ClassVar[str] = "rather"
@@ -126,7 +135,7 @@ class Rather(Outcome):
         labels = class_labels(module.config)
         one, other = find_label(labels, self.this), find_label(labels, self.that)
         if one == other:
-            raise SettingError(f"class A rather than class B needs two classes; got '{labels[one]}' twice")
+            raise SettingError(f"'this' and 'that' must be two classes; got '{labels[one]}' twice")
 
         def read(output: Any, batch: Batch) -> Tensor:
             return class_logits(output, batch)[:, [other, one]]
@@ -136,11 +145,11 @@ class Rather(Outcome):
 
 
 class _Token(Outcome, abc.ABC):
-    """One of some candidate tokens, read from a language model's logits at one position.
+    """Which of some candidate tokens? The logits are a language model's logits at one position.
 
     Attributes:
-        candidates: words, each a single token of the model; a leading space belongs to the word.
-        template: with `{text}` where the text stands; the rest is the prompt, which is never scored or removed.
+        candidates: words, each a single token of the model; a leading space counts as a part of the word.
+        template: prompt with `{text}` in place of the text; the rest of the prompt is never scored or removed.
     """
 
     candidates: tuple[str, ...] = Field(min_length=2)
@@ -150,12 +159,12 @@ class _Token(Outcome, abc.ABC):
     @classmethod
     def _holds_the_text(cls, template: str) -> str:
         if template.count("{text}") != 1:
-            raise ValueError("a template holds {text} once")
+            raise ValueError("a template must contain {text} exactly once")
         return template
 
     @abc.abstractmethod
     def _at(self, batch: Batch, tokenizer: Any) -> Targets:
-        """The position that is read in each row."""
+        """Returns the position whose logits are read, in each row."""
 
     def _bound(self, tokenizer: Any, words: str) -> Reading:
         ids = [single_token(tokenizer, word) for word in self.candidates]
@@ -164,7 +173,7 @@ class _Token(Outcome, abc.ABC):
             logits = getattr(output, "logits", None)
             if logits is None or logits.dim() != 3:
                 raise UnsupportedModelError(
-                    "this outcome reads a language model's logits for every token; load the model with "
+                    "this outcome needs a language model, which returns logits for every token; load the model with "
                     "AutoModelForCausalLM or AutoModelForMaskedLM"
                 )
             rows = torch.arange(len(logits), device=logits.device)
@@ -176,7 +185,11 @@ class _Token(Outcome, abc.ABC):
 
 
 class NextToken(_Token):
-    """Which of the candidates comes next? A causal language model as a prompted classifier. See `_Token`."""
+    """Which of the candidates comes next? For a causal language model as a prompted classifier.
+
+    Attributes:
+        candidates, template: see `MaskedToken`; the template needs no mask token.
+    """
 
     kind: ClassVar[str] = "next"
 
@@ -189,9 +202,12 @@ class NextToken(_Token):
 
 
 class MaskedToken(_Token):
-    """Which of the candidates stands at the mask? A masked language model as a prompted classifier. See `_Token`.
+    """Which of the candidates fills the mask? For a masked language model as a prompted classifier.
 
-    The template holds the tokenizer's mask token once, such as "{text} It was [MASK].".
+    Attributes:
+        candidates: words, each a single token of the model; a leading space counts as a part of the word.
+        template: prompt with `{text}` in place of the text and the tokenizer's mask token exactly once, such as
+            "{text} It was [MASK].". The prompt is never scored or removed.
     """
 
     kind: ClassVar[str] = "masked"
@@ -201,24 +217,25 @@ class MaskedToken(_Token):
         mask = tokenizer.mask_token
         if mask is None or self.template.count(mask) != 1:
             raise SettingError(
-                f"a masked token needs a template with {mask or 'a mask token'} once; got {self.template!r}"
+                f"a masked token needs a template with {mask or 'a mask token'} exactly once; got {self.template!r}"
             )
         return self._bound(tokenizer, "masked token:")
 
     def _at(self, batch: Batch, tokenizer: Any) -> Targets:
-        # The mask of the template, not one that stands in the text for a removed token.
+        # The mask token of the template is special; a mask token that replaces a removed token is not.
         return (batch.special & (batch.input_ids == tokenizer.mask_token_id)).long().argmax(dim=1)
 
 
 class Similarity(Outcome):
-    """Is a text similar to another? The cosine of two mean-pooled embeddings, against a threshold.
+    """Is a text similar to another text? For a bi-encoder without a head (`AutoModel`).
 
-    For a bi-encoder without a head (`AutoModel`): the other text is embedded once, and the text's side is explained.
+    The logits are [0, (cosine − threshold) / scale], with the cosine of the texts' mean-pooled embeddings. The other
+    text is embedded once, and methods explain only the first text.
 
     Attributes:
         to: the other text.
-        threshold: a cosine.
-        scale: what counts as one unit of log-odds.
+        threshold: the cosine from which two texts count as similar.
+        scale: difference of the cosine that counts as one unit of log-odds.
     """
 
     kind: ClassVar[str] = "similarity"
@@ -285,17 +302,19 @@ OUTCOMES: dict[str, type[Outcome]] = {
 
 
 def default_outcome(module: Any) -> Outcome:
-    """The outcome that a model's head and config tell.
+    """Returns the outcome that fits a model's head and config.
+
+    It is `Above()` for a head with one output, `Labels()` for a multi-label head, and `Classes()` otherwise.
 
     Raises:
-        UnsupportedModelError: they tell none: a model without a classification head.
+        UnsupportedModelError: the model has no classification head.
     """
     config = module.config
     if not any(base.__name__.endswith("ForSequenceClassification") for base in type(module).__mro__):
         raise UnsupportedModelError(
             f"{type(module).__name__} has no classification head; load it as AutoModelForSequenceClassification, or "
-            "say what is asked of it: outcome=NextToken(…) for a causal, MaskedToken(…) for a masked language model, "
-            "Similarity(…) for an encoder without a head"
+            "give an outcome: outcome=NextToken(…) for a causal language model, MaskedToken(…) for a masked language "
+            "model, Similarity(…) for an encoder without a head"
         )
     if config.num_labels == 1:
         return Above()
@@ -303,11 +322,15 @@ def default_outcome(module: Any) -> Outcome:
 
 
 def make_outcome(kind: str, **settings: Any) -> Outcome:
-    """An outcome by its name.
+    """Returns an outcome by its name.
+
+    Args:
+        kind: a key of `OUTCOMES`.
+        **settings: the outcome's settings.
 
     Raises:
-        SettingError: no such outcome, or a setting out of its range.
+        SettingError: there is no such outcome or setting, or a value is out of range.
     """
     if kind not in OUTCOMES:
-        raise SettingError(f"an outcome is one of {sorted(OUTCOMES)}; got {kind!r}")
+        raise SettingError(f"an outcome must be one of {sorted(OUTCOMES)}; got {kind!r}")
     return OUTCOMES[kind](**settings)

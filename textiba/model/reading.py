@@ -1,4 +1,4 @@
-"""How a model's output is read: the logits of an outcome, and the numbers that methods explain."""
+"""Readings: from a model's raw output to the logits of an outcome, and to the numbers that methods explain."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,16 +18,17 @@ TargetOutput = Literal["auto", "logit", "log_probability", "log_odds", "probabil
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """An outcome bound to a model: how its output is read.
+    """An outcome bound to a model.
 
     Attributes:
-        read: from the model's output and the batch to logits [batch, outcomes].
+        read: function from the model's output and the batch to logits [batch, outcomes].
         labels: the names of the outcomes.
-        words: the question, in words; every result says it.
-        independent: whether each outcome has a probability of its own (a sigmoid) rather than a share of one (softmax).
-        explained: what methods explain by default: "log_probability" (nats), or "log_odds" (nats) for yes or no.
-        classes: whether outcome i is the model's own class i, so that gold labels can be compared.
-        template: text before and after each text; it is never scored.
+        words: the question, in words; every result contains it.
+        independent: whether each outcome has its own sigmoid; otherwise the outcomes share one softmax.
+        explained: the output that methods explain by default: "log_probability" (nats), or "log_odds" (nats) for
+            yes-or-no outcomes and independent labels.
+        classes: whether a text's gold label is an index into the outcomes.
+        template: the prompt before and after each text; the prompt is never scored.
     """
 
     read: Callable[[Any, Batch], Tensor]
@@ -39,15 +40,21 @@ class Reading:
     template: tuple[str, str] = ("", "")
 
     def logits(self, output: Any, batch: Batch) -> Logits:
-        """The logits of every outcome, in float32 or longer."""
+        """Returns the logits of every outcome, in float32 or float64."""
         return at_least_float32(self.read(output, batch))
 
     def log_probabilities(self, logits: Logits) -> Logits:
-        """The log-probability of every outcome, nats."""
+        """Returns the log-probability of every outcome, nats."""
         return functional.logsigmoid(logits) if self.independent else logits.log_softmax(dim=-1)
 
     def target_output(self, logits: Logits, targets: Targets, output: TargetOutput) -> Float[Tensor, " batch"]:
-        """One number per row: the target's logit, log-probability (nats), log-odds (nats) or probability."""
+        """Returns one number per row: the target's logit, log-probability (nats), log-odds (nats) or probability.
+
+        Args:
+            logits: logits of every outcome.
+            targets: index of the target, for each row.
+            output: the output; "auto" takes `explained`.
+        """
         column = targets[:, None]
         output = self.explained if output == "auto" else output
         if output == "logit":
@@ -62,25 +69,38 @@ class Reading:
 
 
 def class_logits(output: Any, batch: Batch) -> Logits:
-    """The logits of a classification head [batch, labels].
+    """Returns the logits of a classification head [batch, labels].
+
+    Args:
+        output: the model's output.
+        batch: not used; every reading takes it.
 
     Raises:
-        UnsupportedModelError: the output has none.
+        UnsupportedModelError: the output has no such logits.
     """
     logits = getattr(output, "logits", None)
     if logits is None or logits.dim() != 2:
-        raise UnsupportedModelError("this outcome reads one row of logits for each text; the model returns none")
+        raise UnsupportedModelError(
+            "this outcome needs one row of logits for each text, and the model's output has none; load the model with "
+            "AutoModelForSequenceClassification"
+        )
     return logits
 
 
 def class_labels(config: Any) -> tuple[str, ...]:
-    """The names of a model's labels, by index; "LABEL_2" where the config has no name."""
+    """Returns the names of a model's labels, by index; "LABEL_2" if the config has no name for index 2."""
     names = {int(index): str(name) for index, name in (config.id2label or {}).items()}
     return tuple(names.get(index, f"LABEL_{index}") for index in range(int(config.num_labels)))
 
 
 def find_label(labels: Sequence[str], label: str | int) -> int:
-    """The index of a label that is given by name (in any case, where that is unambiguous) or by index.
+    """Returns the index of a label that is given by index or by name.
+
+    A name that matches no label exactly is compared again without regard to case, and must then match one label only.
+
+    Args:
+        labels: the names of all labels.
+        label: name or index.
 
     Raises:
         TargetError: there is no such label.
@@ -93,20 +113,20 @@ def find_label(labels: Sequence[str], label: str | int) -> int:
         found = exact or [i for i, name in enumerate(labels) if name.lower() == str(label).lower()]
         if len(found) == 1:
             return found[0]
-    raise TargetError(f"a label is one of {list(labels)}, or an index from 0 to {len(labels) - 1}; got {label!r}")
+    raise TargetError(f"a label must be one of {list(labels)}, or an index from 0 to {len(labels) - 1}; got {label!r}")
 
 
 def single_token(tokenizer: Any, word: str) -> int:
-    """The id of a word that is one token.
+    """Returns the token id of a word that is a single token.
 
     Raises:
-        SettingError: the tokenizer splits it, or does not know it.
+        SettingError: the tokenizer splits the word, or does not know it.
     """
     ids = tokenizer(word, add_special_tokens=False)["input_ids"]
     if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
         raise SettingError(
-            f"a candidate is a single token of the model; {word!r} is {tokenizer.convert_ids_to_tokens(ids)}. A leading "
-            "space often makes the difference"
+            f"a candidate must be a single token of the model; {word!r} is {tokenizer.convert_ids_to_tokens(ids)}. Try "
+            "the word with or without a leading space, or another word"
         )
     return int(ids[0])
 
@@ -124,7 +144,11 @@ def last_hidden_state(output: Any) -> State:
 
 
 def mean_pooled(output: Any, attended: Mask) -> Float[Tensor, "batch features"]:
-    """The mean of the last hidden state over the tokens that are attended to.
+    """Returns the mean of the last hidden state over the tokens that are attended to.
+
+    Args:
+        output: the model's output.
+        attended: True for the tokens that are attended to.
 
     Raises:
         UnsupportedModelError: the output has no last hidden state.
@@ -135,7 +159,7 @@ def mean_pooled(output: Any, attended: Mask) -> Float[Tensor, "batch features"]:
 
 
 def binary(value: Callable[[Any, Batch], Tensor]) -> Callable[[Any, Batch], Tensor]:
-    """Reads [0, z]: two outcomes whose softmax is the sigmoid of z."""
+    """Turns a function that reads z into one that reads the logits [0, z], whose softmax is the sigmoid of z."""
 
     def read(output: Any, batch: Batch) -> Tensor:
         z = at_least_float32(value(output, batch))

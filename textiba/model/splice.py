@@ -1,7 +1,7 @@
-"""Runs a model with some of its layers' calls skipped, entered with a given state, changed, recorded or stopped.
+"""Runs a model and, at chosen layers, skips the layer or enters, changes, records or stops the hidden state.
 
-All happens in a shallow copy of the containers that lead to the layers: the model itself stays as it is. The list of
-layers keeps its length, and the model's own code makes masks and positions, loops over the layers and runs the head.
+The run uses a shallow copy of the containers around the layers, so the model itself is not changed. The list of layers
+keeps its length. The model's own code makes masks and positions, loops over the layers and runs the head.
 """
 
 import copy
@@ -20,24 +20,27 @@ from textiba.types import State
 Change = Callable[[State], State]
 
 
-class Stopped(Exception):  # noqa: N818 - it is no error
-    """The state at the last layer that was asked for has been recorded; the rest of the model need not run."""
+class Stopped(Exception):  # noqa: N818 - not an error
+    """Ends a run early, once the hidden state at `Plan.stop` has been recorded."""
 
 
 @dataclass
 class Plan:
-    """What happens on the way through the layers of one pass.
+    """The changes that one run makes at the layers.
+
+    The state that *arrives* at layer l < L is the input of layer l. The state that arrives at L is the last layer's
+    output.
 
     Attributes:
-        batch: rows of the batch.
-        tokens: its padded length.
-        enter: the layer at which `state` takes the place of the state that arrives; None runs from the start.
-        state: [batch, tokens, features].
-        changes: {l: change}: at layer l, `change(arriving)` takes the place of the state that arrives.
-        record: whether the states that arrive are kept in `states`.
-        stop: the layer whose arriving state is the last that is needed; the pass ends there with `Stopped`.
+        batch: number of rows of the batch.
+        tokens: number of tokens of each row, padding included.
+        enter: the layer at which `state` replaces the arriving state; layers below are skipped. None runs all layers.
+        state: the state to enter with [batch, tokens, features].
+        changes: {l: change}: at layer l, `change(arriving)` replaces the arriving state.
+        record: whether to append each arriving state to `states`.
+        stop: the layer at which the run ends, by raising `Stopped`, after its arriving state was recorded.
         last: a module to run in place of the last layer; None runs the layer itself.
-        states: what was recorded, from the first layer that ran.
+        states: the recorded states, from the first layer that ran.
     """
 
     batch: int
@@ -52,31 +55,31 @@ class Plan:
 
 
 def run(module: Any, layers: Layers, inputs: Mapping[str, Any], plan: Plan) -> Any:
-    """The output of the model, run by a plan.
+    """Runs a model by a plan, and returns the model's output.
 
     Args:
         module: the whole model.
-        layers: where its layers are.
-        inputs: what it is called with.
-        plan: what happens at each layer.
+        layers: the place of the model's layers.
+        inputs: the arguments of the model's forward call.
+        plan: the changes at each layer.
 
     Raises:
         Stopped: `plan.stop` was reached.
     """
-    passing = _Passing(layers, plan)
+    executor = _Executor(layers, plan)
     children: Any = module.get_submodule(layers.path)
-    made: dict[int, nn.Module] = {}  # one module may stand in the list more than once
+    made: dict[int, nn.Module] = {}  # one module may be several entries of the list
     for name, layer in children.named_children():
         if id(layer) not in made:
-            made[id(layer)] = _called(layer, partial(passing, layer, name))
+            made[id(layer)] = _called(layer, partial(executor, layer, name))
     shallow = exchange(module, layers.path, nn.ModuleList(made[id(layer)] for layer in children))
     if plan.enter is not None and plan.state is not None and layers.embeddings is not None:
         shallow = exchange(shallow, layers.embeddings, Given(plan.state))
     return shallow(**inputs)
 
 
-class _Passing:
-    """Counts the calls of layers, and does at each what the plan says."""
+class _Executor:
+    """Counts the calls of layers, and carries out the plan at each call."""
 
     def __init__(self, layers: Layers, plan: Plan):
         self._layers, self._plan = layers, plan
@@ -86,12 +89,12 @@ class _Passing:
         self._number += 1
         plan, number = self._plan, self._number
         where, place, arriving = hidden_argument(args, kwargs)
-        assert arriving is not None  # noqa: S101 - `find_layers` has seen one in every call
+        assert arriving is not None  # noqa: S101 - `find_layers` saw a hidden state in every call
         if plan.enter is not None and number < plan.enter:
             form = self._layers.forms[name]
             if form is not None:
                 output = form.wrap(arriving)
-            else:  # what it returns beside the state is needed further up
+            else:  # layers above need the other parts of this layer's output
                 with torch.no_grad():
                     output = layer(*args, **kwargs)
             return output if number < len(self._layers) - 1 else self._leave(output)
@@ -108,9 +111,9 @@ class _Passing:
         return self._leave(layer(*args, **kwargs))
 
     def _leave(self, output: Any) -> Any:
-        """The output of the last layer, with the state at L recorded or changed."""
+        """Records or changes the state at L, and returns the last layer's output with this state."""
         returned = hidden_in(output)
-        assert returned is not None  # noqa: S101 - `find_layers` has seen one in every output
+        assert returned is not None  # noqa: S101 - `find_layers` saw a hidden state in every output
         leaving = self._arrive(len(self._layers), returned)
         if leaving is returned:
             return output
@@ -121,6 +124,7 @@ class _Passing:
         return type(output)(leaving if part is returned else part for part in output)
 
     def _arrive(self, number: int, arriving: Tensor) -> Tensor:
+        """Carries out the plan for the state that arrives at layer `number`; returns the state to continue with."""
         plan = self._plan
         if number == plan.enter and plan.state is not None:
             arriving = _placed(plan.state, arriving)
@@ -134,7 +138,7 @@ class _Passing:
 
 
 def _placed(state: State, arriving: Tensor) -> Tensor:
-    """`state` in the layers' own form: in their type, time first (XLNet), or padded to a window (Longformer)."""
+    """Returns `state` in the form of `arriving`: its type, time first (XLNet), or padded to a window (Longformer)."""
     state = state.to(arriving.dtype)
     if arriving.shape[:2] == state.shape[1::-1] and state.shape[0] != state.shape[1]:
         return state.transpose(0, 1)
@@ -142,14 +146,14 @@ def _placed(state: State, arriving: Tensor) -> Tensor:
 
 
 def _taken(arriving: Tensor, plan: Plan) -> State:
-    """The state that arrives, as [batch, tokens, features]."""
+    """Returns the arriving state in the form [batch, tokens, features]: batch first, without padding to a window."""
     if arriving.shape[0] == plan.tokens != plan.batch and arriving.shape[1] == plan.batch:
         arriving = arriving.transpose(0, 1)
     return arriving[:, : plan.tokens]
 
 
 class Given(nn.Module):
-    """Stands in for the embeddings: returns `state` whatever it is called with.
+    """Replaces the embeddings: returns `state` for any input.
 
     Args:
         state: hidden states [batch, tokens, features].
@@ -160,21 +164,24 @@ class Given(nn.Module):
         self.state = state
 
     def forward(self, *_args: Any, **_kwargs: Any) -> Tensor:
-        """`state`."""
+        """Returns `state`."""
         return self.state
 
 
 def _called(layer: nn.Module, forward: Callable[..., Any]) -> nn.Module:
-    """A copy of a layer, with all its attributes, whose call is `forward`; hooks stay with the layer itself."""
+    """Returns a copy of a layer whose forward is `forward`. The copy has the layer's attributes but not its hooks."""
     clone = copy.copy(layer)
     for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
         clone.__dict__[hooks] = OrderedDict()
-    clone.__dict__["forward"] = forward  # an instance's own attribute comes before its class's
+    clone.__dict__["forward"] = forward  # an instance attribute takes precedence over the class's method
     return clone
 
 
 def exchange(module: Any, path: str, new: nn.Module) -> Any:
-    """A copy of the containers along the dotted `path` with `new` at its end; `module` stays as it is."""
+    """Returns a shallow copy of `module` in which `new` replaces the submodule at the dotted `path`.
+
+    Only the containers along `path` are copied. `module` is not changed.
+    """
     name, _, rest = path.partition(".")
     clone = copy.copy(module)
     clone._modules = dict(module._modules)
@@ -183,7 +190,7 @@ def exchange(module: Any, path: str, new: nn.Module) -> Any:
 
 
 def view(module: Any) -> Any:
-    """A copy of the module tree in evaluation mode, which shares the tensors' memory and asks for no gradients."""
+    """Returns a copy of the module tree in evaluation mode, with shared weights that require no gradients."""
     shared: dict[int, Any] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in module.parameters()}
     shared |= {id(b): b for b in module.buffers()}
     return copy.deepcopy(module, shared).eval()

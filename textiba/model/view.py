@@ -1,8 +1,8 @@
-"""A read-only view on a Hugging Face model, which can be entered and left at any layer.
+"""`Model`: a read-only view of a Hugging Face model whose forward pass can be split at any layer.
 
-`hidden_states[l]` is the input of layer l (0 is the embedding output) and `hidden_states[L]` the output of the last
-layer. `run_to(l)` gives it, `run_from(l, state)` continues from it through layers l … L−1 and the head. The model's own
-code makes masks and positions and runs layers and head; see `textiba.model.splice`.
+`hidden_states[l]` is the input of layer l (0 is the embedding output), and `hidden_states[L]` is the output of the last
+layer. `run_to(l)` returns `hidden_states[l]`. `run_from(l, state)` continues from a state through layers l … L−1 and
+the head. The model's own code makes masks and positions and runs the layers and the head; see `textiba.model.splice`.
 """
 
 import copy
@@ -35,40 +35,42 @@ T = TypeVar("T")
 
 
 class Model:
-    """A model, its tokenizer, and what is asked of it.
+    """A Hugging Face model, its tokenizer, and the question that the model is asked.
 
-    The given model is never changed: the view has its own modules in evaluation mode, which share the parameters'
-    memory and ask for no gradients. Its layers are found by watching one pass, and a self-check of a few more passes
-    makes sure that every layer can be entered exactly; a model for which that fails is refused.
+    The given model is never changed: the view has its own modules in evaluation mode, which share the weights' memory
+    and require no gradients. The constructor finds the layers by observing one pass. A self-check of a few more passes
+    then tests that every layer can be entered exactly; a model that fails this check is refused.
 
     Args:
-        module: a Hugging Face model: `…ForSequenceClassification`, or another that the outcome can read. Adapters need
-            not be merged; `torch.compile`, `DataParallel` and accelerate's hooks are taken off the view.
-        tokenizer: its fast tokenizer.
-        name: how results name the checkpoint.
-        max_length: tokens that a text may have; None takes what the model accepts.
-        fingerprint: identity of the weights, where the loader knows a better one than their hash.
-        outcome: what is asked of the model; None takes what its head and config tell (classes, labels, or a value).
+        module: a Hugging Face model: `…ForSequenceClassification`, or another model whose output the outcome can read.
+            Adapters need not be merged. The view is without `torch.compile`, `DataParallel` and accelerate's hooks.
+        tokenizer: the model's fast tokenizer.
+        name: name of the checkpoint in results.
+        max_length: largest number of tokens of a text; longer texts are cut. None takes the model's own limit.
+        fingerprint: identifier of the weights, if the loader has a better one than a hash of the weights.
+        outcome: the question that the model is asked; None takes the outcome of the model's head and config (`Classes`,
+            `Labels` or `Above`).
 
     Attributes:
-        module: the view itself: the whole model, in evaluation mode and without weight gradients.
-        tokenizer: as given.
-        name: as given.
-        source: as given; a copy in another precision keeps it.
-        n_layers: L.
+        module: the view: the whole model, in evaluation mode and without weight gradients.
+        tokenizer: the given tokenizer.
+        name: name of the checkpoint in results.
+        source: the given name, which a copy in another precision keeps.
+        n_layers: the number L of layers.
         labels: the names of the outcomes.
-        max_length: tokens that a text may have, special ones included.
-        outcome: what is asked.
+        max_length: largest number of tokens of a text, special tokens included.
+        outcome: the question that the model is asked.
         reading: the outcome bound to this model.
-        pads: whether texts of different lengths may share a batch without changing each other's logits.
-        reads: which tokens of the last hidden state the head reads: the "first", the "last", or "all".
-        can_merge: whether one token may stand for all content tokens that share a hidden state; see `Batch.merge`.
+        pads: whether texts of different lengths can share a batch without changing each other's logits.
+        reads: the tokens of the last hidden state that the head reads: the "first", the "last", or "all".
+        can_merge: whether content tokens with equal hidden states can be merged into one; see `Batch.merge`.
 
     Raises:
-        UnsupportedModelError: the model cannot be split at its layers, its head cannot be read, or the tokenizer is a
-            slow one; the message says which.
-        NotFiniteError: the model returns NaN or infinity for random tokens.
-        InputError: `max_length` is more than the model accepts, or the tokenizer belongs to another model.
+        UnsupportedModelError: the model cannot be split at its layers, the outcome cannot read its output, or the
+            tokenizer is a slow one; the message says which.
+        NotFiniteError: the model returned NaN or infinity for random tokens.
+        InputError: `max_length` is out of range, or the tokenizer belongs to another model.
+        TargetError, SettingError: the outcome does not fit the model; see `Outcome.bind`.
     """
 
     def __init__(
@@ -83,10 +85,10 @@ class Model:
         if not getattr(tokenizer, "is_fast", False):
             raise UnsupportedModelError(
                 f"a fast tokenizer is needed, since scores are merged to words by its word ids; got "
-                f"{type(tokenizer).__name__}"
+                f"{type(tokenizer).__name__}. Load the tokenizer with AutoTokenizer"
             )
         module = unwrapped(module)
-        _refuse_known(module)
+        _refuse_unsupported(module)
         self.outcome = outcome or default_outcome(module)
         self.tokenizer = tokenizer
         self.name = self.source = name
@@ -98,11 +100,11 @@ class Model:
         _check_vocabulary(self.module, tokenizer, name)
         self.reading: Reading = self.outcome.bind(self.module, tokenizer)
         self._last: nn.Module | None = None
-        self._narrowed: int | None = None  # which candidate for a narrow last layer was right
+        self._narrowed: int | None = None  # index of the candidate for a narrow last layer that is used
         self.can_merge = False
         self.pads = True
         batch, other = sample_batches(self.module, tokenizer)
-        # In a copy of its own: transformers leaves hooks behind where hidden states were asked for.
+        # In a separate copy, because transformers leaves hooks on a model that returned hidden states.
         self._layers = find_layers(view(self.module), self.inputs(batch))
         examination = Examination(self, batch, other)
         examination.check_entering()
@@ -114,7 +116,7 @@ class Model:
 
     @property
     def n_layers(self) -> int:
-        """L."""
+        """The number L of layers."""
         return len(self._layers)
 
     @property
@@ -124,23 +126,23 @@ class Model:
 
     @property
     def n_labels(self) -> int:
-        """How many outcomes there are."""
+        """The number of outcomes."""
         return len(self.labels)
 
     @property
     def layers_path(self) -> str:
-        """The path of the list of layers from `module`."""
+        """The dotted path of the list of layers, from `module`."""
         return self._layers.path
 
     @property
     def layers(self) -> list[nn.Module]:
-        """The module of each layer, in order; one module may serve several layers (ALBERT)."""
+        """The module of each layer, in order; one module may be several layers (ALBERT)."""
         children = dict(self.module.get_submodule(self._layers.path).named_children())
         return [children[name] for name in self._layers.calls]
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.module.parameters()).device
 
     def __repr__(self) -> str:
@@ -150,42 +152,45 @@ class Model:
         )
 
     def asking(self, outcome: Outcome) -> "Model":
-        """The same model, asked something else; the weights are shared.
+        """Returns the same model with another outcome; the weights are shared.
+
+        Args:
+            outcome: the question that the returned model is asked.
 
         Raises:
-            SettingError: the model has no such label or token.
-            UnsupportedModelError: the model has another kind of head.
+            TargetError, SettingError, UnsupportedModelError: the outcome does not fit the model; see `Outcome.bind`.
         """
         twin = copy.copy(self)
         twin.outcome, twin.reading = outcome, outcome.bind(self.module, self.tokenizer)
         return twin
 
     def copy(self, change: Callable[["Model"], None] = lambda _: None) -> "Model":
-        """Another view on the same weights.
+        """Returns a second view that shares this view's weights.
 
         Args:
-            change: may exchange modules of the copy, which changes nothing in this view.
+            change: function that may replace modules of the copy; this view is not affected.
         """
         return self._twin(view(self.module), change)
 
     def to(self, device: torch.device | str) -> "Model":
-        """The view with its weights on a device; the given model stays where it is."""
+        """Moves the view's weights to a device, and returns the view; the given model is not moved."""
         self.module.to(device)
         return self
 
     def in_precision(self, dtype: torch.dtype) -> "Model":
-        """The same model with a copy of its weights in another type, say bfloat16.
+        """Returns the same model with a copy of its weights in another type, such as bfloat16.
 
-        Hidden states, gates, statistics and logits stay in float32. Results carry a name that says the type.
+        Hidden states, gates, statistics and logits stay in float32. The copy's name, which results contain, ends in the
+        type.
         """
         twin = self._twin(copy.deepcopy(self.module).to(dtype))
-        twin._given_fingerprint = self.fingerprint  # statistics of the one are the other's
+        twin._given_fingerprint = self.fingerprint  # so that feature statistics of this model fit the copy
         twin.name = f"{self.source} in {str(dtype).removeprefix('torch.')}"
         return twin
 
     @cached_property
     def fingerprint(self) -> str:
-        """A short hash of the weights, or the one given by the loader."""
+        """A short hash of the weights, or the fingerprint that was given to the constructor."""
         if self._given_fingerprint is not None:
             return self._given_fingerprint
         digest = hashlib.sha256()
@@ -199,20 +204,20 @@ class Model:
         return tokenize(texts, self.tokenizer, self.max_length)
 
     def buckets(self, items: Sequence[T], lengths: Sequence[int], budget: int = TOKEN_BUDGET) -> Iterator[list[T]]:
-        """Groups of items that may share a batch, the longest first, each at most `budget` tokens when padded."""
+        """Yields groups of items that may share a batch, the longest first; see `textiba.texts.batches.buckets`."""
         return buckets(items, lengths, budget, equal=not self.pads)
 
     def batches(self, texts: Sequence[TokenizedText], budget: int = TOKEN_BUDGET) -> Iterator[Batch]:
-        """Batches of texts of like length, the longest first, each at most `budget` tokens when padded."""
+        """Yields batches of texts of similar length, the longest first, each at most `budget` tokens when padded."""
         for group in self.buckets(texts, [len(text) for text in texts], budget):
             yield self.collate(group)
 
     def collate(self, texts: Sequence[TokenizedText]) -> Batch:
-        """One batch, padded to its longest text, on the model's device."""
+        """Returns one batch, padded to its longest text, on the model's device."""
         return collate(texts, self.tokenizer.pad_token_id or 0, self.device)
 
     def inputs(self, batch: Batch) -> dict[str, Tensor]:
-        """What the model is called with for a batch."""
+        """Returns the arguments of the model's forward call for a batch."""
         mask = batch.attention_mask.long()
         if batch.stands_for is not None:
             mask = batch.stands_for.log().to(self.module.dtype)[:, None, None]
@@ -220,10 +225,15 @@ class Model:
         return {name: value for name, value in given.items() if value is not None and name in self._accepts}
 
     def without(self, text: TokenizedText, positions: Iterable[int], removal: str) -> TokenizedText:
-        """The text without the tokens at `positions`, removed in one of the four ways of `Degradation.removal`.
+        """Returns a text with the tokens at `positions` removed.
+
+        Args:
+            text: the text.
+            positions: indices of the tokens to remove.
+            removal: "delete", "attention", "mask" or "pad"; see `Degradation.removal`.
 
         Raises:
-            SettingError: "mask" (or "pad"), and the tokenizer has no such token.
+            SettingError: `removal` is "mask" or "pad", and the tokenizer has no such token.
         """
         if removal == "delete":
             return text.drop(positions)
@@ -243,31 +253,31 @@ class Model:
             )
 
     def check_target(self, target: int) -> None:
-        """Raises `TargetError` unless there is such an outcome."""
+        """Raises `TargetError` unless `target` is the index of an outcome."""
         if not 0 <= target < self.n_labels:
             raise TargetError(f"a target is between 0 and {self.n_labels - 1} {self.labels}; got {target}")
 
     def find_label(self, label: str | int) -> int:
-        """The index of an outcome that is given by name or by index; raises `TargetError` where there is none."""
+        """Returns the index of an outcome that is given by name or by index; see `textiba.model.reading.find_label`."""
         return find_label(self.labels, label)
 
     @torch.no_grad()
     def logits(self, batch: Batch) -> Logits:
-        """The logits of every outcome, from one pass of the whole model.
+        """Returns the logits of every outcome, from one pass of the whole model.
 
         Raises:
-            NotFiniteError: the model gives NaN or infinity.
+            NotFiniteError: the model returned NaN or infinity.
         """
         return finite(self._run(batch, last=self._last), batch, self.name)
 
     @torch.no_grad()
     def forward(self, batch: Batch) -> ForwardPass:
-        """One pass of the whole model that keeps every hidden state.
+        """Runs one pass of the whole model, and returns every hidden state and the logits.
 
-        Where only the first token of the last layer is computed, the last hidden state is computed when asked for.
+        If the head reads only the first token, the last hidden state of the other tokens is computed lazily.
 
         Raises:
-            NotFiniteError: the model gives NaN or infinity.
+            NotFiniteError: the model returned NaN or infinity.
         """
         plan = self._plan(batch, record=True, last=self._last)
         logits = finite(self._output(batch, plan), batch, self.name)
@@ -278,7 +288,7 @@ class Model:
 
     @torch.no_grad()
     def run_to(self, batch: Batch, layer: int) -> State:
-        """`hidden_states[layer]`, without gradients; no layer above is run.
+        """Returns `hidden_states[layer]`, without gradients. Layers above are not run.
 
         Raises:
             LayerError: the model has no such layer.
@@ -289,16 +299,17 @@ class Model:
         return at_least_float32(plan.states[-1])
 
     def run_from(self, batch: Batch, layer: int, state: State, through: Mapping[int, Change] | None = None) -> Logits:
-        """The logits when `state` stands in for `hidden_states[layer]`; differentiable in `state`.
+        """Returns the logits with `state` in place of `hidden_states[layer]`; differentiable in `state`.
 
-        Only layers `layer … L−1` and the head are run, and of the last layer only what the head reads.
+        Only layers `layer … L−1` and the head are run. If the head reads only the first token, and there is no change
+        at L, the last layer is computed for the first token only.
 
         Args:
-            batch: gives the attention mask; must have as many rows as `state`.
-            layer: 0 … L.
-            state: [batch, tokens, features], in any floating type.
-            through: {l: change} with `layer < l ≤ L`: `change(arriving)` replaces the state that arrives at layer l,
-                in float32 or longer. The changes are called once each, in the order of the layers.
+            batch: the texts, with as many rows as `state`; they give the attention mask.
+            layer: index into hidden_states, 0 … L.
+            state: state [batch, tokens, features], of any floating type.
+            through: {l: change} with `layer < l ≤ L`: `change(arriving)` replaces the state that arrives at layer l.
+                Changes receive float32 or float64, and are called once each, in the order of the layers.
 
         Raises:
             LayerError: the model has no such layer, or a change is not above `layer`.
@@ -307,28 +318,30 @@ class Model:
         for above in through or {}:
             self.check_layer(above)
             if above <= layer:
-                raise LayerError(f"a run from layer {layer} can be changed above it only; got a change at {above}")
+                raise LayerError(
+                    f"a run from layer {layer} takes changes only at layers above {layer}; got a change at {above}"
+                )
         changes = {place: partial(_in_float32, change) for place, change in (through or {}).items()}
         whole = layer == self.n_layers or self.n_layers in changes
         state = state.to(self.module.dtype)
         return self._run(batch, enter=layer, state=state, changes=changes, last=None if whole else self._last)
 
     def predict(self, forward: ForwardPass) -> Targets:
-        """The most probable outcome of each text."""
+        """Returns the index of the most probable outcome of each text."""
         return forward.logits.argmax(dim=1)
 
     def probabilities(self, logits: Logits) -> Logits:
-        """The probability of every outcome."""
+        """Returns the probability of every outcome."""
         return self.reading.log_probabilities(logits).exp()
 
     def target_output(self, logits: Logits, targets: Targets, output: TargetOutput = "auto") -> Float[Tensor, " batch"]:
-        """One number per row: the target's logit, log-probability, log-odds (nats) or probability; see `Reading`."""
+        """Returns the target's output (such as its log-probability) in each row; see `Reading.target_output`."""
         return self.reading.target_output(logits, targets, output)
 
     def target_outputs(
         self, texts: Sequence[TokenizedText], targets: Sequence[int], output: TargetOutput
     ) -> Float[Tensor, " texts"]:
-        """`target_output` for each text, run in batches of like length; float64, on the CPU."""
+        """Runs texts in batches of similar length, and returns `target_output` for each text, float64 on the CPU."""
         out = torch.empty(len(texts), dtype=torch.float64)
         for group in self.buckets(range(len(texts)), [len(text) for text in texts]):
             logits = self.logits(self.collate([texts[i] for i in group]))
@@ -337,7 +350,7 @@ class Model:
         return out
 
     def _narrow(self, examination: Examination) -> None:
-        """Looks for a last layer that computes the first token alone and gives the same logits."""
+        """Uses the cheapest narrow last layer that gives the same logits, if there is one."""
         for number, narrow in enumerate(first_token_only(self.layers[-1])):
             self._last = narrow
             if examination.same_logits():
@@ -347,7 +360,7 @@ class Model:
         self._last = None
 
     def _twin(self, module: Any, change: Callable[["Model"], None] = lambda _: None) -> "Model":
-        """A copy of this view on another module tree of the same structure."""
+        """Returns a copy of this view with another module tree of the same structure."""
         twin = copy.copy(self)
         twin.module, twin._last = module, None
         change(twin)
@@ -357,7 +370,7 @@ class Model:
 
     @torch.no_grad()
     def _through_last(self, batch: Batch, state: State) -> State:
-        """`hidden_states[L]` of all tokens, from `hidden_states[L − 1]`."""
+        """Returns `hidden_states[L]` of all tokens, from `hidden_states[L − 1]`."""
         last = self.n_layers - 1
         plan = self._plan(batch, enter=last, state=state, record=True, stop=self.n_layers)
         self._until_stopped(batch, plan)
@@ -381,12 +394,12 @@ class Model:
 
 
 def _in_float32(change: Change, arriving: State) -> State:
-    """`change` computed in float32 or longer, its result in the type of the weights."""
+    """Calls `change` with float32 or float64, and returns its result in the type of the weights."""
     return change(at_least_float32(arriving)).to(arriving.dtype)
 
 
 def _settle(module: Any) -> None:
-    """Sets what a caller's config may have otherwise: outputs by name, no cache, a token to pad with."""
+    """Sets the config that the view relies on: outputs by name, no key-value cache, no extra outputs, a pad token."""
     for child in module.modules():
         config = getattr(child, "config", None)
         for setting, value in (
@@ -399,15 +412,18 @@ def _settle(module: Any) -> None:
         text.pad_token_id = getattr(text, "eos_token_id", None) or 0
 
 
-def _refuse_known(module: Any) -> None:
-    """Raises UnsupportedModelError where the reason is known before anything runs."""
+def _refuse_unsupported(module: Any) -> None:
+    """Raises `UnsupportedModelError` for models that can be refused without a forward pass."""
     kind = type(module).__name__
     if not hasattr(module, "config") or not hasattr(module, "named_modules"):
-        raise UnsupportedModelError(f"a Hugging Face model is needed, with its config; got {kind}")
+        raise UnsupportedModelError(
+            f"a Hugging Face model with its config is needed; got {kind}. Load one with AutoModel…"
+        )
     if getattr(module.config, "is_encoder_decoder", False):
         raise UnsupportedModelError(
-            f"{kind} is an encoder-decoder: its decoder reads the encoder's states of the whole text at every layer, so "
-            "a hidden state does not hold all that the layers above see. Use an encoder or a decoder alone"
+            f"{kind} is an encoder-decoder model. Every layer of its decoder reads the encoder's states of the whole "
+            "text, so a hidden state does not contain everything that the layers above read. Use a model with an "
+            "encoder only or a decoder only"
         )
     if getattr(module, "hf_quantizer", None) is not None or not all(p.is_floating_point() for p in module.parameters()):
         raise UnsupportedModelError(
@@ -416,10 +432,10 @@ def _refuse_known(module: Any) -> None:
 
 
 def _check_vocabulary(module: Any, tokenizer: Any, name: str) -> None:
-    """Raises InputError where tokenizer and embeddings cannot belong together."""
+    """Raises `InputError` if the tokenizer knows far fewer tokens than the model has embeddings."""
     rows = embedding_rows(module)
     if rows is not None and len(tokenizer) < rows // 2:
         raise InputError(
             f"{name}: the tokenizer knows {len(tokenizer)} tokens, the model has {rows}; tokenizer files seem to be "
-            "missing from the folder. Save the model's own tokenizer beside it: tokenizer.save_pretrained(folder)"
+            "missing from the folder. Save the model's own tokenizer in it: tokenizer.save_pretrained(folder)"
         )

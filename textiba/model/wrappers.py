@@ -1,4 +1,4 @@
-"""Takes the wrappers of other libraries off a model, and finds model and tokenizer in objects that hold both."""
+"""Removes the wrappers that other libraries put around a model."""
 
 import copy
 from dataclasses import dataclass
@@ -11,10 +11,13 @@ from textiba.model.outcomes import Outcome, PooledClasses
 
 
 def unwrapped(module: Any) -> Any:
-    """The Hugging Face model within `torch.compile`, `DataParallel`, PEFT's and accelerate's wrappers.
+    """Returns the Hugging Face model inside the wrappers of `torch.compile`, `DataParallel`, PEFT and accelerate.
 
-    An adapter that is not merged stays in place: its layers compute what the merged weights would. The given object is
-    not changed.
+    An unmerged adapter stays in place: its layers give the same results as merged weights. The given object is not
+    changed.
+
+    Raises:
+        UnsupportedModelError: accelerate has offloaded weights.
     """
     while True:
         if hasattr(module, "_orig_mod"):  # torch.compile
@@ -22,7 +25,7 @@ def unwrapped(module: Any) -> Any:
         elif isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
             module = module.module
         elif type(module).__module__.startswith("peft.") and hasattr(module, "get_base_model"):
-            module = module.get_base_model()  # the base with the adapter's layers in it
+            module = module.get_base_model()  # the base model, with the adapter's layers in it
         else:
             break
     if hasattr(module, "modules") and any(hasattr(child, "_hf_hook") for child in module.modules()):
@@ -31,10 +34,10 @@ def unwrapped(module: Any) -> Any:
 
 
 def _without_accelerate_hooks(module: Any) -> Any:
-    """A copy of the module tree, with shared parameters, whose calls are not wrapped by accelerate.
+    """Returns a copy of the module tree, with shared weights and without accelerate's hooks.
 
     Raises:
-        UnsupportedModelError: weights are offloaded, so that they are in memory only while a hook runs.
+        UnsupportedModelError: weights are offloaded, and only accelerate's hooks bring them into memory.
     """
     if any(p.is_meta for p in module.parameters()):
         raise UnsupportedModelError(

@@ -1,4 +1,4 @@
-"""Methods over texts: layers × β × checkpoints, as one stream of attributions."""
+"""Runs methods over texts and yields attributions as a stream; expands sweeps over layers and β into methods."""
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import islice
@@ -15,7 +15,7 @@ from textiba.texts.sources import Text
 from textiba.texts.tokens import TokenizedText
 
 T = TypeVar("T")
-WINDOW = 1024  # texts that are held, and sorted by length, at a time
+WINDOW = 1024  # number of texts that are in memory, and sorted by length, at a time
 
 
 def stream(
@@ -27,24 +27,26 @@ def stream(
     seed: int = 0,
     budget: int = TOKEN_BUDGET,
 ) -> Iterator[tuple[int, Attribution]]:
-    """Attributions as they come, with the text's number; the whole model runs once a text, for all methods.
+    """Yields each attribution with its text's number, as soon as it is computed.
 
-    Long texts come first within a window of 1,024, so memory does not grow with the number of texts.
+    The plain forward pass runs once per text, for all methods. Texts are read in windows of 1,024, so memory does not
+    grow with the number of texts. Within a window the longest texts come first.
 
     Args:
         model: the model.
-        methods: what to run; a layer or β sweep is a list of them (see `grid`).
-        texts: texts or texts.
-        statistics: of the model's features, for methods that need them.
-        target: "predicted", "gold", or a class for all.
-        seed: of whatever is random; each text derives its own, whatever the batch.
-        budget: tokens in a batch, padding included; a GPU wants more than the default.
+        methods: the methods to run; `sweep_grid` makes a list for a sweep over layers or β.
+        texts: the texts, as `Text` or as strings.
+        statistics: feature statistics of the model, for methods that need them.
+        target: "predicted", "gold" (the text's own label), or one outcome for all texts, by name or index.
+        seed: seed of all random draws; each text derives its own seed, which does not depend on the batch.
+        budget: number of tokens in a batch, padding included; a GPU is faster with more than the default.
 
     Raises:
-        SettingError, StatisticsMismatchError: statistics are missing or another model's; before anything is computed.
-        LayerError, TargetError: the model has no such layer or class.
-        EmptyTextError: a text without a word.
-        NotFiniteError: the model gives NaN or infinity.
+        SettingError, StatisticsMismatchError: statistics are missing or belong to another model; raised before anything
+            is computed.
+        LayerError, TargetError: the model has no such layer or outcome.
+        EmptyTextError: a text has no token that can be explained.
+        NotFiniteError: the model or a method returned NaN or infinity.
     """
     for results in stream_batches(model, methods, texts, statistics, target, seed, budget):
         yield from results
@@ -61,25 +63,26 @@ def stream_batches(
     done: Container[int] = (),
     processes: Processes = ALONE,
 ) -> Iterator[list[tuple[int, Attribution]]]:
-    """What `stream` gives, batch by batch: all methods on the same texts.
+    """Yields the attributions of `stream` batch by batch: the results of all methods on the batch's texts.
 
-    Which texts share a batch depends on the texts alone, and not on what is done or who does it. So a run that was
-    stopped, or shared out, gives the same numbers as one that was not.
+    The texts alone decide which texts share a batch; `done` and `processes` do not. So a run that was stopped and
+    continued, or that was shared among processes, gives the same numbers as an uninterrupted run of one process.
 
     Args:
         model, methods, texts, statistics, target, seed, budget: see `stream`.
-        done: the numbers of texts that are not needed; a batch of such texts does not run.
-        processes: they share the batches out by work, if each calls this with the same arguments.
+        done: numbers of the texts whose results are not needed; a batch of only such texts is skipped.
+        processes: the processes that share the batches, split by the amount of work. Each process must call this
+            function with the same other arguments.
 
     Raises:
-        As of `stream`.
+        The same errors as `stream`.
     """
     for method in methods:
         method.check(model, statistics)
     source, shares = iter(texts), Shares(processes)
     start = 0
     while window := list(islice(source, WINDOW)):
-        # Most windows of a run that goes on are done, and need no tokens.
+        # In a continued run most windows are done, and their texts need not be tokenized.
         if not all(place in done for place in range(start, start + len(window))):
             tokenized = model.tokenize(window)
             places = {id(text): start + i for i, text in enumerate(tokenized)}
@@ -93,7 +96,7 @@ def stream_batches(
 
 
 def work(texts: Sequence[TokenizedText]) -> float:
-    """What a batch costs, roughly: its tokens, padding included, and its pairs of tokens, which attention looks at."""
+    """Returns the approximate cost of a batch: a term for its padded tokens, and a term for pairs of tokens."""
     longest = max(len(text) for text in texts)
     return len(texts) * longest * (1 + longest / 2048)
 
@@ -120,10 +123,11 @@ def explain(
     seed: int = 0,
     budget: int = TOKEN_BUDGET,
 ) -> Attributions:
-    """One attribution a text, in the order of the texts. Arguments and errors as of `stream`.
+    """Explains texts with one method. See `stream` for the arguments and errors.
 
     Returns:
-        A list; at the end of a notebook's cell it shows the texts highlighted, on one colour scale.
+        One attribution per text, in the order of the texts. A notebook displays this list as highlighted texts, on one
+        colour scale.
     """
     found = dict(stream(model, [method], texts, statistics, target, seed, budget))
     return Attributions(found[i] for i in range(len(found)))
@@ -132,16 +136,17 @@ def explain(
 def sweep_grid(
     method: Method, layers: Sequence[int] = (), betas: Sequence[float] = (), path: bool = False
 ) -> list[Method]:
-    """A method at every layer and, where it has one, at every β: the list that `stream` takes.
+    """Returns copies of a method at every layer and, if the method has a setting `beta`, at every β.
 
     Args:
-        method: whatever is not varied is as there.
-        layers: layers.
-        betas: values of β.
-        path: each β is a warm start from the gates of the β before it in the list; see `BetaPath`.
+        method: the method; its other settings stay.
+        layers: values of `layer`; empty keeps the method's own.
+        betas: values of β; empty keeps the method's own.
+        path: whether the optimisation at each β is a warm start from the gates at the previous β in `betas`; see
+            `BetaPath`. The list then has one method per layer, which returns the results of all β.
 
-    >>> from textiba import PerSampleBottleneck
-    >>> len(grid(PerSampleBottleneck(), layers=range(6), betas=[1e-5, 1e-4]))
+    >>> from textiba import PerSampleBottleneck, sweep_grid
+    >>> len(sweep_grid(PerSampleBottleneck(), layers=range(6), betas=[1e-5, 1e-4]))
     12
     """
     settings = [method.model_dump() | {"layer": layer} for layer in layers] or [method.model_dump()]
