@@ -51,9 +51,7 @@ def _complete(cls: Class, lineage: list[Class]) -> None:
     found = {name: _field(lineage, name) for name in dict.fromkeys([*descriptions, *inherited])}
     fields = {name: field for name, field in found.items() if field is not None}
     rows = [_row(name, field, descriptions.get(name, "")) for name, field in fields.items()]
-    if not rows:
-        return
-    if cls.docstring is not None:
+    if cls.docstring is not None and rows:
         sections = [s for s in cls.docstring.parsed if not isinstance(s, DocstringSectionAttributes)]
         texts = sum(section.kind.value == "text" for section in sections)
         settings = DocstringSectionAttributes(rows, title="Settings:")
