@@ -103,7 +103,7 @@ BEFORE = {
 )
 def test_the_methods_before_two_sided_are_named(page: str, metric: str):
     """By the metrics that `two_sided` does not optimise."""
-    text = (ROOT / page).read_text("utf-8")
+    text = " ".join((ROOT / page).read_text("utf-8").split())
     means = {m: float(row["mean"]) for (m, of), row in common_rows().items() if of == metric and row["mean"]}
     assert {m for m, mean in means.items() if mean > means["two-sided"]} == BEFORE[metric].keys()
     for method, said in BEFORE[metric].items():
