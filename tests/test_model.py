@@ -234,7 +234,7 @@ def test_nan_in_the_weights_is_an_error_that_names_the_model():
     classifier = toys.classifier()
     with torch.no_grad():
         classifier.classifier.weight[0, 0] = torch.nan
-    with pytest.raises(NotFiniteError, match="broken returned NaN or infinity for random tokens; check the weights"):
+    with pytest.raises(NotFiniteError, match="broken returns NaN or infinity for random tokens; check the weights"):
         Model(classifier, toys.tokenizer(), name="broken")
 
 

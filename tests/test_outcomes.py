@@ -13,18 +13,9 @@ import textiba
 from textiba.attribution import EvidenceDetails, content_scores
 from textiba.errors import SettingError, TargetError, UnsupportedModelError
 from textiba.methods import Evidence, PerSampleBottleneck
-from textiba.model.outcomes import (
-    Above,
-    Classes,
-    Label,
-    Labels,
-    NextToken,
-    Outcome,
-    PooledClasses,
-    Rather,
-    Similarity,
-    make_outcome,
-)  # fmt: skip
+from textiba.model.outcomes import Above, Classes, Label, Labels, Outcome, PooledClasses, Rather, Similarity
+from textiba.model.questions import make_outcome
+from textiba.model.tokens import NextToken
 from textiba.model.view import Model
 
 TEXTS = toys.texts(3, seed=21, shortest=6)

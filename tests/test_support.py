@@ -18,7 +18,8 @@ from textiba.attribution import Attribution, EvidenceDetails, content_scores
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import FewTextsWarning, TextibaError
 from textiba.methods import METHODS, Method
-from textiba.model.outcomes import Above, Label, Labels, NextToken, Rather, Similarity
+from textiba.model.outcomes import Above, Label, Labels, Rather, Similarity
+from textiba.model.tokens import NextToken
 from textiba.model.view import Model
 from textiba.show.summary import markdown_table
 
