@@ -295,5 +295,5 @@ def test_settings_out_of_range():
         IntegratedGradients(steps=0)
     with pytest.raises(SettingError, match=r"noise: .*greater than or equal to 0; got -1"):
         SmoothGradXInput(noise=-1)
-    with pytest.raises(SettingError, match=r"output: .*'logit', 'log_probability' or 'probability'; got 'loss'"):
+    with pytest.raises(SettingError, match=r"output: .*'log_probability', 'log_odds' or 'probability'; got 'loss'"):
         Gradient(output="loss")  # type: ignore[arg-type]

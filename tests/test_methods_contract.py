@@ -79,7 +79,7 @@ def test_an_unknown_setting_is_named(name: str):
 
 @every_method
 def test_a_result_s_settings_make_the_same_method(name: str):
-    method = fast(name).at_depth(MODEL.n_layers)
+    method = fast(name).for_model(MODEL)
     result = found(name)[0]
     assert result.method == name
     assert textiba.method(result.method, **result.settings) == method
@@ -234,7 +234,7 @@ def test_words_are_the_sums_of_their_tokens(name: str):
 
 
 def test_an_unknown_method_raises_with_the_list_of_methods():
-    with pytest.raises(SettingError, match=r"no method is called 'lyme'; there are \['attention',.*'per_sample'"):
+    with pytest.raises(SettingError, match=r"no method is called 'lyme'; the methods are \['attention',.*'per_sample'"):
         textiba.method("lyme")
 
 
