@@ -268,10 +268,11 @@ def test_a_change_at_a_layer_that_the_run_does_not_pass(above: int, rule: str):
         model.run_from(forward.batch, 1, forward.hidden_states[1], {above: torch.relu})
 
 
-@pytest.mark.parametrize("target", [-1, 3])
-def test_a_class_that_the_model_does_not_have(target: int):
-    with pytest.raises(TargetError, match=rf"between 0 and 2 \('LABEL_0', 'LABEL_1', 'LABEL_2'\); got {target}"):
-        toys.model().check_target(target)
+@pytest.mark.parametrize("target", [-1, 3, "hope"])
+def test_an_outcome_that_the_model_does_not_have(target: int | str):
+    rule = rf"\['LABEL_0', 'LABEL_1', 'LABEL_2'\], or an index from 0 to 2; got {target!r}"
+    with pytest.raises(TargetError, match=rule):
+        toys.model().find_label(target)
 
 
 @pytest.mark.parametrize("made", [BertModel, BertForMaskedLM, BertForTokenClassification])

@@ -169,8 +169,11 @@ def test_an_outcome_by_its_name():
 
 
 ASKED = {
-    "labels": Labels(), "label": Label(label=1), "above": Above(threshold=0.1, label=2), "rather": Rather(this=2, that=0),
-}  # fmt: skip
+    "labels": Labels(),
+    "label": Label(label=1),
+    "above": Above(threshold=0.1, label=2),
+    "rather": Rather(this=2, that=0),
+}
 
 
 @pytest.mark.parametrize("kind", sorted(ASKED))

@@ -10,7 +10,7 @@
     ├── CheckpointError
     │   ├── NotACheckpointError     a folder or hub id that is no sequence classifier
     │   ├── HubUnavailableError     the model hub cannot be reached
-    │   └── UnsupportedModelError   an architecture without a line in the table of layer paths
+    │   └── UnsupportedModelError   a model that cannot be split at its layers, or whose head cannot be read
     ├── CorruptFileError            a file whose content is not what was saved
     ├── StorageError                a disk that is full, or cannot be written to
     ├── StatisticsMismatchError     statistics made for another model
@@ -64,7 +64,7 @@ class HubUnavailableError(CheckpointError):
 
 
 class UnsupportedModelError(CheckpointError):
-    """The architecture has no line in `textiba.model.layers.LAYER_PATHS`."""
+    """The model cannot be split at its layers, or its head cannot be read; the message says why."""
 
 
 class CorruptFileError(TextibaError):

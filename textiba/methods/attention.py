@@ -5,7 +5,8 @@ from typing import ClassVar
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.methods.attention_weights import attention_weights, reader_rows
-from textiba.methods.base import Method, Passes, results
+from textiba.methods.base import Method, Passes
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import Targets

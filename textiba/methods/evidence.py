@@ -19,9 +19,10 @@ from pydantic import Field
 from textiba.attribution import Attribution, EvidenceDetails
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import SettingError
-from textiba.methods.base import LayerMethod, Passes, require, results
+from textiba.methods.base import LayerMethod, Passes, require
 from textiba.methods.lrp import SHARES, run_with_rules, with_rules
 from textiba.methods.references import blank_state
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.reading import TargetOutput
 from textiba.model.view import Model

@@ -14,7 +14,8 @@ from torch import Tensor
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import missing_extra
-from textiba.methods.base import LayerMethod, Passes, results
+from textiba.methods.base import LayerMethod, Passes
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.reading import TargetOutput
 from textiba.model.view import Model

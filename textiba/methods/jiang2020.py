@@ -14,8 +14,9 @@ from torch import Tensor
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.information import beta_for_sum, bits, kl_nats
-from textiba.methods.base import LayerMethod, Passes, results
+from textiba.methods.base import LayerMethod, Passes
 from textiba.methods.optimised import Optimum, bits_details, cross_entropies, standard_normal
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import NoisyState, State, Targets

@@ -22,8 +22,9 @@ from textiba.attribution import Attribution
 from textiba.bottleneck.gates import Bottleneck
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.information import bits
-from textiba.methods.base import Passes, low_layers, require, results
+from textiba.methods.base import Passes, low_layers, require
 from textiba.methods.optimised import Optimised, Pass, bits_details, cross_entropies, descend, standard_normal
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import State, Targets

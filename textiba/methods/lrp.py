@@ -18,7 +18,8 @@ from torch.overrides import TorchFunctionMode
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import SettingError, UnsupportedModelError
-from textiba.methods.base import Method, Passes, results
+from textiba.methods.base import Method, Passes
+from textiba.methods.results import results
 from textiba.model.families import (
     GATED,
     PROJECTIONS,

@@ -9,8 +9,9 @@ import torch
 
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
-from textiba.methods.base import Passes, results
-from textiba.methods.perturbation import Perturbation
+from textiba.methods.base import Passes
+from textiba.methods.perturbation import Perturbation, variant_outputs
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import Targets
@@ -47,5 +48,7 @@ class Occlusion(Perturbation):
         rows, columns = torch.tensor(places).T
         whole = model.target_output(forward.logits, targets, self.output).double().cpu()
         scores = torch.zeros(forward.batch.input_ids.shape, dtype=torch.float64)
-        scores[rows, columns] = whole[rows] - model.target_outputs(variants, targets.cpu()[rows].tolist(), self.output)
+        scores[rows, columns] = whole[rows] - variant_outputs(
+            model, variants, targets.cpu()[rows].tolist(), self.output
+        )
         return results(self, None, model, forward, targets, scores, [None] * len(texts))

@@ -17,8 +17,9 @@ from textiba.bottleneck.gates import Bottleneck
 from textiba.bottleneck.readout import readout_for, readout_identity
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.information import beta_for_sum, bits
-from textiba.methods.base import LayerMethod, Method, Passes, require, results
+from textiba.methods.base import LayerMethod, Method, Passes, require
 from textiba.methods.optimised import Optimised, Pass, bits_details, cross_entropies, descend, standard_normal
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import Mask, State, Targets

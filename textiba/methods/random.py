@@ -6,7 +6,8 @@ import torch
 
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
-from textiba.methods.base import Method, Passes, results
+from textiba.methods.base import Method, Passes
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import Targets

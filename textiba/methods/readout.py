@@ -12,7 +12,8 @@ from textiba.bottleneck.readout import OWN, readout_for, readout_identity
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import TargetError
 from textiba.information import bits, kl_nats, normalize
-from textiba.methods.base import LayerMethod, Passes, results
+from textiba.methods.base import LayerMethod, Passes
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.outcomes import Classes
 from textiba.model.view import Model

@@ -21,9 +21,10 @@ from torch import Tensor
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.information import mix
-from textiba.methods.base import LayerMethod, Method, Passes, require, results, share_of
+from textiba.methods.base import LayerMethod, Method, Passes, require, share_of
 from textiba.methods.evidence import Evidence
 from textiba.methods.lrp import LRP, has_rules
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import Mask, Targets

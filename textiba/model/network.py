@@ -77,6 +77,10 @@ class Network:
             output = None
         return output, plan.states
 
+    def widen(self) -> None:
+        """Lets the last layer compute all tokens again."""
+        self._last = self._narrowed = None
+
     def narrow(self, accepted: Callable[[], bool]) -> bool:
         """Uses the cheapest narrow last layer that `accepted` agrees to; returns whether there is one."""
         for number, narrow in enumerate(first_token_only(self.layer_modules()[-1])):

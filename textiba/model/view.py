@@ -6,7 +6,7 @@ the head. The model's own code makes masks and positions and runs the layers and
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from textiba.errors import LayerError, TargetError, UnsupportedModelError
+from textiba.errors import LayerError, UnsupportedModelError
 from textiba.model.admission import check_vocabulary, refuse_unsupported
 from textiba.model.batching import Batching
 from textiba.model.check import Examination, sample_batches
@@ -26,7 +26,6 @@ from textiba.model.reading import Reading, TargetOutput, find_label
 from textiba.model.splice import Change, view
 from textiba.model.wrappers import unwrapped
 from textiba.texts.batches import Batch
-from textiba.texts.tokens import TokenizedText
 from textiba.types import Logits, State, Targets, at_least_float32
 
 
@@ -48,16 +47,10 @@ class Model(Batching):
             `Labels` or `Above`).
 
     Attributes:
-        module: the view: the whole model, in evaluation mode and without weight gradients.
-        tokenizer: the given tokenizer.
         name: name of the checkpoint in results.
         source: the given name, which a copy in another precision keeps.
-        n_layers: the number L of layers.
-        labels: the names of the outcomes.
-        max_length: largest number of tokens of a text, special tokens included.
         outcome: the question that the model is asked.
         reading: the outcome bound to this model.
-        pads: whether texts of different lengths can share a batch without changing each other's logits.
         reads: the tokens of the last hidden state that the head reads: the "first", the "last", or "all".
         can_merge: whether content tokens with equal hidden states can be merged into one; see `Batch.merge`.
 
@@ -93,17 +86,9 @@ class Model(Batching):
         self.max_length = usable_length(self.module, tokenizer, max_length)
         check_vocabulary(self.module, tokenizer, name)
         self.reading: Reading = self.outcome.bind(self.module, tokenizer)
-        self.can_merge = False
-        self.pads = True
         batch, other = sample_batches(self.module, tokenizer)
         self._network.find_layers(batch)
-        examination = Examination(self, batch, other)
-        examination.check_entering()
-        examination.check_gradient()
-        self.pads = examination.padding_is_neutral()
-        self.reads = examination.tokens_read()
-        if self.reads == "first" and self._network.narrow(examination.same_logits):
-            self.can_merge = examination.merging_is_exact()
+        self._examine(batch, other)
 
     @property
     def module(self) -> Any:
@@ -156,7 +141,9 @@ class Model(Batching):
             TargetError, SettingError, UnsupportedModelError: the outcome does not fit the model; see `Outcome.bind`.
         """
         twin = copy.copy(self)
+        twin._network = self._network.twin(self.module)
         twin.outcome, twin.reading = outcome, outcome.bind(self.module, self.tokenizer)
+        twin._examine(*sample_batches(self.module, self.tokenizer))
         return twin
 
     def copy(self, change: Callable[["Model"], None] = lambda _: None) -> "Model":
@@ -209,11 +196,6 @@ class Model(Batching):
                 f"a layer is between 0 (the embedding output) and {self.n_layers} (the last layer's output) "
                 f"in {self.name}; got {layer}"
             )
-
-    def check_target(self, target: int) -> None:
-        """Raises `TargetError` unless `target` is the index of an outcome."""
-        if not 0 <= target < self.n_labels:
-            raise TargetError(f"a target is between 0 and {self.n_labels - 1} {self.labels}; got {target}")
 
     def find_label(self, label: str | int) -> int:
         """Returns the index of an outcome that is given by name or by index; see `textiba.model.reading.find_label`."""
@@ -295,16 +277,17 @@ class Model(Batching):
         """Returns the target's output (such as its log-probability) in each row; see `Reading.target_output`."""
         return self.reading.target_output(logits, targets, output)
 
-    def target_outputs(
-        self, texts: Sequence[TokenizedText], targets: Sequence[int], output: TargetOutput
-    ) -> Float[Tensor, " texts"]:
-        """Runs texts in batches of similar length, and returns `target_output` for each text, float64 on the CPU."""
-        out = torch.empty(len(texts), dtype=torch.float64)
-        for group in self.buckets(range(len(texts)), [len(text) for text in texts]):
-            logits = self.logits(self.collate([texts[i] for i in group]))
-            wanted = torch.tensor([targets[i] for i in group], device=logits.device)
-            out[group] = self.target_output(logits, wanted, output).double().cpu()
-        return out
+    def _examine(self, batch: Batch, other: Batch) -> None:
+        """Checks that every layer can be entered, and finds out about padding and what the outcome reads."""
+        self.can_merge, self.pads = False, True
+        self._network.widen()
+        examination = Examination(self, batch, other)
+        examination.check_entering()
+        examination.check_gradient()
+        self.pads = examination.padding_is_neutral()
+        self.reads = examination.tokens_read()
+        if self.reads == "first" and self._network.narrow(examination.same_logits):
+            self.can_merge = examination.merging_is_exact()
 
     @torch.no_grad()
     def _through_last(self, batch: Batch, state: State) -> State:

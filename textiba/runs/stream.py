@@ -6,8 +6,10 @@ from typing import TypeVar
 
 from textiba.attribution import Attribution, Attributions
 from textiba.bottleneck.statistics import FeatureStatistics
-from textiba.methods.base import Method, resolve_targets
-from textiba.methods.per_sample import BetaPath
+from textiba.errors import SettingError
+from textiba.methods.base import Method
+from textiba.methods.per_sample import BetaPath, PerSampleBottleneck
+from textiba.methods.results import resolve_targets
 from textiba.model.view import Model
 from textiba.store.processes import ALONE, Processes, Shares
 from textiba.texts.batches import TOKEN_BUDGET, Batch
@@ -153,5 +155,7 @@ def sweep_grid(
     if not betas or "beta" not in type(method).model_fields:
         return [type(method)(**at) for at in settings]
     if path:
+        if not isinstance(method, PerSampleBottleneck):
+            raise SettingError(f"a path over β exists for per_sample alone; got {method.name}. Leave out path")
         return [BetaPath(**{**at, "betas": tuple(betas)}) for at in settings]
     return [type(method)(**{**at, "beta": beta}) for at in settings for beta in betas]
