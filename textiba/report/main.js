@@ -1,7 +1,7 @@
 // The controls, and what happens when one of them moves.
 
 function update(changes) {
-  if (changes.review !== undefined && changes.review !== state.review) changes = { word: null, ...changes };
+  if (changes.text !== undefined && changes.text !== state.text) changes = { word: null, ...changes };
   Object.assign(state, changes);
   settle();
   render();
@@ -10,7 +10,7 @@ function update(changes) {
 function render() {
   const focused = document.activeElement?.closest?.("[data-checkpoint]")?.dataset.checkpoint;
   renderControls();
-  renderReviews();
+  renderTexts();
   renderPanels();
   renderMaps();
   renderRemoval();
@@ -101,15 +101,15 @@ function renderControls() {
 
 // The view in the address, so that it can be shared and survives a reload.
 function remember() {
-  const parts = { review: state.review + 1, measure: measure().name, layer: state.layer, beta: state.beta };
+  const parts = { text: state.text + 1, measure: measure().name, layer: state.layer, beta: state.beta };
   const hash = "#" + Object.entries(parts).filter(([, v]) => v !== null).map(([k, v]) => `${k}=${encodeURIComponent(v)}`).join("&");
   if (hash !== location.hash) history.replaceState(null, "", hash);
 }
 
 function recall() {
   const view = new URLSearchParams(location.hash.slice(1));
-  const review = Number(view.get("review")) - 1;
-  if (data.reviews[review]) state.review = review;
+  const text = Number(view.get("text")) - 1;
+  if (data.texts[text]) state.text = text;
   const index = data.measures.findIndex((m) => m.name === view.get("measure"));
   if (index >= 0) state.measure = index;
   for (const axis of ["layer", "beta"]) if (view.has(axis)) state[axis] = Number(view.get(axis));
@@ -120,7 +120,7 @@ const signed = data.measures.findIndex((m) => m.signed);
 state.measure = signed >= 0 ? signed : 0;
 recall();
 setUp();
-setUpReviews();
+setUpTexts();
 setUpRemoval();
 renderLeaderboards();
 update({});

@@ -1,4 +1,4 @@
-// Maps of cells: every layer, or every β, of the chosen review at once.
+// Maps of cells: every layer, or every β, of the chosen text at once.
 
 // Segments in runs without white space between them, so that lines break only where the text allows it.
 function runsOfText(layout) {
@@ -34,7 +34,7 @@ function cellMap(checkpoint, along, axis, name) {
     }
     body.append(group);
   }
-  const label = `${data.checkpoints[checkpoint]}: scores of every word by ${axis}; the review above gives them in words`;
+  const label = `${data.checkpoints[checkpoint]}: scores of every word by ${axis}; the text above gives them in words`;
   return element("article", { class: "panel" }, element("header", {}, element("h3", { text: data.checkpoints[checkpoint] })),
     element("div", { role: "img", "aria-label": label }, body));
 }

@@ -1,4 +1,4 @@
-// The degradation of the chosen review: a scrubber takes its words away and shows what is left of the prediction.
+// The degradation of the chosen text: a scrubber takes its words away and shows what is left of the prediction.
 
 const ORDERS = { morf: ["most relevant first", "morf", 0], lerf: ["least relevant first", "lerf", 0], random: ["random", "random", 1] };
 const HOW = { delete: "deleted", mask: "masked", pad: "padded", attention: "hidden from attention" };
@@ -65,7 +65,7 @@ function renderRemoval() {
   state.step = Math.min(state.step, steps.length - 1);
   byId("removal-controls").hidden = found.length === 0;
   byId("removal-panels").replaceChildren(...found.map(([run, removal]) => removalPanel(run, removal)));
-  showAdvice(found.length ? data.advice : [...data.advice, "No words were removed of this review at this layer and β."], found.length ? null : nearestRemoval());
+  showAdvice(found.length ? data.advice : [...data.advice, "No words were removed of this text at this layer and β."], found.length ? null : nearestRemoval());
   const slider = byId("removal-step");
   Object.assign(slider, { min: 0, max: steps.length - 1, value: state.step });
   const amount = by === "count" ? `${number(steps[state.step])} tokens` : `${number(100 * steps[state.step])} % of the tokens`;
@@ -83,9 +83,9 @@ function showAdvice(sentences, near = null) {
   byId("removal-advice").replaceChildren(...notes);
 }
 
-// A run of this review and measure whose words were removed.
+// A run of this text and measure whose words were removed.
 function nearestRemoval() {
-  const mine = shownCheckpoints().flatMap((c) => runsOf(state.review, c));
+  const mine = shownCheckpoints().flatMap((c) => runsOf(state.text, c));
   const known = mine.filter((i) => columns.measure[i] === state.measure && removalOf(i));
   return known.length ? { layer: layerAt(known[0]), beta: betaAt(known[0]) } : null;
 }
@@ -105,7 +105,7 @@ function removalPanel(run, removal) {
 }
 
 function scrubbedText(run, gone) {
-  const body = element("div", { class: "text scrubbed", tabindex: 0, role: "group", "aria-label": `The review as ${data.checkpoints[run.checkpoint]} reads it; struck out is what it does not see` });
+  const body = element("div", { class: "text scrubbed", tabindex: 0, role: "group", "aria-label": `The text as ${data.checkpoints[run.checkpoint]} reads it; struck out is what it does not see` });
   let piece = at.piece[run.layout];
   const first = piece;
   for (const [text, word, marked] of segmentsOf(run.layout)) {
@@ -144,7 +144,7 @@ function removalChart(run, removal) {
     return { name, tone, dash, points: probabilitiesOf(removal, order).map((p, i) => [way.steps[i], p]) };
   });
   return chart({
-    title: "This review", note: `${measure().name}${whereOf(run) ? `, ${whereOf(run)}` : ""}`, series, plain: true,
+    title: "This text", note: `${measure().name}${whereOf(run) ? `, ${whereOf(run)}` : ""}`, series, plain: true,
     x: { label: `${way.by === "fraction" ? "share" : "number"} of tokens ${HOW[way.removal] ?? way.removal}`, short: "removed", values: way.steps },
     y: { label: `p(${className(run.target)})`, low: 0, high: 1 }, at: way.steps[state.step],
     onPick: (value) => scrub(way.steps.indexOf(value)),

@@ -1,4 +1,4 @@
-// The chosen review: highlighted on every checkpoint, and word by word.
+// The chosen text: highlighted on every checkpoint, and word by word.
 
 function renderPanels() {
   const shown = shownCheckpoints();
@@ -41,7 +41,7 @@ function paint(node, value) {
 
 function panelHead(checkpoint, run) {
   const head = element("header", {}, element("h3", { text: data.checkpoints[checkpoint] }));
-  const gold = data.reviews[state.review].gold;
+  const gold = data.texts[state.text].gold;
   const right = gold === null ? "" : run.predicted === gold ? " right" : " wrong";
   const mark = { " right": " ✓", " wrong": " ✗", "": "" }[right];
   const same = run.target === run.predicted;

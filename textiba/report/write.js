@@ -46,7 +46,7 @@ function inkOn(rgb) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
 }
 
-// Elements without markup: whatever a review says, it stays text.
+// Elements without markup: whatever a text says, it stays text.
 function element(tag, { text, on, dataset, ...attributes } = {}, ...children) {
   const node = document.createElement(tag);
   if (text !== undefined) node.textContent = text;
