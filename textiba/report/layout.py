@@ -4,7 +4,7 @@ import itertools
 from dataclasses import dataclass
 
 from textiba.attribution import Attribution
-from textiba.show.highlight import segments
+from textiba.show.segments import segments
 
 WORD, MARKED = 1, 2  # bits of a segment's kind
 

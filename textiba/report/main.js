@@ -74,6 +74,8 @@ function setUp() {
     });
   }
   addEventListener("hashchange", () => recall() && update({}));
+  // The list sticks below the controls, whose height depends on how many rows they take.
+  new ResizeObserver(([entry]) => document.documentElement.style.setProperty("--controls", `${entry.borderBoxSize[0].blockSize}px`)).observe(byId("controls"));
 }
 
 // A slider over a list of values: its own numbers are their places.
@@ -85,18 +87,37 @@ function renderSlider(id, values, value, text) {
 }
 
 function renderControls() {
-  const { layers, betas, unit, limit, signed, meaning } = measure();
+  const { layers, betas, unit, limit, signed, meaning, outside } = measure();
   for (const input of document.querySelectorAll("#measures input")) input.checked = Number(input.value) === state.measure;
   renderSlider("layer", layers, state.layer, `layer ${state.layer}`);
   byId("layer-value").textContent = `${state.layer} of ${layers[0]} to ${layers[layers.length - 1]}`;
   renderSlider("beta", betas, state.beta, `β ${number(state.beta)}`);
   byId("beta-value").textContent = number(state.beta);
-  byId("scale-bar").style.background = `linear-gradient(to right, ${stops().join(", ")})`;
-  byId("scale-bar").setAttribute("aria-label", `Colour scale from ${signed ? number(-limit) : 0} to ${number(limit)} ${unit}`);
-  byId("scale-low").textContent = signed ? `≤ ${number(-limit)}` : "0";
-  byId("scale-middle").textContent = signed ? "0" : "";
-  byId("scale-high").textContent = `≥ ${number(limit)} ${unit}`;
+  renderScale();
+  byId("scale-bar").setAttribute("aria-label", `Logarithmic colour scale from ${signed ? number(-limit) : 0} to ${number(limit)} ${unit}`);
   byId("scale-unit").textContent = meaning;
+  byId("scale-outside").textContent = outside;
+}
+
+// The colours from end to end, without the ramp's part that no score has, and the scores at which they stand.
+function renderScale() {
+  const { ticks, signed } = measure();
+  const cells = Array.from({ length: 100 }, (_, i) => {
+    const place = (i + 0.5) / 100;
+    const blank = signed ? Math.abs(2 * place - 1) < data.strengths[0] : place < data.strengths[0];
+    const color = css(colorAt(blank ? (signed ? 0.5 : 0) : place));
+    return `${color} ${i}% ${i + 1}%`;
+  });
+  byId("scale-bar").style.background = `linear-gradient(to right, ${cells.join(", ")})`;
+  const [first, last] = [placeOf(ticks[0].size), placeOf(ticks[ticks.length - 1].size)];
+  const inside = ticks.slice(1, -1).filter(({ size }) => Math.min(placeOf(size) - first, last - placeOf(size)) > 0.13);
+  const sides = [...(signed ? [] : [ticks[0]]), ...inside, ticks[ticks.length - 1]].map(({ size, text }) => [size, text]);
+  const all = signed ? [...sides.map(([size, text]) => [-size, `−${text}`]), [0, "0"], ...sides.map(([size, text]) => [size, `+${text}`])] : sides;
+  byId("scale-ticks").replaceChildren(...all.map(([size, text]) => {
+    const node = element("span", { text });
+    node.style.left = `${100 * placeOf(size)}%`;
+    return node;
+  }));
 }
 
 // The view in the address, so that it can be shared and survives a reload.

@@ -53,7 +53,7 @@ function columnOf(text, along, make, axis, piece = null) {
 
 function cell(run, word, name) {
   const value = run.scores[word];
-  const node = element("span", { class: "cell", title: `${name}: ${score(value)}`, dataset: { layer: run.layer ?? "", beta: run.beta ?? "" } });
+  const node = element("span", { class: "cell", title: `${name}: ${score(value, run)}`, dataset: { layer: run.layer ?? "", beta: run.beta ?? "" } });
   if (value !== null) node.style.backgroundColor = css(colorOf(value));
   return node;
 }

@@ -54,13 +54,14 @@ const made = new Map();
 function runAt(i) {
   if (i === undefined) return undefined;
   if (!made.has(i)) {
+    const scores = restored(columns.score, at.score[i], at.score[i + 1], columns.step[i]);
     made.set(i, {
       index: i, text: textAt(i), checkpoint: columns.checkpoint[i], measure: columns.measure[i],
       layer: layerAt(i), beta: betaAt(i), layout: columns.layout[i],
       target: columns.target[i], predicted: columns.predicted[i], probability: columns.probability[i],
       total: columns.total[i], kept: finite(columns.kept[i]), converged: columns.converged[i] === 1,
       closed: finite(columns.closed[i]), opened: finite(columns.opened[i]),
-      scores: restored(columns.score, at.score[i], at.score[i + 1], columns.step[i]),
+      scores, largest: Math.max(...scores.map(Math.abs)),
     });
   }
   return made.get(i);

@@ -9,6 +9,7 @@ from typing import Any
 
 from textiba.report.exploration import Exploration
 from textiba.report.payload import payload
+from textiba.show.files import write_html
 
 # In this order: each may use what the ones before it define.
 _SCRIPTS = (
@@ -47,11 +48,13 @@ def build_page(exploration: Exploration) -> str:
 
 
 def write_page(exploration: Exploration, path: str | Path) -> Path:
-    """Writes `build_page(exploration)` to `path`, making its folder. Returns the path."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(build_page(exploration), encoding="utf-8")
-    return path
+    """Writes `build_page(exploration)` to `path`, whole or not at all; makes the folder and returns the path.
+
+    Raises:
+        InputError: see `payload`; or the path is a folder.
+        StorageError: the file cannot be written.
+    """
+    return write_html(path, build_page(exploration))
 
 
 def to_json(value: Any) -> str:

@@ -7,21 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from textiba.attribution import Attribution, BitsDetails, Curve, EvidenceDetails, word_scores
+from textiba.attribution import Attribution, BitsDetails, Curve, EvidenceDetails, amount, word_scores
 from textiba.errors import InputError
 from textiba.evaluation.degradation import Degradation, lerf_morf_area, removal_order
 from textiba.evaluation.intervals import Interval, bootstrap
 from textiba.evaluation.profile import LayerRow
 from textiba.report.exploration import Exploration, Removed
 from textiba.report.layout import Layout, token_positions
-from textiba.report.packing import LEVELS, pack, quantise
-from textiba.show.highlight import meaning
-from textiba.show.scale import DARK_GROUND, RAMPS, Scale
+from textiba.report.packing import pack, quantise
+from textiba.show.legend import meaning, outside_note
+from textiba.show.scale import DARK_GROUND, FAINTEST, RAMPS, STRONGEST, Scale
 
 _NAMES = {"per_sample": "Bits", "evidence": "Evidence", "evidence_mean": "Evidence, mean", "lrp": "LRP", "lime": "LIME"}
 _ORDERS = ("morf", "lerf", "random")
 _DRAWS = 500  # of the bootstrap, for bands
 _DIGITS = 4
+_PARTS = 10_000  # a probability is a whole number of these
 _NONE = -1
 _SINGLE = ("checkpoint", "measure", "layer", "beta", "layout", "target", "predicted", "converged", "steps")
 _FLOATS = ("probability", "total", "step", "kept", "closed", "opened", "entropyStep", "bitsStep")
@@ -57,7 +58,8 @@ def payload(exploration: Exploration) -> dict[str, Any]:
         "labels": list(max((a.labels for a in attributions), key=len)),
         "ramps": {theme: {kind: list(stops) for kind, stops in ramp.items()} for theme, ramp in RAMPS.items()},
         "darkGround": DARK_GROUND,
-        "levels": LEVELS,
+        "strengths": [FAINTEST, STRONGEST],
+        "parts": _PARTS,
         "checkpoints": list(names["checkpoints"]),
         "betas": list(names["betas"]),
         "measures": _measures(names["measures"], attributions, scale),
@@ -184,7 +186,7 @@ def _removed(
         numbers["removedSet"].append(sets.setdefault(way, len(sets)))
         numbers["removedCell"] += _cells(r, len(layouts[runs.layout_of[run]].pieces))
         for order in orders:
-            numbers["removedP"] += [round(float(p) * 10 * LEVELS) for p in r.probability[order]]
+            numbers["removedP"] += [round(float(p) * _PARTS) for p in r.probability[order]]
     ways: list[dict[str, Any]] = [
         {"removal": removal, "by": by, "steps": list(steps), "orders": list(orders)}
         for removal, by, steps, orders in sets
@@ -243,8 +245,11 @@ def _measures(
             "name": " · ".join([method_name(method), *varied]),
             "unit": span.unit,
             "signed": span.signed,
-            "limit": _round(span.limit),
+            "limit": span.limit,
+            "floor": span.floor,
+            "ticks": [{"size": size, "text": amount(size)} for size in span.ticks],
             "meaning": meaning(span.unit),
+            "outside": outside_note(span, some),
             "layers": sorted({a.layer for a in some if a.layer is not None}),
             "betas": sorted({beta for a in some if (beta := _beta(a)) is not None}),
         })  # fmt: skip

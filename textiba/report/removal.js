@@ -48,7 +48,7 @@ function goneTokens(found, layout) {
 function probabilitiesOf(found, order) {
   const { orders, steps } = found.set;
   const from = found.p + orders.indexOf(order) * steps.length;
-  return Array.from(columns.removedP.subarray(from, from + steps.length), (whole) => whole / (10 * data.levels));
+  return Array.from(columns.removedP.subarray(from, from + steps.length), (whole) => whole / data.parts);
 }
 
 const removalOf = (run) => removals.get(`${run}|${ways[state.way]}`);
@@ -114,7 +114,8 @@ function scrubbedText(run, gone) {
       continue;
     }
     const tokens = columns.wordTokens[at.word[run.layout] + word];
-    body.append(...pieces(run, text, word, tokens, piece, (i) => gone[i - first]));
+    const parts = pieces(run, text, word, tokens, piece, (i) => gone[i - first]);
+    body.append(...(marked ? [element("span", { class: "marked" }, ...parts)] : parts));
     piece += tokens;
   }
   return body;

@@ -29,7 +29,7 @@ function wordNode(run, text, word, marked) {
   const node = element("span", { class: marked ? "word marked" : "word", role: "option", text, dataset: { word } });
   if (value === null) return node;
   paint(node, value);
-  node.setAttribute("aria-label", `${text}, ${score(value)}`);
+  node.setAttribute("aria-label", `${text}, ${score(value, run)}`);
   return node;
 }
 
@@ -92,7 +92,7 @@ function renderInspector() {
   const inspector = byId("inspector");
   const found = shownCheckpoints().map((c) => [c, findRun(c)]).filter(([, run]) => run && state.word !== null && state.word < run.scores.length);
   if (!found.length) {
-    inspector.replaceChildren(element("p", { class: "hint", text: "Point at a word, or press Tab and the arrow keys, for its exact values over the layers." }));
+    inspector.replaceChildren(element("p", { class: "hint", text: "Point at a word, or press Tab and the arrow keys, for its values over the layers." }));
     return;
   }
   const text = wordText(found[0][1].layout, state.word);
@@ -106,7 +106,7 @@ function renderInspector() {
     swatch.style.backgroundColor = css(colorOf(value ?? 0));
     return element("div", { class: "reading" },
       element("span", { class: "name", text: data.checkpoints[c] }),
-      element("span", { class: "value" }, swatch, score(value)),
+      element("span", { class: "value" }, swatch, score(value, run)),
       element("span", { class: "rank", text: `rank ${rank} of ${run.scores.length} by size` }),
       points.length > 1 ? sparkline(points, state.layer, bounds) : null);
   }));

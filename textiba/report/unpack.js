@@ -2,6 +2,7 @@
 
 const TYPES = { i1: Int8Array, i2: Int16Array, i4: Int32Array, f4: Float32Array };
 const MISSING = -32768;
+const POWER = 3;
 
 async function unpack({ columns, bytes }) {
   const text = atob(bytes);
@@ -36,7 +37,7 @@ function starts(counts) {
   return out;
 }
 
-// A group of quantised numbers as they were, null where one was missing.
+// The values of a group of quantised numbers; null where a value was missing.
 function restored(column, from, to, step) {
-  return Array.from(column.subarray(from, to), (whole) => (whole === MISSING ? null : whole * step));
+  return Array.from(column.subarray(from, to), (whole) => (whole === MISSING ? null : whole ** POWER * step));
 }

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from textiba.attribution import Attribution, BitsDetails, Curve
+from textiba.attribution import Attribution, BitsDetails, Curve, describe
 from textiba.errors import InputError
 from textiba.evaluation.degradation import lerf_morf_area
 from textiba.evaluation.intervals import Interval, bootstrap
 from textiba.evaluation.profile import LayerRow
-from textiba.show.highlight import describe
+from textiba.show.files import suffix, write_file
+from textiba.show.highlight import checked_titles
 from textiba.show.scale import Scale
 from textiba.show.typeset import FONT, GLYPH_MISSING, INK, MUTED, Block, Strip, draw_blocks
 
@@ -48,9 +49,7 @@ def plot_highlight(
         InputError: no attributions, or a number of titles that differs from theirs.
     """
     scale = scale or Scale.of(attributions)
-    titles = [describe(a) for a in attributions] if titles is None else titles
-    if len(titles) != len(attributions):
-        raise InputError(f"each text has one title; got {len(titles)} titles for {len(attributions)} texts")
+    titles = checked_titles(attributions, titles)
     blocks = [Block(title, a, scale.at(a)) for a, title in zip(attributions, titles, strict=True)]
     return draw_blocks(blocks, columns, _WIDE if len(blocks) == 1 else _COLUMN)
 
@@ -160,13 +159,18 @@ def plot_curves(curves: Mapping[str, Mapping[str, Curve]], columns: int = 3) -> 
 
 
 def save(figure: "Figure", path: str | Path) -> Path:
-    """Writes a figure, its format by the ending (png, pdf, svg), at 200 dpi; makes the folder. Returns the path."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes a figure as .png, .svg or .pdf, by the path's ending, at 200 dpi. Makes the folder and returns the path.
+
+    An SVG draws letters as outlines, so it looks the same on a computer without the figures' font.
+
+    Raises:
+        InputError: another ending, or the path is a folder.
+        StorageError: the file cannot be written.
+    """
+    kind = suffix(path, ("png", "svg", "pdf"))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", GLYPH_MISSING)
-        figure.savefig(path, dpi=200)
-    return path
+        return write_file(path, lambda place: figure.savefig(place, dpi=200, format=kind))
 
 
 def bands(curve: Curve) -> list[Interval]:
@@ -189,7 +193,7 @@ def _maps(
             raise InputError(f"a map has one attribution for each {axis} and checkpoint; got {values} for '{name}'")
         order = sorted(range(len(group)), key=lambda i: values[i])  # type: ignore[arg-type,return-value] - no None
         mark = "L{}" if axis == "layer" else "β {:g}"
-        strips = tuple(Strip(mark.format(values[i]), tuple(w.score for w in group[i].words())) for i in order)
+        strips = tuple(Strip(mark.format(values[i]), group[i]) for i in order)
         head = describe(group[0]) if title is None else f"{title} · {name}" if len(groups) > 1 else title
         if title is None:
             head = f"{name} · {group[0].method.replace('_', ' ')} · {_fixed(group, axis)}by {_AXES[axis]}"

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from textiba.attribution import Attribution, amount, class_name
-from textiba.show.highlight import Segment, segments
-from textiba.show.scale import Range
+from textiba.attribution import Attribution, amount, class_name, word_scores
+from textiba.show.legend import outside_note
+from textiba.show.scale import FAINTEST, Range, blend
+from textiba.show.segments import Segment, segments
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,8 @@ GLYPH_MISSING = "Glyph .* missing from font"  # such a letter is drawn as an emp
 SIZE = 9.0
 _LINE, _STRIP, _LEADING = 15.0, 7.0, 7.0
 _HEAD = 32.0  # title and subtitle of a block
-_MARGIN, _GUTTER, _BAR = 18.0, 26.0, 46.0
+_MARGIN, _GUTTER = 18.0, 26.0
+_BAR, _BAR_WIDTH = 36.0, 190.0  # the height of a row of the legend, and the length of its colour bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,12 @@ class Strip:
     """A row of colour above the text.
 
     Attributes:
-        label: what the row is: a layer, a β.
-        scores: of each word.
+        label: names the row: its layer or β.
+        attribution: of the same text; its word scores colour the row.
     """
 
     label: str
-    scores: tuple[float, ...]
+    attribution: Attribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +149,13 @@ def text_width(text: str) -> float:
 
 
 def draw_blocks(blocks: Sequence[Block], columns: int, width: float, below: float = 0.0) -> "Figure":
-    """A figure with blocks in a grid, a colour bar for each unit, and room below.
+    """Returns a figure with blocks in a grid and, below, a colour bar for each unit.
 
     Args:
         blocks: row by row.
         columns: of the grid.
         width: of a column of text.
-        below: height kept free under the grid, above the colour bars.
+        below: height kept free between the grid and the colour bars.
     """
     from matplotlib.figure import Figure
 
@@ -162,7 +164,13 @@ def draw_blocks(blocks: Sequence[Block], columns: int, width: float, below: floa
     rows = [range(i, min(i + columns, len(blocks))) for i in range(0, len(blocks), columns)]
     heights = [max(_height(blocks[i], set_blocks[i]) for i in row) for row in rows]
     across = min(columns, len(blocks))
-    total = (2 * _MARGIN + across * width + (across - 1) * _GUTTER, sum(heights) + below + _BAR + 2 * _MARGIN)
+    spans: dict[Range, list[Attribution]] = {}
+    for block in blocks:
+        spans.setdefault(block.span, []).extend(s.attribution for s in block.strips)
+        if not block.strips:
+            spans[block.span].append(block.attribution)
+    total_height = sum(heights) + below + len(spans) * _BAR + 2 * _MARGIN
+    total = (2 * _MARGIN + across * width + (across - 1) * _GUTTER, total_height)
     figure = Figure(figsize=(total[0] / 72, total[1] / 72), facecolor="white")
     top = _MARGIN
     for row, height in zip(rows, heights, strict=True):
@@ -173,13 +181,15 @@ def draw_blocks(blocks: Sequence[Block], columns: int, width: float, below: floa
             axes.axis("off")
             _draw(axes, blocks[i], set_blocks[i], gutter)
         top += height
-    spans = {b.span: None for b in blocks}
-    for column, span in enumerate(spans):
-        _color_bar(_place(figure, _MARGIN + 30.0 + column * 230.0, total[1] - _MARGIN - 18.0, 150.0, 8.0), span)
+    note: dict[str, Any] = {"size": SIZE - 1.5, "family": FONT, "va": "center", "parse_math": False}
+    beside = (_MARGIN + _BAR_WIDTH + 28) / total[0]
+    for row, (span, some) in enumerate(spans.items()):
+        down = total[1] - _MARGIN - (len(spans) - row) * _BAR
+        _color_bar(_place(figure, _MARGIN + 10.0, down + 8.0, _BAR_WIDTH, 8.0), span)
+        figure.text(beside, 1 - (down + 11) / total[1], _unit_note(span), color=INK, **note)
+        figure.text(beside, 1 - (down + 22) / total[1], outside_note(span, some), color=MUTED, **note)
     if any(b.attribution.text.source.rationale for b in blocks):
-        left = (_MARGIN + 30 + len(spans) * 230) / total[0]
-        note = {"size": SIZE - 1.5, "color": MUTED, "family": FONT, "va": "center"}
-        figure.text(left, (_MARGIN + 14) / total[1], "underlined: marked as the reason", **note)
+        figure.text(beside, (_MARGIN + 1) / total[1], "underlined: marked as the reason", color=MUTED, **note)
     return figure
 
 
@@ -213,6 +223,7 @@ def _draw(axes: "Axes", block: Block, pieces: Sequence[Piece], gutter: float) ->
     axes.text(0, 8, block.title, size=SIZE + 0.5, weight="bold", color=INK, **plain)
     axes.text(0, 21, _subtitle(block), size=SIZE - 1.5, color=MUTED, **plain)
     pitch, rise = _pitch(block), len(block.strips) * _STRIP
+    strip_scores = [word_scores(strip.attribution) for strip in block.strips]
     labelled: set[int] = set()
     boxes: list[tuple[float, float, float, float, str]] = []
     for piece in pieces:
@@ -228,8 +239,8 @@ def _draw(axes: "Axes", block: Block, pieces: Sequence[Piece], gutter: float) ->
             if not block.strips:
                 boxes.append((x, top, piece.width, _LINE, block.span.color(piece.segment.score)))
                 color = block.span.ink(piece.segment.score)
-            for i, strip in enumerate(block.strips):
-                color_at = block.span.color(strip.scores[word])
+            for i, scores in enumerate(strip_scores):
+                color_at = block.span.color(float(scores[word]))
                 boxes.append((x, top + rise - (i + 1) * _STRIP, piece.width, _STRIP, color_at))
         axes.text(x, top + rise + 11, piece.text, size=SIZE, color=color, **plain)
         if piece.segment.marked:
@@ -258,19 +269,27 @@ def _subtitle(block: Block) -> str:
     return " · ".join(parts)
 
 
-def _color_bar(axes: "Axes", span: Range) -> None:
-    """A bar whose ends say that the colour saturates there."""
-    import numpy as np
-    from matplotlib.colors import LinearSegmentedColormap
+def _unit_note(span: Range) -> str:
+    return "against ← nats per word → for" if span.unit == "nats" and span.signed else f"{span.unit} per word"
 
-    low = -span.limit if span.signed else 0.0
-    colors = LinearSegmentedColormap.from_list(span.unit, list(span.stops))
-    axes.imshow(np.linspace(0, 1, 256)[None], cmap=colors, extent=(low, span.limit, 0, 1), aspect="auto")
-    ends = [f"≤ −{span.limit:.3g}" if span.signed else "0", f"≥ {span.limit:.3g}"]
-    axes.set_xticks([low, 0, span.limit] if span.signed else [low, span.limit])
-    axes.set_xticklabels([ends[0], "0", ends[1]] if span.signed else ends)
+
+def _color_bar(axes: "Axes", span: Range) -> None:
+    """Draws the colours of a scale from end to end, with the scores at which they stand."""
+    from matplotlib.colors import to_rgb
+
+    places = [(i + 0.5) / 256 for i in range(256)]
+    middle = 0.5 if span.signed else 0.0
+    faintest = FAINTEST / (1 + span.signed) if span.floor else 0.0
+    colors = [blend(span.stops, middle if abs(place - middle) < faintest else place) for place in places]
+    axes.imshow([[to_rgb(color) for color in colors]], extent=(0, 1, 0, 1), aspect="auto")
+    # Numbers need room: a start beside 0 is left to the note beside the bar, and so are powers of ten near an end.
+    start, *inside, end = (span.position(size) for size in span.ticks)
+    keep = [size for size, at in zip(span.ticks[1:-1], inside, strict=True) if min(at - start, end - at) > 0.15]
+    sizes = [*([] if span.signed else span.ticks[:1]), *keep, span.limit]
+    ticks = {span.position(size): amount(size, span.signed) for size in sizes}
+    if span.signed:
+        ticks |= {0.5: "0"} | {span.position(-size): amount(-size) for size in sizes}
+    axes.set_xticks(list(ticks), list(ticks.values()))
     axes.set_yticks([])
     axes.tick_params(labelsize=SIZE - 1.5, length=2, color=MUTED, labelcolor=INK, labelfontfamily=FONT)
     axes.spines[:].set_visible(False)
-    sides = "against ← nats per word → for" if span.unit == "nats" and span.signed else f"{span.unit} per word"
-    axes.set_title(sides, size=SIZE - 1.5, color=INK, pad=3, family=FONT)
