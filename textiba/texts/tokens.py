@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from textiba.errors import EmptyTextError, InputError, TruncationWarning
+from textiba.errors import EmptyTextError, TruncationWarning
 from textiba.texts.sources import Text
 
 
@@ -114,25 +114,6 @@ def tokenize(texts: Sequence[Text | str], tokenizer: Any, max_length: int) -> li
             stacklevel=2,
         )
     return out
-
-
-def usable_length(config: Any, tokenizer: Any, asked: int | None, counts_padding: bool) -> int:
-    """The tokens that a text may have: what is asked for, or the model's own limit.
-
-    Args:
-        config: of the model.
-        tokenizer: of the model.
-        asked: what the caller wants; None takes the limit.
-        counts_padding: whether position ids start at `pad_token_id + 1`, as RoBERTa's do.
-
-    Raises:
-        InputError: more is asked for than the model accepts.
-    """
-    offset = config.pad_token_id + 1 if counts_padding else 0
-    limit = min(int(config.max_position_embeddings) - offset, int(tokenizer.model_max_length))
-    if asked is not None and not 3 <= asked <= limit:
-        raise InputError(f"max_length is between 3 and {limit}, the model's own limit; got {asked}")
-    return asked or limit
 
 
 def _tokenized(text: Text, row: int, table: Any, tokenizer: Any, max_length: int) -> TokenizedText:
