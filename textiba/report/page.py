@@ -9,7 +9,7 @@ from typing import Any
 
 from textiba.report.exploration import Exploration
 from textiba.report.payload import payload
-from textiba.show.files import write_html
+from textiba.store.output import write_html
 
 # In this order: each may use what the ones before it define.
 _SCRIPTS = (

@@ -41,6 +41,13 @@ def payload(exploration: Exploration) -> dict[str, Any]:
     """
     attributions = exploration.attributions
     scale = Scale.of(attributions)
+    labels = max((a.labels for a in attributions), key=len)
+    for a in attributions:
+        if a.labels != labels[: len(a.labels)]:
+            raise InputError(
+                "the results of one page share their classes, or one name would stand for another; got "
+                f"{list(labels)} and {list(a.labels)}. Make two pages"
+            )
     names = {
         "checkpoints": _unique(a.checkpoint for a in attributions),
         "measures": _unique(_measure_key(a) for a in attributions),
@@ -55,7 +62,7 @@ def payload(exploration: Exploration) -> dict[str, Any]:
     columns = _layout_columns(list(layouts)) | runs.columns() | removed
     first = {a.text.source.text: a.text.source for a in reversed(attributions)}
     return {
-        "labels": list(max((a.labels for a in attributions), key=len)),
+        "labels": list(labels),
         "ramps": {theme: {kind: list(stops) for kind, stops in ramp.items()} for theme, ramp in RAMPS.items()},
         "darkGround": DARK_GROUND,
         "strengths": [FAINTEST, STRONGEST],

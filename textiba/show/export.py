@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textiba.attribution import Attribution
-from textiba.show.files import suffix, write_html
 from textiba.show.scale import Scale
+from textiba.store.output import suffix, write_html
 
 _PAGE = """<!doctype html>
 <html lang="en">

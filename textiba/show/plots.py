@@ -13,10 +13,10 @@ from textiba.errors import InputError
 from textiba.evaluation.degradation import lerf_morf_area
 from textiba.evaluation.intervals import Interval, bootstrap
 from textiba.evaluation.profile import LayerRow
-from textiba.show.files import suffix, write_file
 from textiba.show.highlight import checked_titles
 from textiba.show.scale import Scale
 from textiba.show.typeset import FONT, GLYPH_MISSING, INK, MUTED, Block, Strip, draw_blocks
+from textiba.store.output import suffix, write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

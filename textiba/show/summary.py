@@ -10,6 +10,7 @@ from textiba.evaluation.degradation import lerf_morf_area
 from textiba.evaluation.intervals import bootstrap
 from textiba.evaluation.profile import LayerRow
 from textiba.store import Health
+from textiba.store.output import write_file
 
 
 def curve_labels(groups: Sequence[dict[str, Curve]]) -> list[str]:
@@ -88,8 +89,17 @@ def markdown_table(columns: Mapping[str, Sequence[object]]) -> str:
 
 
 def write_csv(columns: Mapping[str, Sequence[str]], path: Path) -> None:
-    """Writes a table, with a line of names first."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+    """Writes a table as CSV, with the columns' names in the first line; the file is written whole or not at all.
+
+    Raises:
+        InputError: the path is a folder.
+        StorageError: the file cannot be written.
+    """
+
+    def write(place: Path) -> None:
+        with place.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+
+    write_file(path, write)

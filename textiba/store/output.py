@@ -1,4 +1,4 @@
-"""Files that show results: written aside and renamed, so that a full disk never leaves half a file."""
+"""Files that a user names: written aside and renamed, so that a full disk never leaves half a file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,12 +22,12 @@ def write_file(path: str | Path, write: Callable[[Path], object]) -> Path:
     try:
         target = path.resolve()
         if target.is_dir():
-            raise InputError(f"{path} is a folder; name a file in it, such as {path / 'textiba.html'}")
+            raise InputError(f"{path} is a folder; name a file in it, such as {path / 'result'}")
         if target.exists() and not target.is_file():
             write(target)
             return path
         target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
         raise StorageError(
             f"{path} cannot be written ({error}); name a file in a folder that you may write to"
         ) from None
@@ -36,7 +36,7 @@ def write_file(path: str | Path, write: Callable[[Path], object]) -> Path:
 
 
 def write_html(path: str | Path, page: str) -> Path:
-    """Writes HTML in UTF-8 (a lone surrogate becomes "?"); see `write_file`."""
+    """Writes HTML in UTF-8, with "?" for a lone surrogate; see `write_file`."""
     return write_file(path, lambda place: place.write_text(page, encoding="utf-8", errors="replace"))
 
 
@@ -48,6 +48,6 @@ def suffix(path: str | Path, known: tuple[str, ...]) -> str:
     """
     found = Path(path).suffix.lower().removeprefix(".")
     if found not in known:
-        choice = ", ".join(f".{name}" for name in known)
-        raise InputError(f"{path}: the ending of the name says which format to write, one of {choice}; got '{found}'")
+        choice = " or ".join(f".{name}" for name in known)
+        raise InputError(f"{path}: the ending of the name says which format to write: {choice}; got '.{found}'")
     return found
