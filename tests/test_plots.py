@@ -93,7 +93,7 @@ def test_a_layer_map_has_a_cell_for_every_word_and_layer():
 def test_a_map_is_of_one_text_and_one_value_each():
     with pytest.raises(InputError, match="one text in one unit"):
         plot_layer_map([attribution(), attribution(unit="bits")])
-    with pytest.raises(InputError, match=r"one attribution for each layer and checkpoint; got \[1, 1\]"):
+    with pytest.raises(InputError, match=r"one attribution for each layer and checkpoint; got layer \[1, 1\]"):
         plot_layer_map([attribution(), attribution()])
     with pytest.raises(InputError, match="for each beta"):
         plot_betas([attribution(layer=1)])
@@ -124,7 +124,7 @@ def test_a_profile_has_a_panel_for_each_measure_and_a_line_for_each_checkpoint()
     assert _points(bits)[1] == [0.0, 10.0]
     assert _points(usable)[1] == [0.0, 1.0]
     assert len(plot_profile(rows[:2]).axes) == 1
-    with pytest.raises(InputError, match="got 0 rows"):
+    with pytest.raises(InputError, match="none of 0 rows"):
         plot_profile([_row("general", None, 1.0, kept=kept)])
 
 
@@ -138,7 +138,7 @@ def test_curves_show_means_and_the_area():
     [legend] = figure.legends
     names = [text.get_text() for text in legend.get_texts()]
     assert sorted(names) == ["least relevant first", "most relevant first", "random"]
-    with pytest.raises(InputError, match="no curves"):
+    with pytest.raises(InputError, match="at least one group of curves; got none"):
         plot_curves({})
 
 

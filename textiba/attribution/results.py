@@ -218,20 +218,20 @@ class Attributions(list[Attribution]):
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """How the prediction falls as tokens are removed, text by text.
+    """The probability of the target as tokens are removed, text by text.
 
     Attributes:
         order: "morf" (most relevant first), "lerf" (least relevant first) or "random".
         removal: "delete", "mask", "pad" or "attention".
-        by: "fraction" or "count": what `steps` means.
-        steps: [steps], from 0: the share or the number of tokens removed.
+        by: the unit of `steps`, "fraction" or "count" of tokens.
+        steps: [steps], from 0: the share or the number of removed tokens.
         probability: [texts, steps] of the target.
-        correct: [texts, steps]: whether the gold class (the target where there is none) is still predicted.
-        method: whose scores gave the order.
+        correct: [texts, steps]: whether the gold class (the target of a text without one) is still predicted.
+        method: the method whose scores gave the order.
         checkpoint: the model's name.
         settings: the method's settings.
-        texts: the number of each row's text in its run; empty where none is known.
-        seed: of the random order, and of ties.
+        texts: the number of each row's text in its run; empty if unknown.
+        seed: of the random order and of ties.
     """
 
     order: str

@@ -1,7 +1,7 @@
-// The list of texts: search, filters and order, and which words led a model astray.
+// The list of texts with search, filters and order, and the words that misled a model.
 
 const TOP = 12;
-const items = []; // one list item a text, made once
+const items = []; // one list item for each text, made once
 const searched = data.texts.map(({ text, id, kind }) => `${text}\n${id}\n${kind}`.toLowerCase());
 
 function opening(text) {
@@ -22,7 +22,7 @@ function listItem(text, i) {
     element("span", { class: "opening", text: opening(text.text) }), element("span", { class: "misled" })));
 }
 
-// Up and down go from text to text; so Tab need not pass them all.
+// The arrow keys go from text to text, so the Tab key leaves the list in one step.
 function onListKey(event) {
   const buttons = [...byId("texts").querySelectorAll("button")];
   const here = buttons.indexOf(event.currentTarget);
@@ -42,7 +42,7 @@ function isShown(i) {
   return true;
 }
 
-// How sure the model is of the wrong, or how unsure of the right: 1 is as wrong as can be.
+// The probability that the model gives to the wrong class, 0 … 1 (of two classes).
 function errorOf(i) {
   const verdict = verdictOf(i, state.judge);
   if (!verdict || verdict.right === null || verdict.confidence === null) return -1;
@@ -85,7 +85,7 @@ function setUpTexts() {
   arrange();
 }
 
-// A text that the choice leaves out gives way to the first that it leaves in.
+// If the chosen text is filtered out, the first text of the list is chosen instead.
 function choose(changes) {
   Object.assign(state, changes);
   const shown = arrange();
@@ -113,8 +113,8 @@ function judgedRun(text, checkpoint = state.judge) {
   return verdictOf(text, checkpoint)?.right === false ? findRun(checkpoint, { text }) ?? nearestRun(checkpoint, text) : undefined;
 }
 
-// The words that spoke for a wrong prediction, the strongest first. Scores of other units have no direction: then the
-// words that it rested on.
+// The words that spoke for a wrong prediction, the strongest first. Unsigned scores have no direction: then the words
+// that the model used most.
 function misleading(run) {
   if (!measure().signed && run.target !== run.predicted) return [];
   const sign = run.target === run.predicted ? 1 : -1;
@@ -130,7 +130,7 @@ function misledLine(run) {
   if (gold === null || run.predicted === gold) return null;
   const words = misleading(run).slice(0, 6);
   if (!words.length) return null;
-  const intro = measure().signed ? `Misled to ${className(run.predicted)} by ` : `Wrongly ${className(run.predicted)}; it rested on `;
+  const intro = measure().signed ? `Misled to ${className(run.predicted)} by ` : `Wrongly ${className(run.predicted)}; it used most `;
   return element("p", { class: "misled" }, intro, ...words.flatMap(([text, value], i) => [i ? ", " : "", element("b", { text }), ` ${number(value, measure().signed)}`]), ` ${measure().unit}`);
 }
 
@@ -140,8 +140,8 @@ function renderMisled() {
   if (section.hidden) return;
   byId("misled-tables").replaceChildren(...shownCheckpoints().map(misledTable));
   byId("misled-hint").textContent = measure().signed
-    ? "Evidence for the wrong class, summed over the texts that a checkpoint gets wrong, at the chosen layer or the nearest that there is. Choose a word to search for it."
-    : "What the wrong predictions rested on, summed over the texts that a checkpoint gets wrong; bits have no direction, evidence has.";
+    ? "Evidence for the wrong class, summed over the texts that a checkpoint gets wrong, at the chosen layer or the nearest computed layer. Choose a word to search for it."
+    : "The words that the wrong predictions used most, summed over the texts that a checkpoint gets wrong; bits have no direction, evidence has.";
 }
 
 function misledTable(checkpoint) {

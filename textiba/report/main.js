@@ -1,4 +1,4 @@
-// The controls, and what happens when one of them moves.
+// The controls, and the redrawing of the page when a control changes.
 
 function update(changes) {
   if (changes.text !== undefined && changes.text !== state.text) changes = { word: null, ...changes };
@@ -30,7 +30,7 @@ function stepLayer(step) {
   if (next !== undefined) update({ layer: next });
 }
 
-// Radio buttons are made once; later only which of them is checked changes.
+// Makes radio buttons once; a redraw only changes which of them is checked.
 function radios(id, name, items, pick) {
   const field = byId(id);
   for (const [value, text] of items) {
@@ -78,7 +78,7 @@ function setUp() {
   new ResizeObserver(([entry]) => document.documentElement.style.setProperty("--controls", `${entry.borderBoxSize[0].blockSize}px`)).observe(byId("controls"));
 }
 
-// A slider over a list of values: its own numbers are their places.
+// Draws a slider over a list of values; the slider's own value is a place in the list.
 function renderSlider(id, values, value, text) {
   byId(`${id}-control`).hidden = values.length < 2;
   Object.assign(byId(id), { min: 0, max: Math.max(0, values.length - 1), value: values.indexOf(value) });
@@ -99,7 +99,7 @@ function renderControls() {
   byId("scale-outside").textContent = outside;
 }
 
-// The colours from end to end, without the ramp's part that no score has, and the scores at which they stand.
+// Draws the colour scale: its colours from end to end, blank where no score has a colour, and the scores at its ticks.
 function renderScale() {
   const { ticks, signed } = measure();
   const cells = Array.from({ length: 100 }, (_, i) => {
@@ -120,7 +120,7 @@ function renderScale() {
   }));
 }
 
-// The view in the address, so that it can be shared and survives a reload.
+// Writes the view into the address, so that it can be shared and survives a reload.
 function remember() {
   const parts = { text: state.text + 1, measure: measure().name, layer: state.layer, beta: state.beta };
   const hash = "#" + Object.entries(parts).filter(([, v]) => v !== null).map(([k, v]) => `${k}=${encodeURIComponent(v)}`).join("&");
@@ -146,4 +146,4 @@ setUpRemoval();
 renderLeaderboards();
 update({});
 byId("waiting").remove();
-document.body.dataset.drawn = String(Math.round(performance.now())); // milliseconds since the page was asked for
+document.body.dataset.drawn = String(Math.round(performance.now())); // milliseconds since the page was requested

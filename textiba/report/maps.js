@@ -1,6 +1,6 @@
 // Maps of cells: every layer, or every β, of the chosen text at once.
 
-// Segments in runs without white space between them, so that lines break only where the text allows it.
+// Groups segments that have no white space between them, so that lines break only where the text allows it.
 function runsOfText(layout) {
   const out = [[]];
   for (const [text, word, marked] of layout) {
@@ -17,7 +17,7 @@ function runsOfText(layout) {
   return out.filter((run) => run.length);
 }
 
-// A map: a column of cells above each word, one for each run, the first at the bottom.
+// A map: above each word a column of cells, one cell for each run, the first run at the bottom.
 function cellMap(checkpoint, along, axis, name) {
   const layout = segmentsOf(along[0].layout);
   const body = element("div", { class: "map", dataset: { axis } });

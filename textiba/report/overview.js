@@ -1,4 +1,4 @@
-// Charts: what β buys on the chosen text, and the layer profile and degradation over all texts.
+// Charts: results by β on the chosen text, and the layer profile and degradation over all texts.
 
 const TONES = 5;
 const allCheckpoints = [...new Set([...data.checkpoints, ...data.profile.map((r) => r.checkpoint), ...data.curves.map((c) => c.checkpoint)])];
@@ -19,7 +19,7 @@ function noBetas() {
     if (columns.measure[i] === state.measure) counts.set(layerAt(i), (counts.get(layerAt(i)) ?? new Set()).add(betaAt(i)));
   }
   const layers = [...counts].filter(([, betas]) => betas.size > 1).map(([layer]) => layer);
-  const note = element("p", { class: "empty", text: layers.length ? "Several β were computed elsewhere. " : "One β was computed for this text." });
+  const note = element("p", { class: "empty", text: layers.length ? "Several β were computed at another layer. " : "One β was computed for this text." });
   for (const layer of layers) note.append(element("button", { type: "button", text: `Show layer ${layer}`, on: { click: () => update({ layer }) } }));
   return note;
 }
@@ -38,7 +38,7 @@ function betaCharts(along) {
   ].filter(Boolean);
 }
 
-// The optimisation of the chosen text, step by step.
+// Draws the optimisation of the chosen text, step by step.
 function renderTrace() {
   const runs = shownCheckpoints().map((c) => findRun(c)).filter(Boolean);
   const traces = runs.map((run) => [run, traceOf(run)]).filter(([, trace]) => trace.length > 1);
@@ -56,7 +56,7 @@ function renderTrace() {
     chart({ title: "Information that passes", x, y: { label: "bits per text", unit: "bits" }, series: lines(2) }));
 }
 
-// Lines of several β in one chart cannot be told apart: where the slider has one of them, it alone is shown.
+// A chart shows one β, the slider's where it has results: lines of several β would look alike.
 function renderProfile() {
   const betas = new Set(data.profile.map((row) => row.beta));
   const chosen = betas.has(state.beta) ? state.beta : data.profile.find((row) => row.beta !== null)?.beta ?? null;
@@ -86,9 +86,9 @@ function profileChart(title, label, field, rows) {
   });
 }
 
-const MANY = 8; // curves that are shown all at once
+const MANY = 8; // curves that are shown together
 
-// Of many curves those at the chosen layer and β; the table under them has the areas of all.
+// Draws the curves; of many only those at the chosen layer and β, with a table of all areas below.
 function renderCurves() {
   const here = data.curves.filter((curve) => (curve.layer === null || curve.layer === state.layer) && (curve.beta === null || curve.beta === state.beta || !measure().betas.length));
   const shown = data.curves.length <= MANY ? data.curves : here;
@@ -121,7 +121,7 @@ function areaTable() {
   });
 }
 
-// Columns of text, as a table that scrolls by itself.
+// A table from columns of text, with its own scroll bar.
 function tableOf(title, content) {
   const names = Object.keys(content);
   const rows = content[names[0]].map((_, i) => element("tr", {}, ...names.map((name, column) => element(column ? "td" : "th", { text: content[name][i], scope: column ? null : "row" }))));

@@ -1,12 +1,12 @@
-// The degradation of the chosen text: a scrubber takes its words away and shows what is left of the prediction.
+// The degradation of the chosen text: a slider removes its words and shows the remaining probability.
 
 const ORDERS = { morf: ["most relevant first", "morf", 0], lerf: ["least relevant first", "lerf", 0], random: ["random", "random", 1] };
 const HOW = { delete: "deleted", mask: "masked", pad: "padded", attention: "hidden from attention" };
 
-// What is done to a token; the steps and orders of one way may differ from run to run.
+// The ways of removing a token; steps and orders of one way may differ from run to run.
 const ways = [...new Set(data.removals.map((set) => set.removal))];
 
-// Removals by run and way, with where their cells and probabilities start.
+// Removals by run and way, with the places where their cells and probabilities start.
 const removals = new Map();
 {
   let [cell, p] = [0, 0];
@@ -22,19 +22,19 @@ function tokensOf(layout) {
   return at.piece[layout + 1] - at.piece[layout];
 }
 
-// As Python rounds: halves go to the even number.
+// Rounds as Python does: halves to the even number.
 function halfEven(value) {
   const floor = Math.floor(value);
   const rest = value - floor;
   return rest < 0.5 || (rest === 0.5 && floor % 2 === 0) ? floor : floor + 1;
 }
 
-// How many of so many tokens are gone at each step of a way of removal.
+// How many of `tokens` tokens are removed at each step.
 function countsOf({ by, steps }, tokens) {
   return steps.map((step) => (by === "count" ? Math.min(halfEven(step), tokens) : halfEven(step * tokens)));
 }
 
-// Which tokens of a layout are gone at the chosen step; see `_cells` in payload.py.
+// Which tokens of a layout are removed at the chosen step; see `_cells` in payload.py.
 function goneTokens(found, layout) {
   const tokens = tokensOf(layout);
   const counts = countsOf(found.set, tokens);
@@ -83,7 +83,7 @@ function showAdvice(sentences, near = null) {
   byId("removal-advice").replaceChildren(...notes);
 }
 
-// A run of this text and measure whose words were removed.
+// The layer and β of a run of this text and measure whose words were removed.
 function nearestRemoval() {
   const mine = shownCheckpoints().flatMap((c) => runsOf(state.text, c));
   const known = mine.filter((i) => columns.measure[i] === state.measure && removalOf(i));
@@ -105,7 +105,7 @@ function removalPanel(run, removal) {
 }
 
 function scrubbedText(run, gone) {
-  const body = element("div", { class: "text scrubbed", tabindex: 0, role: "group", "aria-label": `The text as ${data.checkpoints[run.checkpoint]} reads it; struck out is what it does not see` });
+  const body = element("div", { class: "text scrubbed", tabindex: 0, role: "group", "aria-label": `The text as ${data.checkpoints[run.checkpoint]} reads it; removed tokens are struck out` });
   let piece = at.piece[run.layout];
   const first = piece;
   for (const [text, word, marked] of segmentsOf(run.layout)) {
@@ -121,7 +121,7 @@ function scrubbedText(run, gone) {
   return body;
 }
 
-// A word as the stretches that are gone and those that are still there.
+// The nodes of a word: removed stretches and kept stretches.
 function pieces(run, text, word, tokens, start, isGone) {
   const out = [];
   let place = 0;

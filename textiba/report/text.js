@@ -1,4 +1,4 @@
-// The chosen text: highlighted on every checkpoint, and word by word.
+// The chosen text, highlighted on every checkpoint, and the readings of the chosen word.
 
 function renderPanels() {
   const shown = shownCheckpoints();
@@ -65,7 +65,7 @@ function sumOf(run) {
   return parts.join(" · ");
 }
 
-// Words: chosen by pointer or key, the same one in every panel.
+// A word is chosen by pointer or key, and is the same in every panel.
 function chooseWord(word) {
   state.word = word;
   for (const node of document.querySelectorAll("[data-word]")) {

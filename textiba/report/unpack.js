@@ -1,4 +1,4 @@
-// Packed columns as typed arrays; see packing.py, which writes them.
+// Reads packed columns into typed arrays; packing.py writes them.
 
 const TYPES = { i1: Int8Array, i2: Int16Array, i4: Int32Array, f4: Float32Array };
 const MISSING = -32768;
@@ -20,7 +20,7 @@ async function unpack({ columns, bytes }) {
   return out;
 }
 
-// The first bytes of all numbers come first, then the second ones, and so on; the lowest byte is the first.
+// Joins bytes to numbers: the first (lowest) bytes of all numbers come first, then the second bytes, and so on.
 function joined(flat, start, length, size) {
   const out = new Uint8Array(length * size);
   for (let byte = 0; byte < size; byte++) {
@@ -30,7 +30,7 @@ function joined(flat, start, length, size) {
   return out;
 }
 
-// Where each group of a column starts, and where the last one ends.
+// The places where the groups of a column start, and where the last group ends.
 function starts(counts) {
   const out = new Int32Array(counts.length + 1);
   for (let i = 0; i < counts.length; i++) out[i + 1] = out[i] + counts[i];

@@ -1,4 +1,4 @@
-"""Sets texts in lines and draws them: words on coloured boxes, or under strips of colour.
+"""Breaks texts into lines and draws them with matplotlib: words on coloured boxes, or below strips of colour.
 
 Lengths are points (1/72 inch).
 """
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, MUTED, RULE = "#1f2430", "#6b7280", "#d97706"
-FONT = "DejaVu Sans"  # comes with matplotlib, so a picture is the same everywhere
-GLYPH_MISSING = "Glyph .* missing from font"  # such a letter is drawn as an empty box
+FONT = "DejaVu Sans"  # comes with matplotlib, so a picture looks the same on every computer
+GLYPH_MISSING = "Glyph .* missing from font"  # matplotlib draws an empty box
 SIZE = 9.0
 _LINE, _STRIP, _LEADING = 15.0, 7.0, 7.0
 _HEAD = 32.0  # title and subtitle of a block
@@ -43,13 +43,13 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A text to draw: with `strips` above its lines or, where there are none, its words on coloured boxes.
+    """A text to draw: with `strips` above its lines or, without strips, with its words on coloured boxes.
 
     Attributes:
-        title: bold, above.
-        attribution: whose text is set; its scores colour the boxes.
+        title: bold, above the text.
+        attribution: gives the text, and the scores of the boxes.
         span: the colours.
-        strips: bottom first.
+        strips: from bottom to top.
     """
 
     title: str
@@ -63,9 +63,9 @@ class Piece:
     """A word on its line.
 
     Attributes:
-        segment: what it is; its text may be a part of the segment's when that held spaces.
-        text: what to draw.
-        line: from 0, top down.
+        segment: the segment that the piece is part of.
+        text: the characters to draw; fewer than the segment's if the segment has spaces.
+        line: number of the line, from 0 at the top.
         x: left edge, points.
         width: points.
     """
@@ -78,12 +78,12 @@ class Piece:
 
 
 def typeset(parts: Sequence[Segment], measure: Callable[[str], float], width: float) -> list[Piece]:
-    """Breaks lines at white space only, so that "it's" stays whole even where it is three words to the tokenizer.
+    """Breaks lines at white space only, so that "it's" stays whole even if it is three words to the tokenizer.
 
     Args:
-        parts: of the whole text, in order.
-        measure: the width of a text, points.
-        width: of the column, points. A single run longer than that gets a line of its own and stands out.
+        parts: the segments of the whole text, in order.
+        measure: returns the width of a text, points.
+        width: width of the column, points. A single longer run gets a line of its own and is wider than the column.
     """
     space = measure("n n") - measure("nn")
     pieces: list[Piece] = []
@@ -103,7 +103,7 @@ def typeset(parts: Sequence[Segment], measure: Callable[[str], float], width: fl
 
 
 def _runs(parts: Sequence[Segment]) -> list[list[tuple[Segment, str]] | None]:
-    """Pieces without white space between them, in runs; None where a new paragraph starts."""
+    """Runs of pieces without white space between them; None where a new paragraph starts."""
     runs: list[list[tuple[Segment, str]] | None] = []
     current: list[tuple[Segment, str]] = []
     for segment in parts:
@@ -123,7 +123,7 @@ def _runs(parts: Sequence[Segment]) -> list[list[tuple[Segment, str]] | None]:
 
 
 def _split(text: str) -> list[tuple[str, str]]:
-    """(white space, then what follows it) pairs: "a b" -> [("", "a"), (" ", "b")]."""
+    """Pairs of white space and the word after it: "a b" -> [("", "a"), (" ", "b")]."""
     pairs: list[tuple[str, str]] = []
     lead, word = "", ""
     for character in text:
@@ -199,7 +199,7 @@ def _place(figure: "Figure", left: float, top: float, width: float, height: floa
 
 
 def _shown(attribution: Attribution) -> list[Segment]:
-    """The segments, with a note in the place of what was cut off."""
+    """The segments of the text, with a note in place of the part that was cut off."""
     parts = segments(attribution)
     cut = attribution.text.cut
     if not cut:
@@ -250,11 +250,11 @@ def _draw(axes: "Axes", block: Block, pieces: Sequence[Piece], gutter: float) ->
 
 
 def _fill(axes: "Axes", boxes: Sequence[tuple[float, float, float, float, str]], edge: str) -> None:
-    """Draws (x, y, width, height, colour) boxes as one artist: a map has thousands."""
+    """Draws (x, y, width, height, colour) boxes as one artist, since a map has thousands."""
     from matplotlib.collections import PolyCollection
 
     corners = [((x, y), (x + w, y), (x + w, y + h), (x, y + h)) for x, y, w, h, _ in boxes]
-    # A hairline parts neighbours; in a map it also shows where a cell is that has next to nothing.
+    # A hairline separates neighbours; in a map it also shows the cells that have no colour.
     cells = PolyCollection(corners, facecolors=[c for *_, c in boxes], edgecolors=edge, linewidths=0.35)
     axes.add_collection(cells, autolim=False)
 
