@@ -42,9 +42,7 @@ def resolve_targets(model: Model, forward: ForwardPass, target: str | int) -> Ta
         golds = [text.source.label for text in forward.batch.texts]
         if any(gold is None for gold in golds):
             raise TargetError("target 'gold' needs a label for every text; some have none. Use 'predicted'")
-        for gold in golds:
-            model.check_target(gold)  # type: ignore[arg-type] - None was excluded
-        return torch.tensor(golds, device=forward.logits.device)
+        return torch.tensor([model.find_label(gold) for gold in golds], device=forward.logits.device)  # type: ignore[arg-type]
     if isinstance(target, bool) or not isinstance(target, int | str):
         raise TargetError(f"a target must be 'predicted', 'gold', or an outcome's name or index; got {target!r}")
     return torch.full((len(forward.logits),), model.find_label(target), device=forward.logits.device)

@@ -20,8 +20,13 @@ def settle(module: Any) -> None:
         text.pad_token_id = getattr(text, "eos_token_id", None) or 0
 
 
-def refuse_unsupported(module: Any) -> None:
-    """Raises `UnsupportedModelError` for models that can be refused without a forward pass."""
+def refuse_unsupported(module: Any, tokenizer: Any) -> None:
+    """Raises `UnsupportedModelError` for models and tokenizers that can be refused without a forward pass."""
+    if not getattr(tokenizer, "is_fast", False):
+        raise UnsupportedModelError(
+            "a fast tokenizer is needed, since scores are merged to words by its word ids; got "
+            f"{type(tokenizer).__name__}. Load the tokenizer with AutoTokenizer"
+        )
     kind = type(module).__name__
     if not hasattr(module, "config") or not hasattr(module, "named_modules"):
         raise UnsupportedModelError(

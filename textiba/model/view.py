@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from textiba.errors import LayerError, UnsupportedModelError
+from textiba.errors import LayerError
 from textiba.model.admission import check_vocabulary, refuse_unsupported
 from textiba.model.batching import Batching
 from textiba.model.check import Examination, sample_batches
@@ -71,13 +71,8 @@ class Model(Batching):
         fingerprint: str | None = None,
         outcome: Outcome | None = None,
     ):
-        if not getattr(tokenizer, "is_fast", False):
-            raise UnsupportedModelError(
-                f"a fast tokenizer is needed, since scores are merged to words by its word ids; got "
-                f"{type(tokenizer).__name__}. Load the tokenizer with AutoTokenizer"
-            )
         module = unwrapped(module)
-        refuse_unsupported(module)
+        refuse_unsupported(module, tokenizer)
         self.outcome = outcome or default_outcome(module)
         self.tokenizer = tokenizer
         self.name = self.source = name
