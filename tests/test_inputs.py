@@ -101,7 +101,8 @@ class TestTaken:
         ("value", "label"),
         [
             (1, 1), (1.0, 1), (np.int64(1), 1), (np.float32(2), 2), (Decimal("1.0"), 1), ("good", "good"),
-            (" good ", "good"), (True, "True"), (np.bool_(False), "False"), (None, None), (float("nan"), None), (pd.NA, None), ("", None),
+            (" good ", "good"), (True, "True"), (np.bool_(False), "False"), (None, None), (float("nan"), None),
+            (pd.NA, None), ("", None),
         ],
     )  # fmt: skip
     def test_labels_of_other_types(self, value: object, label: int | str | None):
@@ -113,7 +114,8 @@ class TestTaken:
         ("value", "name"),
         [
             (7, "7"), (7.0, "7"), (1e10, "10000000000"), (7.5, "7.5"), (np.int64(2**60 + 1), str(2**60 + 1)),
-            (None, ""), (float("nan"), ""), (datetime.date(2024, 1, 2), "2024-01-02"), (Decimal("1.50"), "1.50"), (True, "True"),
+            (None, ""), (float("nan"), ""), (datetime.date(2024, 1, 2), "2024-01-02"), (Decimal("1.50"), "1.50"),
+            (True, "True"),
         ],
     )  # fmt: skip
     def test_ids_of_other_types(self, value: object, name: str):

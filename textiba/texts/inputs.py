@@ -119,8 +119,7 @@ def _is_a(data: object, library: str, *names: str) -> bool:
 
 def _frame(frame: Any, named: Named) -> list[Text]:
     columns = choose_columns(list(frame.columns), named, "the DataFrame")
-    used = (columns.text, columns.label, columns.rationale, columns.id, columns.kind)
-    values = {column: frame[column].tolist() for column in used if column is not None}
+    values = {column: frame[column].tolist() for column in columns.used}
     return [
         columns.text_of({name: column[i] for name, column in values.items()}, f"{_number(i)} (row {shown(label)})")
         for i, label in enumerate(frame.index.tolist())
@@ -134,8 +133,7 @@ def _columns(data: Mapping[Any, Any], named: Named) -> list[Text]:
     if isinstance(values, str):
         return [columns.text_of(data, _number(0))]
     _refuse_what_is_no_list(values)
-    used = {c for c in (columns.text, columns.label, columns.rationale, columns.id, columns.kind) if c is not None}
-    table = {column: list(data[column]) if isinstance(data[column], Iterable) else [] for column in used}
+    table = {column: list(data[column]) if isinstance(data[column], Iterable) else [] for column in columns.used}
     lengths = {str(column): len(rows) for column, rows in table.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"the columns of a mapping have one length; got {lengths}")

@@ -50,6 +50,12 @@ class Columns:
     id: Hashable | None
     kind: Hashable | None
 
+    @property
+    def used(self) -> list[Hashable]:
+        """The columns that are read, each once."""
+        columns = (self.text, self.label, self.rationale, self.id, self.kind)
+        return list(dict.fromkeys(column for column in columns if column is not None))
+
     def text_of(self, row: Mapping[Any, Any], where: str, id: str = "") -> Text:  # noqa: A002 - the field's name
         """The `Text` of a row.
 
@@ -103,8 +109,8 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
     label = _usual("label", known) if named.label is None else named.label
     name = _usual("id", known) if named.id is None else named.id
     chosen = Columns(text, label, _usual("rationale", known), name, _usual("kind", known))
-    for column in (chosen.text, chosen.label, chosen.rationale, chosen.id, chosen.kind):
-        if column is not None and list(known).count(column) > 1:
+    for column in chosen.used:
+        if list(known).count(column) > 1:
             raise InputError(
                 f"{source}: two columns are called {column!r}; rename one. The columns are {_listed(known)}"
             )

@@ -95,8 +95,7 @@ def rows_of(
         where: names a row in errors, by its number from 0.
         id_of: the id of a row that has none.
     """
-    used = [column for column in (columns.text, columns.label, columns.rationale, columns.id, columns.kind) if column]
-    small = table.select_columns(list(dict.fromkeys(used))).with_format(None)
+    small = table.select_columns(columns.used).with_format(None)
 
     def read(numbers: Sequence[int]) -> list[Text]:
         values = _values(small, numbers, where)
