@@ -155,6 +155,7 @@ class TestRefused:
                 {"text": ["A", "B"], "label": [1]},
                 r"columns of a mapping have one length; got \{'text': 2, 'label': 1\}",
             ),
+            ({"text": ["A", "B"], "label": "01"}, r"got \{'text': 2, 'label': 0\}"),
             ({"text": 5}, "got 5, of type int"),
             (FRAME["review"].to_frame().T, r"no column.*columns are \[0, 1\]"),
         ],

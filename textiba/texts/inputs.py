@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -133,12 +133,16 @@ def _columns(data: Mapping[Any, Any], named: Named) -> list[Text]:
     if isinstance(values, str):
         return [columns.text_of(data, _number(0))]
     _refuse_what_is_no_list(values)
-    table = {column: list(data[column]) if isinstance(data[column], Iterable) else [] for column in columns.used}
+    table = {column: list(values) if _is_list(values := data[column]) else [] for column in columns.used}
     lengths = {str(column): len(rows) for column, rows in table.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"the columns of a mapping have one length; got {lengths}")
     rows = zip(*table.values(), strict=True)
     return [columns.text_of(dict(zip(table, row, strict=True)), _number(i)) for i, row in enumerate(rows)]
+
+
+def _is_list(values: object) -> TypeGuard[Iterable[object]]:
+    return isinstance(values, Iterable) and not isinstance(values, str | bytes)
 
 
 def _refuse_what_is_no_list(data: object) -> None:
