@@ -7,19 +7,18 @@ from torch import Tensor, nn
 
 from textiba.attribution import EvidenceDetails
 from textiba.methods import Evidence
-from textiba.model.layers import FAMILIES, Family, layers_of
-from textiba.model.splice import first_token_only
+from textiba.model.narrow import first_token_only
 from textiba.model.view import Model
 from textiba.runs.stream import explain
 
 TEXTS = toys.texts(5, seed=1)
 
 
-@pytest.mark.parametrize("kind", sorted(FAMILIES))
+@pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
 def test_the_last_layer_goes_on_with_the_first_token_alone(kind: str):
     model = Model(toys.classifier(kind), toys.tokenizer())
     widths: list[int] = []
-    last = layers_of(model.module)[-1]
+    last = model.layers[-1]
     feed_forward = [m for m in last.modules() if isinstance(m, nn.Linear)][-1]
     handle = feed_forward.register_forward_hook(lambda _module, given, _out: widths.append(given[0].shape[1]))
     batch = model.collate(model.tokenize(TEXTS))
@@ -33,7 +32,7 @@ def test_the_last_layer_goes_on_with_the_first_token_alone(kind: str):
     assert widths[3:] == [batch.input_ids.shape[1]]
 
 
-@pytest.mark.parametrize("kind", sorted(FAMILIES))
+@pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
 def test_the_last_state_is_the_models_own(kind: str):
     model = toys.model(kind)
     batch = model.collate(model.tokenize(TEXTS))
@@ -61,7 +60,7 @@ def test_attention_is_asked_by_the_first_token_alone(kind: str, attention: str):
     inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask.long()}
     inputs |= {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
     seen: dict[str, list[int]] = {name: [] for name in ("query", "key", "value")}
-    asked = model.module.get_submodule(FAMILIES[kind].layers)[-1].attention.self
+    asked = model.layers[-1].get_submodule("attention.self")
     for name, widths in seen.items():
         asked.get_submodule(name).register_forward_hook(lambda _m, given, _out, w=widths: w.append(given[0].shape[1]))
     with torch.no_grad():
@@ -77,7 +76,7 @@ def test_projections_of_another_make_are_run(kind: str):
             return 2 * super().forward(input)
 
     classifier = toys.classifier(kind).eval()
-    attention = classifier.get_submodule(FAMILIES[kind].layers)[-1].attention.self
+    attention = classifier.base_model.encoder.layer[-1].attention.self
     twice = Twice(attention.value.in_features, attention.value.out_features)
     twice.load_state_dict(attention.value.state_dict())
     attention.value = twice
@@ -87,7 +86,7 @@ def test_projections_of_another_make_are_run(kind: str):
     torch.testing.assert_close(model.logits(batch), whole)
 
 
-@pytest.mark.parametrize("kind", sorted(FAMILIES))
+@pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
 @pytest.mark.parametrize("special", [False, True])
 def test_one_token_stands_for_all_that_share_a_state(kind: str, special: bool):
     model = toys.model(kind)
@@ -135,4 +134,4 @@ def test_a_head_that_reads_other_tokens_gets_them():
 
 def test_a_layer_of_another_make_stays_whole():
     layer = nn.Sequential(nn.Linear(2, 2))
-    assert first_token_only(layer, Family("layers")) is layer
+    assert list(first_token_only(layer)) == []

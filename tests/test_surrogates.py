@@ -16,7 +16,6 @@ from textiba.errors import MissingExtraError, SettingError
 from textiba.methods import LIME, KernelSHAP, Method, PartitionSHAP
 from textiba.methods.lime import lime_samples
 from textiba.methods.partition_shap import balanced_tree
-from textiba.model.outcomes import variant_outputs
 
 MODEL = toys.model()
 TEXTS = toys.texts(2, seed=71, longest=9)
@@ -183,7 +182,7 @@ def test_shapley_values_sum_to_the_whole_review_less_the_empty_one(method: Any, 
     method = type(method)(**{**method.model_dump(), "output": output, "removal": removal})
     for a in toys.attribute(MODEL, method, TEXTS):
         empty = MODEL.without(a.text, a.text.content, removal)
-        values = variant_outputs(MODEL, [a.text, empty], [a.target] * 2, method.output)
+        values = MODEL.target_outputs([a.text, empty], [a.target] * 2, method.output)
         assert a.total == pytest.approx(float(values[0] - values[1]), rel=1e-3, abs=1e-4)
 
 

@@ -14,7 +14,7 @@ from transformers import BertTokenizerLegacy, PreTrainedTokenizerFast
 from textiba.errors import EmptyTextError, InputError, SpecialTokenWarning, TruncationWarning, UnsupportedModelError
 from textiba.texts.batches import collate
 from textiba.texts.text import Text
-from textiba.texts.tokens import DEFAULT_LENGTH, TokenizedText, padding_id, tokenize, usable_length
+from textiba.texts.tokens import TokenizedText, padding_id, tokenize
 
 CORPUS = ["the film was good and the plot was bad", "a great great movie, not slow", "good plot", "bad actors"] * 3
 EMOJI = "the 👩\u200d🚀 was 🎬 good"
@@ -311,35 +311,6 @@ class TestPadding:
         batch = collate([text.drop([0, 1])], 0, torch.device("cpu"))
         assert batch.input_ids.shape == (1, 0)
         assert batch.input_ids.dtype == torch.long
-
-
-class TestLength:
-    """How many tokens a text may have."""
-
-    @pytest.mark.parametrize(
-        ("positions", "limit", "asked", "wanted"),
-        [
-            (64, 10**30, None, 64), (64, 32, None, 32), (64, 32, 8, 8), (-1, 10**30, None, DEFAULT_LENGTH),
-            (None, 10**30, None, DEFAULT_LENGTH), (None, 10**30, 4000, 4000), (None, 128, None, 128),
-        ],
-    )  # fmt: skip
-    def test_the_smaller_limit_or_512_without_one(
-        self, positions: int | None, limit: int, asked: int | None, wanted: int
-    ):
-        tokenizer = wordpiece(model_max_length=limit)
-        assert usable_length(SimpleNamespace(max_position_embeddings=positions), tokenizer, asked, False) == wanted
-
-    def test_a_config_without_a_table_of_positions(self):
-        assert usable_length(SimpleNamespace(), wordpiece(), None, False) == 64
-
-    def test_positions_that_begin_after_the_padding_id(self):
-        config = SimpleNamespace(max_position_embeddings=66, pad_token_id=1)
-        assert usable_length(config, wordpiece(model_max_length=10**30), None, True) == 64
-
-    @pytest.mark.parametrize(("post", "asked", "least"), [(True, 2, 3), (True, 65, 3), (False, 0, 1), (False, -1, 1)])
-    def test_what_is_not_usable(self, post: bool, asked: int, least: int):
-        with pytest.raises(InputError, match=f"between {least} and 64, the model's own limit; got {asked}"):
-            usable_length(SimpleNamespace(max_position_embeddings=64), wordpiece(post), asked, False)
 
 
 def test_a_slow_tokenizer_is_refused_with_the_reason():

@@ -93,7 +93,8 @@ class Attribution:
         unit: "bits", "nats" or "score".
         signed: whether a negative score speaks against the target.
         details: what the method tells beside the scores.
-        labels: the model's own names of its classes, by index.
+        labels: the names of the outcomes, by index.
+        asked: the question, in words: "which class", "label joy", "above 3.5", …
     """
 
     text: TokenizedText
@@ -109,6 +110,7 @@ class Attribution:
     signed: bool
     details: Details | None = None
     labels: tuple[str, ...] = LABELS
+    asked: str = "which class"
 
     @property
     def total(self) -> float:

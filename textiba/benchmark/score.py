@@ -14,7 +14,6 @@ from textiba.evaluation.degradation import degrade
 from textiba.evaluation.metrics import from_attribution, from_curves
 from textiba.methods import Method
 from textiba.methods.base import resolve_targets
-from textiba.model.outcomes import variant_outputs
 from textiba.model.view import Model
 from textiba.runs.stream import stream_batches
 from textiba.texts.sources import Text
@@ -95,7 +94,7 @@ def subset_rows(
         whole = model.forward(model.collate([text]))
         wanted = int(resolve_targets(model, whole, target)[0])
         variants = [model.without(text, content[row].tolist(), choice.removal) for row in chosen]
-        logs = variant_outputs(model, variants, [wanted] * len(variants), "log_probability")
+        logs = model.target_outputs(variants, [wanted] * len(variants), "log_probability")
         drops = float(whole.logits.log_softmax(dim=1)[0, wanted]) - logs
         out.append({"index": first + n, "removed": chosen.ravel().tolist(), "drops": drops.tolist()})
     return out

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
-from textiba.methods.attention_weights import attention_weights
+from textiba.methods.attention_weights import attention_weights, reader_rows
 from textiba.methods.base import Method, Passes, results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
@@ -12,14 +12,18 @@ from textiba.types import Targets
 
 
 class Attention(Method):
-    """The last layer's attention from the first token ([CLS]) to each token, mean over heads. Knows of no target."""
+    """The last layer's attention to each token, mean over heads; the same whatever the target.
+
+    Taken is the attention of the token that the head reads: of the first ([CLS]) or the last one, or the mean over all
+    tokens where the head reads all.
+    """
 
     name: ClassVar[str] = "attention"
     unit: ClassVar[str] = "score"
     signed: ClassVar[bool] = False
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """The last layer once more, in the form that gives its weights."""
+        """The last layer once more, in the form that returns attention weights."""
         return Passes(1 + 1 / layers, 0.0)
 
     def _attribute(
@@ -33,4 +37,4 @@ class Attention(Method):
         """Reads the weights; nothing here is random. See `Method.attribute`."""
         [weights] = attention_weights(model, forward, model.n_layers - 1)
         details = [None] * len(forward.batch.texts)
-        return results(self, None, model, forward, targets, weights[:, 0], details)
+        return results(self, None, model, forward, targets, reader_rows(model, forward.batch, weights), details)

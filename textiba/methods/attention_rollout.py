@@ -8,7 +8,7 @@ from torch import Tensor
 
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
-from textiba.methods.attention_weights import attention_weights
+from textiba.methods.attention_weights import attention_weights, reader_rows
 from textiba.methods.base import Method, Passes, results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
@@ -16,7 +16,9 @@ from textiba.types import Targets
 
 
 class AttentionRollout(Method):
-    """The share of each token in the first one's last state, were attention all that mixes them. Knows of no target.
+    """The share of each token in the last state of the token that the head reads, if attention alone mixed tokens.
+
+    The same whatever the target. Where the head reads all tokens, the mean over all is taken.
 
     Source: Abnar, Zuidema, *Quantifying Attention Flow in Transformers*, ACL 2020, section 3.
     """
@@ -26,7 +28,7 @@ class AttentionRollout(Method):
     signed: ClassVar[bool] = False
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """All layers once more, in the form that gives their weights."""
+        """All layers once more, in the form that returns attention weights."""
         return Passes(2.0, 0.0)
 
     def _attribute(
@@ -38,7 +40,7 @@ class AttentionRollout(Method):
         seed: int,
     ) -> list[Attribution]:
         """Multiplies the layers' weights; nothing here is random. See `Method.attribute`."""
-        scores = rollout(attention_weights(model, forward, 0))[:, 0]
+        scores = reader_rows(model, forward.batch, rollout(attention_weights(model, forward, 0)))
         return results(self, None, model, forward, targets, scores, [None] * len(forward.batch.texts))
 
 

@@ -39,19 +39,21 @@ class Method(Settings, abc.ABC):
     """A way to score tokens. An instance is its settings; it keeps nothing between calls.
 
     To write a method, implement `_attribute` and `_passes`. The public `attribute` and `passes` first replace the
-    settings that depend on the model's depth by numbers (see `at_depth`), and check what the method needs.
+    settings that depend on the model by values (see `for_model`), and check what the method needs.
 
     Class attributes:
         name: in the registry, in configs and in results.
         unit: of the scores: "bits", "nats" or "score".
         signed: whether a negative score speaks against the target.
         needs: the optional dependency (extra) that the method needs; empty for none.
+        optimises: the metric that the method optimises, so that a table ranked by this metric says it; empty for none.
     """
 
     name: ClassVar[str]
     unit: ClassVar[str]
     signed: ClassVar[bool]
     needs: ClassVar[str] = ""
+    optimises: ClassVar[str] = ""
 
     @property
     def needs_statistics(self) -> bool:
@@ -70,6 +72,17 @@ class Method(Settings, abc.ABC):
             layers: of the model.
         """
         return self
+
+    def for_model(self: M, model: Model) -> M:
+        """This method with every setting that depends on the model given as a value: layers, and what is explained."""
+        method = self.at_depth(model.n_layers)
+        if getattr(method, "output", None) != "auto":
+            return method
+        return method.model_copy(update={"output": method.explained_output(model)})
+
+    def explained_output(self, model: Model) -> str:
+        """The value that `output="auto"` stands for."""
+        return model.reading.explained
 
     def variants(self) -> tuple["Method", ...]:
         """The methods whose results `attribute` returns: this one alone, unless it computes several at once."""
@@ -115,7 +128,7 @@ class Method(Settings, abc.ABC):
             StatisticsMismatchError: the statistics belong to another model.
             NotFiniteError: a score is NaN or infinite.
         """
-        method = self.at_depth(model.n_layers)
+        method = self.for_model(model)
         method.check(model, statistics)
         return method._attribute(model, forward, targets, statistics, seed)
 
@@ -205,24 +218,28 @@ def require(statistics: FeatureStatistics | None, model: Model, method: str) -> 
 
 
 def resolve_targets(model: Model, forward: ForwardPass, target: str | int) -> Targets:
-    """The class to explain for each text: "predicted", "gold", or one class for all.
+    """The outcome to explain for each text: "predicted", "gold", or one for all, by name or index.
 
     Raises:
-        TargetError: the model lacks the class, or "gold" is asked for a text without a label.
+        TargetError: there is no such outcome; or "gold" is asked for a text without a label, or for an outcome that is
+            none of the model's classes.
     """
     if target == "predicted":
         return model.predict(forward)
     if target == "gold":
+        if not model.reading.classes:
+            raise TargetError(
+                f"gold labels are of the model's classes; asked is {model.reading.words}. Use 'predicted'"
+            )
         golds = [text.source.label for text in forward.batch.texts]
         if any(gold is None for gold in golds):
             raise TargetError("target 'gold' needs a label for every text; some have none. Use 'predicted'")
         for gold in golds:
             model.check_target(gold)  # type: ignore[arg-type] - None was excluded
         return torch.tensor(golds, device=forward.logits.device)
-    if isinstance(target, bool) or not isinstance(target, int):
-        raise TargetError(f"a target is 'predicted', 'gold' or a class index; got {target!r}")
-    model.check_target(target)
-    return torch.full((len(forward.logits),), target, device=forward.logits.device)
+    if isinstance(target, bool) or not isinstance(target, int | str):
+        raise TargetError(f"a target is 'predicted', 'gold', or an outcome by name or index; got {target!r}")
+    return torch.full((len(forward.logits),), model.find_label(target), device=forward.logits.device)
 
 
 def results(
@@ -239,7 +256,7 @@ def results(
     Raises:
         NotFiniteError: the score of a token is NaN or infinite.
     """
-    probabilities = forward.logits.softmax(dim=1).gather(1, targets[:, None])[:, 0]
+    probabilities = model.target_output(forward.logits, targets, "probability")
     settings: dict[str, Any] = method.model_dump(mode="json")  # as it is read again
     # One copy from the device for all texts.
     columns = (
@@ -263,6 +280,7 @@ def results(
             signed=method.signed,
             details=detail,
             labels=model.labels,
+            asked=model.reading.words,
         )
         for text, target, probability, predicted, row, detail in zip(
             forward.batch.texts, *columns, details, strict=True

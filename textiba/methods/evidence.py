@@ -23,7 +23,7 @@ from textiba.methods.base import LayerMethod, Passes, require, results
 from textiba.methods.lrp import SHARES, run_with_rules, with_rules
 from textiba.methods.references import blank_state
 from textiba.model.forward import ForwardPass
-from textiba.model.outcomes import target_output
+from textiba.model.reading import TargetOutput
 from textiba.model.view import Model
 from textiba.texts.batches import Batch
 from textiba.types import Logits, Mask, State, Targets
@@ -40,6 +40,8 @@ class Evidence(LayerMethod):
         gate_special: whether [CLS] and [SEP] have gates too; their evidence is reported apart, never as scores.
         gradient: "plain"; or "lrp": the changed gradient of `LRP`, which is less noisy. It does not add up: what the
             rules take is in the residual.
+        output: of the target, that is explained; see `GradientMethod.output`. With "log_probability" and "log_odds"
+            the scores are nats.
     """
 
     name: ClassVar[str] = "evidence"
@@ -51,6 +53,7 @@ class Evidence(LayerMethod):
     closed: Literal["mean", "mask"] = "mean"
     gate_special: bool = False
     gradient: Literal["plain", "lrp"] = "plain"
+    output: TargetOutput = "auto"
 
     @property
     def needs_statistics(self) -> bool:
@@ -86,12 +89,12 @@ class Evidence(LayerMethod):
             run = partial(run_with_rules, with_rules(model, SHARES["uniform"]))
         for weight, gate in quadrature(self.nodes):
             point = (reference + gate * path).requires_grad_(True)
-            log_p = target_output(run(batch, self.place, point), targets, "log_probability")
+            log_p = model.target_output(run(batch, self.place, point), targets, self.output)
             (gradient,) = torch.autograd.grad(log_p.sum(), point)
             evidence += weight * (gradient * path).sum(dim=-1)
         with torch.no_grad():
-            closed = target_output(self._closed(model, batch, reference, gated), targets, "log_probability")
-        opened = target_output(forward.logits, targets, "log_probability")
+            closed = model.target_output(self._closed(model, batch, reference, gated), targets, self.output)
+        opened = model.target_output(forward.logits, targets, self.output)
         special = (evidence * batch.special).sum(dim=1)
         residual = opened - closed - evidence.sum(dim=1)
         columns = torch.stack([closed, opened, special, residual], dim=1).tolist()

@@ -16,7 +16,7 @@ from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import missing_extra
 from textiba.methods.base import LayerMethod, Passes, results
 from textiba.model.forward import ForwardPass
-from textiba.model.outcomes import TargetOutput, target_output
+from textiba.model.reading import TargetOutput
 from textiba.model.view import Model
 from textiba.texts.batches import Batch
 from textiba.types import State, Targets
@@ -27,16 +27,17 @@ class GradientMethod(LayerMethod, abc.ABC):
 
     Attributes:
         layer: index into hidden_states whose state is explained; None takes the embedding output, layer 0.
-        output: what is differentiated, of the target class: its "logit", "log_probability" (nats) or "probability".
-            The last two gradients differ by one factor a text, so they rank its tokens alike wherever a score rests
-            on a single gradient.
+        output: what is differentiated, of the target: its "logit", "log_probability" (nats), "log_odds" (nats) or
+            "probability"; "auto" takes the log-probability of a class, and the log-odds of an outcome of yes or no.
+            Gradients of probability and log-probability differ by one factor per text, so they rank tokens alike
+            wherever a score depends on a single gradient.
     """
 
     unit: ClassVar[str] = "score"
     needs: ClassVar[str] = "baselines"
     depth: ClassVar[float] = 0.0
 
-    output: TargetOutput = "log_probability"
+    output: TargetOutput = "auto"
 
     def _passes(self, layers: int, tokens: int) -> Passes:
         """One pass there and back above the layer."""
@@ -68,7 +69,7 @@ class GradientMethod(LayerMethod, abc.ABC):
         """The function that Captum differentiates: a state [batch, tokens, features] to the target's output [batch]."""
 
         def output(state: State) -> Float[Tensor, " batch"]:
-            return target_output(model.run_from(batch, self.place, state), targets, self.output)
+            return model.target_output(model.run_from(batch, self.place, state), targets, self.output)
 
         return output
 

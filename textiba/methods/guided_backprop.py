@@ -9,8 +9,8 @@ from torch import Tensor
 
 from textiba.errors import UnsupportedModelError
 from textiba.methods.gradients import GradientMethod
+from textiba.model.families import activations
 from textiba.model.forward import ForwardPass
-from textiba.model.layers import family_of, layers_of
 from textiba.model.view import Model
 from textiba.types import Targets
 
@@ -40,18 +40,18 @@ def guided(model: Model) -> Iterator[None]:
     """Within the context, gradients of this view of the model are guided. The hooks are removed in any case.
 
     Raises:
-        UnsupportedModelError: a layer has no activation module where its family has one.
+        UnsupportedModelError: a layer has no activation module.
     """
-    path = family_of(model.module.config).activation
     with ExitStack() as hooks:
-        for number, layer in enumerate(layers_of(model.module)):
-            activation: Any = dict(layer.named_modules()).get(path)
-            if activation is None:
+        for number, layer in enumerate(dict.fromkeys(model.layers)):
+            found: list[Any] = activations(layer)
+            if not found:
                 raise UnsupportedModelError(
-                    f"guided_backprop needs an activation module '{path}' in each layer; layer {number} of "
+                    f"guided_backprop needs in each layer an activation module of Hugging Face's; layer {number} of "
                     f"{model.name} has none. Use another method"
                 )
-            hooks.callback(activation.register_full_backward_hook(_only_positive).remove)
+            for module in found:
+                hooks.callback(module.register_full_backward_hook(_only_positive).remove)
         yield
 
 

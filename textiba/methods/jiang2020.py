@@ -10,13 +10,12 @@ import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional
 
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.information import beta_for_sum, bits, kl_nats
 from textiba.methods.base import LayerMethod, Passes, results
-from textiba.methods.optimised import Optimum, bits_details, standard_normal
+from textiba.methods.optimised import Optimum, bits_details, cross_entropies, standard_normal
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import NoisyState, State, Targets
@@ -93,8 +92,7 @@ class Jiang2020(LayerMethod):
             nats = _nats(state, mean, gate_logits) * batch.attention_mask
             gates = torch.sigmoid(gate_logits).mean(dim=2)
             logits = model.run_from(many, self.place, _noised(state, mean, gate_logits, next(noise)).flatten(0, 1))
-            losses = functional.cross_entropy(logits, targets.repeat(self.samples), reduction="none")
-            losses = losses.unflatten(0, (self.samples, -1))
+            losses = cross_entropies(model, logits, targets, self.samples)
             loss = (losses.mean(dim=0) + beta * nats.sum(dim=1)).sum()
             (gate_logits.grad,) = torch.autograd.grad(loss, gate_logits)
             adam.step()

@@ -131,4 +131,4 @@ class JointBottleneck(Optimised):
         passed.append(nats)
         changes = {layer: through(bottlenecks[layer]) for layer in above}
         logits = model.run_from(forward.batch.repeat(self.samples), lowest, noisy.flatten(0, 1), changes)
-        return cross_entropies(logits, targets, self.samples), torch.stack(passed)
+        return cross_entropies(model, logits, targets, self.samples), torch.stack(passed)

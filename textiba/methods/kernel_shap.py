@@ -18,13 +18,14 @@ class KernelSHAP(Surrogate):
     Source: Lundberg, Lee, NeurIPS 2017.
 
     Attributes:
-        output: of the target, that is explained: "log_probability" (nats), "probability" or "logit".
+        output: of the target, that is explained; see `GradientMethod.output`.
         removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
         samples: coalitions; a pass each. Fewer than tokens leave the regression undetermined; it then takes the
             solution of the least norm.
     """
 
     name: ClassVar[str] = "kernel_shap"
+    needs: ClassVar[str] = "baselines"
 
     samples: int = Field(default=200, ge=3)
 

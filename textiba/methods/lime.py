@@ -21,7 +21,7 @@ class LIME(Surrogate):
     Every token gets a weight; LIME's own keeps ten. Source: Ribeiro, Singh, Guestrin, KDD 2016.
 
     Attributes:
-        output: of the target, that is fitted: "log_probability" (nats), "probability" or "logit".
+        output: of the target, that is fitted; see `GradientMethod.output`.
         removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
         present: "uniform", the samples just described; or "half", Captum's own: each token with probability ½.
         samples: texts that are run, for "uniform" the whole one among them; a pass each.
@@ -30,6 +30,7 @@ class LIME(Surrogate):
     """
 
     name: ClassVar[str] = "lime"
+    needs: ClassVar[str] = "baselines"
 
     present: Literal["uniform", "half"] = "uniform"
     samples: int = Field(default=200, ge=2)

@@ -6,6 +6,7 @@ Sources: Achtibat et al., *AttnLRP*, ICML 2024 (arXiv 2402.05602); Ali et al., *
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary
 
@@ -18,8 +19,19 @@ from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import SettingError, UnsupportedModelError
 from textiba.methods.base import Method, Passes, results
+from textiba.model.families import (
+    GATED,
+    PROJECTIONS,
+    Place,
+    activation_classes,
+    activations,
+    has_other_terms,
+    is_linear,
+    is_norm,
+    places,
+    projections,
+)
 from textiba.model.forward import ForwardPass
-from textiba.model.layers import family_of, layers_of
 from textiba.model.view import Model
 from textiba.texts.batches import Batch
 from textiba.types import Logits, State, Targets
@@ -45,7 +57,8 @@ class LRP(Method):
     Attributes:
         attention: "uniform", AttnLRP's rule: queries, keys and values share; or "constant", CP-LRP's: the attention
             weights are as given, and all goes to the values.
-        output: what is handed back: the target's "logit", or its "margin" over the mean logit of the other classes.
+        output: what is propagated back: the target's "logit", or its "margin" over the mean logit of the other
+            outcomes; "auto" takes the margin for an outcome of yes or no, and the logit otherwise.
     """
 
     name: ClassVar[str] = "lrp"
@@ -53,10 +66,14 @@ class LRP(Method):
     signed: ClassVar[bool] = True
 
     attention: Literal["uniform", "constant"] = "uniform"
-    output: RelevanceOutput = "logit"
+    output: RelevanceOutput | Literal["auto"] = "auto"
+
+    def explained_output(self, model: Model) -> str:
+        """See `Method.explained_output`."""
+        return "logit" if model.reading.classes else "margin"
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """One pass there and back."""
+        """One forward and one backward pass."""
         return Passes(2.0, 1.0)
 
     def _attribute(
@@ -73,6 +90,7 @@ class LRP(Method):
             SettingError: the margin is asked for, of a model with one class.
             UnsupportedModelError: in a layer, the modules that rules are for were not found.
         """
+        assert self.output != "auto"  # noqa: S101 - `for_model` has chosen
         scores = relevance(model, forward, targets, SHARES[self.attention], self.output)
         return results(self, None, model, forward, targets, scores, [None] * len(forward.batch.texts))
 
@@ -125,11 +143,17 @@ def with_rules(model: Model, shares: dict[str, float]) -> Model:
     made = _MADE.setdefault(model, {})
     key = (*sorted(shares.items()), str(model.device))  # a copy does not move with its model
     if key not in made:
-        changed = model.copy()
-        _exchange_rules(changed.module, shares)
-        _check_rules(changed)
-        made[key] = changed
+        made[key] = model.copy(partial(_exchange_rules, shares=shares))
     return made[key]
+
+
+def has_rules(model: Model) -> bool:
+    """Whether LRP's rules hold for a model."""
+    try:
+        with_rules(model, SHARES["uniform"])
+    except UnsupportedModelError:
+        return False
+    return True
 
 
 def run_with_rules(
@@ -185,13 +209,16 @@ def layer_norm_rule(
 
 
 class _Scaled(nn.Module):
-    def __init__(self, projection: nn.Module, share: float):
+    """A projection whose output keeps a share of its gradient; several shares are of equal parts of the output."""
+
+    def __init__(self, projection: nn.Module, shares: Sequence[float]):
         super().__init__()
         self.projection = projection
-        self.share = share
+        self.shares = shares
 
     def forward(self, x: Tensor) -> Tensor:
-        return scale_rule(self.projection(x), self.share)
+        parts = self.projection(x).chunk(len(self.shares), dim=-1)
+        return torch.cat([scale_rule(part, share) for part, share in zip(parts, self.shares, strict=True)], dim=-1)
 
 
 class _Identity(nn.Module):
@@ -219,34 +246,49 @@ class _TanhRule(TorchFunctionMode):
         return identity_rule(torch.tanh, *args) if func is torch.tanh else func(*args, **(kwargs or {}))
 
 
-def _exchange_rules(module: nn.Module, shares: dict[str, float]) -> None:
-    """Replaces modules by modules with LRP's rules, in a copy that is ours."""
-    from transformers.activations import ACT2CLS  # here: the import takes a second
+def _exchange_rules(changed: Model, shares: dict[str, float]) -> None:
+    """Replaces modules by modules with LRP's rules, in a copy that is ours.
 
-    activations = tuple({entry[0] if isinstance(entry, tuple) else entry for entry in ACT2CLS.values()})
-    for layer in layers_of(module):
-        for role, path in family_of(module.config).projections().items():
-            parent, _, name = path.rpartition(".")
-            projection = dict(layer.named_modules()).get(path)
-            if isinstance(projection, nn.Linear):
-                setattr(layer.get_submodule(parent), name, _Scaled(projection, shares[role]))
-    for parent in list(module.modules()):
+    Raises:
+        UnsupportedModelError: a layer lacks modules that the rules are for, and would propagate plain gradients.
+    """
+    for number, layer in enumerate(dict.fromkeys(changed.layers)):
+        found = projections(layer)
+        fused = len(found.get("fused", ()))
+        counts = [len(found.get(role, ())) for role in ("query", "key", "value")]
+        norms = sum(is_norm(module) for module in layer.modules())
+        active = len(activations(layer))
+        if has_other_terms(layer) or not ((counts == [1, 1, 1] and not fused) or (counts == [0, 0, 0] and fused == 1)):
+            raise UnsupportedModelError(
+                f"lrp needs in each layer one query, key and value projection, and attention of nothing else; layer "
+                f"{number} of {changed.name} has {counts[0]}, {counts[1]} and {counts[2]} of them by the names "
+                f"{sorted(PROJECTIONS)}. Merge adapters into the weights, or use another method"
+            )
+        if not norms or not active:
+            raise UnsupportedModelError(
+                f"lrp needs in each layer a norm and an activation module of Hugging Face's; layer {number} of "
+                f"{changed.name} has {norms} and {active}. Use another method"
+            )
+        for role, modules in found.items():
+            for place in modules:
+                kept = [shares[name] for name in ("query", "key", "value")] if role == "fused" else [shares[role]]
+                setattr(place.parent, place.name, _Scaled(place.module, kept))
+        for place in list(places(layer)):
+            if place.name in GATED and is_linear(place.module):
+                _share_gate(place)
+    classes = activation_classes()
+    for parent in list(changed.module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.LayerNorm):
                 setattr(parent, name, _LayerNorm(child))
-            elif isinstance(child, activations):
+            elif is_norm(child) or isinstance(child, classes):
                 setattr(parent, name, _Identity(child))
 
 
-def _check_rules(changed: Model) -> None:
-    """Raises UnsupportedModelError where a layer has no rules: it would propagate plain gradient × input."""
-    roles = family_of(changed.module.config).projections()
-    for number, layer in enumerate(layers_of(changed.module)):
-        kinds = [type(module) for module in layer.modules()]
-        found = kinds.count(_Scaled), kinds.count(_LayerNorm), kinds.count(_Identity)
-        if found[0] != len(roles) or 0 in found:
-            raise UnsupportedModelError(
-                f"lrp needs in each layer the linear projections {sorted(roles.values())}, a LayerNorm and an "
-                f"activation module; layer {number} of {changed.name} has {found[0]}, {found[1]} and {found[2]} "
-                "of these. Merge adapters into the weights, or use another method"
-            )
+def _share_gate(place: Place) -> None:
+    """Halves the relevance at the product of a gated feed-forward block, act(gate) × up."""
+    setattr(place.parent, place.name, _Scaled(place.module, [0.5]))
+    if GATED[place.name] == "up":
+        for name, child in list(place.parent.named_children()):
+            if isinstance(child, activation_classes()):
+                setattr(place.parent, name, nn.Sequential(child, _Scaled(nn.Identity(), [0.5])))

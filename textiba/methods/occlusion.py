@@ -12,7 +12,6 @@ from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.methods.base import Passes, results
 from textiba.methods.perturbation import Perturbation
 from textiba.model.forward import ForwardPass
-from textiba.model.outcomes import target_output, variant_outputs
 from textiba.model.view import Model
 from textiba.types import Targets
 
@@ -21,7 +20,7 @@ class Occlusion(Perturbation):
     """TargetOutput of the whole text − output without the token, signed: positive speaks for the target.
 
     Attributes:
-        output: of the target, that is compared: "log_probability" (nats), "probability" or "logit".
+        output: of the target, that is compared; see `GradientMethod.output`.
         removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
     """
 
@@ -46,9 +45,7 @@ class Occlusion(Perturbation):
         places = [(row, i) for row, text in enumerate(texts) for i in text.content]
         variants = [model.without(texts[row], [i], self.removal) for row, i in places]
         rows, columns = torch.tensor(places).T
-        whole = target_output(forward.logits, targets, self.output).double().cpu()
+        whole = model.target_output(forward.logits, targets, self.output).double().cpu()
         scores = torch.zeros(forward.batch.input_ids.shape, dtype=torch.float64)
-        scores[rows, columns] = whole[rows] - variant_outputs(
-            model, variants, targets.cpu()[rows].tolist(), self.output
-        )
+        scores[rows, columns] = whole[rows] - model.target_outputs(variants, targets.cpu()[rows].tolist(), self.output)
         return results(self, None, model, forward, targets, scores, [None] * len(texts))

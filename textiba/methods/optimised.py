@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn import functional
 
 from textiba.attribution import BitsDetails
 from textiba.information import bits
 from textiba.methods.base import Method
 from textiba.model.forward import ForwardPass
+from textiba.model.view import Model
 from textiba.texts.tokens import TokenizedText
 from textiba.types import Mask, State, Targets
 
@@ -90,11 +90,10 @@ def standard_normal(
 
 
 def cross_entropies(
-    logits: Float[Tensor, "rows labels"], targets: Targets, samples: int
+    model: Model, logits: Float[Tensor, "rows labels"], targets: Targets, samples: int
 ) -> Float[Tensor, "samples batch"]:
-    """CE of the target for each noise draw, nats; `logits` are of the batch, `samples` times over."""
-    losses = functional.cross_entropy(logits, targets.repeat(samples), reduction="none")
-    return losses.unflatten(0, (samples, -1))
+    """Cross-entropy of the target for each noise draw, nats; `logits` hold the batch `samples` times over."""
+    return -model.target_output(logits, targets.repeat(samples), "log_probability").unflatten(0, (samples, -1))
 
 
 Pass = tuple[Float[Tensor, "samples batch"], Float[Tensor, "layers batch tokens"]]

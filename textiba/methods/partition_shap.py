@@ -32,7 +32,7 @@ class PartitionSHAP(Surrogate):
     evenly among their tokens. Source: Lundberg et al., 2020; Owen, 1977.
 
     Attributes:
-        output: of the target, that is explained: "log_probability" (nats), "probability" or "logit".
+        output: of the target, that is explained; see `GradientMethod.output`.
         removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
         context: whether all else is "present" or "absent" when a group is split (shap's `fixed_context` 1 and 0), or
             its siblings are "both" in turn (None, shap's default): Owen values.
@@ -41,6 +41,7 @@ class PartitionSHAP(Surrogate):
     """
 
     name: ClassVar[str] = "partition_shap"
+    needs: ClassVar[str] = "baselines"
 
     context: Literal["both", "present", "absent"] = "absent"
     evaluations: int = Field(default=200, ge=4)

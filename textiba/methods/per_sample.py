@@ -120,7 +120,7 @@ class PerSampleBottleneck(Optimised, LayerMethod):
         """One pass with fresh noise: cross-entropy of the target, and the information at this one layer, nats."""
         noisy, nats = bottleneck(state, next(noise))
         logits = model.run_from(forward.batch.repeat(self.samples), self.place, noisy.flatten(0, 1))
-        return cross_entropies(logits, targets, self.samples), nats.unsqueeze(0)
+        return cross_entropies(model, logits, targets, self.samples), nats.unsqueeze(0)
 
     def _price(self, beta: float, gated: Mask, state: State) -> Float[Tensor, " batch"]:
         """β on the sum of the KL, for each text: with `beta_on="mean"` it depends on the text's length."""

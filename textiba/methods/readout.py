@@ -14,6 +14,7 @@ from textiba.errors import TargetError
 from textiba.information import bits, kl_nats, normalize
 from textiba.methods.base import LayerMethod, Passes, results
 from textiba.model.forward import ForwardPass
+from textiba.model.outcomes import Classes
 from textiba.model.view import Model
 from textiba.types import Targets
 
@@ -60,6 +61,11 @@ class ReadoutBottleneck(LayerMethod):
             TargetError: a target that is not the predicted class.
             InputError: no network comes with the checkpoint, or it was not trained for the layer.
         """
+        if not isinstance(model.outcome, Classes):
+            raise TargetError(
+                f"a readout explains the class that it was trained for; asked is {model.reading.words}. Explain it with "
+                "per_sample or evidence"
+            )
         if bool((targets != model.predict(forward)).any()):
             raise TargetError(
                 "a readout explains the predicted class only, which it was trained for; explain another class with "

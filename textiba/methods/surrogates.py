@@ -18,7 +18,6 @@ from textiba.errors import missing_extra
 from textiba.methods.base import results
 from textiba.methods.perturbation import Perturbation
 from textiba.model.forward import ForwardPass
-from textiba.model.outcomes import variant_outputs
 from textiba.model.view import Model
 from textiba.types import Targets
 
@@ -61,7 +60,7 @@ class Surrogate(Perturbation, abc.ABC):
                 content: Tensor = content,
             ) -> Float[Tensor, " coalitions"]:
                 variants = [model.without(text, content[~row].tolist(), self.removal) for row in present]
-                return variant_outputs(model, variants, [target] * len(variants), self.output)
+                return model.target_outputs(variants, [target] * len(variants), self.output)
 
             scores[i, content] = self.explain(worth, len(content), text.seed(seed)).double()
         return results(self, None, model, forward, targets, scores, [None] * len(texts))

@@ -10,7 +10,7 @@ the score that parts the top q from the rest. The objective is that of Fong and 
 preservation), over many shares at once. It starts from evidence and relevance, so a few steps do.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -22,7 +22,7 @@ from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.information import mix
 from textiba.methods.base import LayerMethod, Method, Passes, require, results, share_of
 from textiba.methods.evidence import Evidence
-from textiba.methods.lrp import LRP
+from textiba.methods.lrp import LRP, has_rules
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import Mask, Targets
@@ -30,13 +30,19 @@ from textiba.types import Mask, Targets
 SMALLEST = 1e-12  # keeps scores that are all alike, as of a text of one token, from dividing by zero
 
 
-def start_methods(layers: int) -> tuple[Method, ...]:
-    """The initial scores: evidence (mean), evidence (mask) and LRP, for a model with so many layers."""
-    return (
-        Evidence(layer=share_of(1 / 3, layers), nodes=3, closed="mean", gradient="lrp"),
-        Evidence(layer=share_of(1 / 6, layers), nodes=3, closed="mask", gradient="lrp"),
-        LRP(output="margin"),
-    )
+def start_methods(layers: int, rules: bool = True, masks: bool = True) -> tuple[Method, ...]:
+    """The initial scores: evidence (mean), evidence (mask) and LRP.
+
+    Args:
+        layers: of the model.
+        rules: whether LRP's rules hold for the model; else evidence with plain gradients is all.
+        masks: whether the tokenizer has a mask token; else evidence (mask) is left out.
+    """
+    gradient = "lrp" if rules else "plain"
+    start: list[Method] = [Evidence(layer=share_of(1 / 3, layers), nodes=3, closed="mean", gradient=gradient)]
+    if masks:
+        start.append(Evidence(layer=share_of(1 / 6, layers), nodes=3, closed="mask", gradient=gradient))
+    return (*start, LRP(output="margin")) if rules else tuple(start)
 
 
 class TwoSided(LayerMethod):
@@ -56,6 +62,7 @@ class TwoSided(LayerMethod):
     name: ClassVar[str] = "two_sided"
     unit: ClassVar[str] = "score"
     signed: ClassVar[bool] = True
+    optimises: ClassVar[str] = "area between LeRF and MoRF"
     depth: ClassVar[float] = 1 / 6
 
     shares: tuple[float, ...] = Field(default=(0.1, 0.3, 0.6), min_length=1)
@@ -93,10 +100,9 @@ class TwoSided(LayerMethod):
         """Optimises the scores of all texts of the batch at once; nothing here is random. See `Method.attribute`."""
         require(statistics, model, self.name)
         content = forward.batch.content
+        kinds: tuple[Literal["mean", "mask"], ...] = ("mean", "mask") if _has_mask(model) else ("mean",)
         scores = self._start(model, forward, targets, statistics).requires_grad_(True)
-        closed = [
-            Evidence(layer=self.place, closed=kind).reference(model, forward, statistics) for kind in ("mean", "mask")
-        ]
+        closed = [Evidence(layer=self.place, closed=kind).reference(model, forward, statistics) for kind in kinds]
         # Adam works element by element, so each text has its own state within the one tensor.
         adam = torch.optim.Adam([scores], lr=self.learning_rate)
         for step in range(self.steps):
@@ -117,7 +123,7 @@ class TwoSided(LayerMethod):
         """The sum of the start's scores, each of absolute sum 1 in every text, over its standard deviation."""
         content = forward.batch.content
         total = torch.zeros_like(forward.hidden_states[0][..., 0])
-        for method in start_methods(model.n_layers):
+        for method in start_methods(model.n_layers, has_rules(model), _has_mask(model)):
             for row, a in zip(total, method.attribute(model, forward, targets, statistics), strict=True):
                 scores = torch.tensor(a.scores).to(row).nan_to_num()
                 row[: len(scores)] += scores / scores.abs().sum().clamp_min(SMALLEST)
@@ -125,6 +131,10 @@ class TwoSided(LayerMethod):
         mean = total.sum(dim=1, keepdim=True) / count
         spread = ((total - mean).masked_fill(~content, 0).square().sum(dim=1, keepdim=True) / count).sqrt()
         return total / spread.clamp_min(SMALLEST)
+
+
+def _has_mask(model: Model) -> bool:
+    return model.tokenizer.mask_token_id is not None
 
 
 def top_gates(
@@ -167,5 +177,5 @@ def two_sided_gain(
     mixed = torch.cat([mix(state, gate, closed), mix(state, 1 - gate, closed)])
     states = torch.where(batch.repeat(2).content.unsqueeze(-1), mixed, state.repeat(2, 1, 1))
     logits = model.run_from(batch.repeat(2), layer, states)
-    kept, left = logits.softmax(dim=1).gather(1, targets.repeat(2)[:, None])[:, 0].chunk(2)
+    kept, left = model.target_output(logits, targets.repeat(2), "probability").chunk(2)
     return kept - left

@@ -143,14 +143,14 @@ class MethodChoice(Settings):
             raise ValueError("a path leads through betas, of per_sample")
         return self
 
-    def expand(self, n_layers: int) -> list[Method]:
-        """The method at every layer and β, for a model with so many layers.
+    def expand(self, model: Model) -> list[Method]:
+        """The method at every layer and β, for a model.
 
         At the last layer's output only the first token is read by most heads, so "all" stops below it.
         """
-        layers = range(n_layers) if self.layers == "all" else self.layers
+        layers = range(model.n_layers) if self.layers == "all" else self.layers
         swept = sweep_grid(methods.method(self.name, **self.settings), layers, self.betas, self.path)
-        return [method.at_depth(n_layers) for method in swept]
+        return [method.for_model(model) for method in swept]
 
 
 class SweepConfig(Settings):
@@ -185,7 +185,7 @@ def expand(choices: Iterable[MethodChoice], model: Model) -> list[Method]:
     Raises:
         LayerError: the model lacks one of the layers.
     """
-    methods = [m for choice in choices for m in choice.expand(model.n_layers)]
+    methods = [m for choice in choices for m in choice.expand(model)]
     for layer in (layer for method in methods for layer in method.layers_used):
         model.check_layer(layer)
     return methods

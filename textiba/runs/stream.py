@@ -10,7 +10,7 @@ from textiba.methods.base import Method, resolve_targets
 from textiba.methods.per_sample import BetaPath
 from textiba.model.view import Model
 from textiba.store.processes import ALONE, Processes, Shares
-from textiba.texts.batches import TOKEN_BUDGET, Batch, buckets
+from textiba.texts.batches import TOKEN_BUDGET, Batch
 from textiba.texts.sources import Text
 from textiba.texts.tokens import TokenizedText
 
@@ -83,7 +83,7 @@ def stream_batches(
         if not all(place in done for place in range(start, start + len(window))):
             tokenized = model.tokenize(window)
             places = {id(text): start + i for i, text in enumerate(tokenized)}
-            groups = list(buckets(tokenized, [len(text) for text in tokenized], budget))
+            groups = list(model.buckets(tokenized, [len(text) for text in tokenized], budget))
             left = [g for g in groups if not all(places[id(text)] in done for text in g)]
             for place in shares.mine([work(group) for group in left]):
                 batch = model.collate(left[place])

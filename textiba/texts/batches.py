@@ -107,21 +107,21 @@ def collate(texts: Sequence[TokenizedText], pad_id: int, device: torch.device) -
     )
 
 
-def buckets(items: Sequence[T], lengths: Sequence[int], budget: int) -> Iterator[list[T]]:
+def buckets(items: Sequence[T], lengths: Sequence[int], budget: int, equal: bool = False) -> Iterator[list[T]]:
     """Groups of items of similar length, the longest first, each at most `budget` tokens when padded.
 
-    The longest come first so that a run that does not fit into memory fails at once. An item longer than the budget is
-    a group of its own.
+    The longest come first so that a run that does not fit into memory fails at once.
 
     Args:
         items: anything.
         lengths: tokens of each item.
-        budget: tokens of a group, padding included.
+        budget: tokens of a group, padding included; a longer item is a group of its own.
+        equal: whether the items of a group must have one length.
     """
     group: list[T] = []
     longest = 0
     for i in sorted(range(len(items)), key=lambda i: (-lengths[i], i)):
-        if group and longest * (len(group) + 1) > budget:
+        if group and (longest * (len(group) + 1) > budget or (equal and lengths[i] != longest)):
             yield group
             group = []
         longest = lengths[i] if not group else longest

@@ -12,9 +12,6 @@ from textiba.texts.rows import checked_text, shown
 from textiba.texts.text import Text
 from textiba.texts.words import group_words
 
-DEFAULT_LENGTH = 512  # tokens, of a model and tokenizer that state no limit
-_NO_LIMIT = 10**9  # of a tokenizer that states no limit: its own number for that is 10³⁰
-
 
 @dataclass(frozen=True, slots=True)
 class TokenizedText:
@@ -152,28 +149,6 @@ def padding_id(tokenizer: Any, config: Any) -> int:
     """
     known = (tokenizer.pad_token_id, getattr(config, "pad_token_id", None))
     return next((int(found) for found in known if isinstance(found, int) and found >= 0), 0)
-
-
-def usable_length(config: Any, tokenizer: Any, asked: int | None, counts_padding: bool) -> int:
-    """The tokens that a text may have: what is asked for, or the limit of model and tokenizer.
-
-    Args:
-        config: of the model. Without `max_position_embeddings`, or with −1, the model has no limit.
-        tokenizer: of the model.
-        asked: by the caller; None takes the limit, or 512 where there is none.
-        counts_padding: whether position ids start at `pad_token_id + 1`, as RoBERTa's do.
-
-    Raises:
-        InputError: more is asked for than the model accepts, or no room for a token besides the special ones.
-    """
-    positions = getattr(config, "max_position_embeddings", None)
-    limits = [int(tokenizer.model_max_length)]
-    if isinstance(positions, int) and positions > 0:
-        limits.append(positions - (config.pad_token_id + 1 if counts_padding else 0))
-    limit, least = min(limits), tokenizer.num_special_tokens_to_add() + 1
-    if asked is not None and not least <= asked <= limit:
-        raise InputError(f"max_length is between {least} and {limit}, the model's own limit; got {asked}")
-    return asked or (limit if limit < _NO_LIMIT else DEFAULT_LENGTH)
 
 
 def _item(text: Text | str, where: str, labels: Sequence[str] | None) -> Text:
