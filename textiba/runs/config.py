@@ -25,7 +25,7 @@ class DataChoice(Settings):
             standard input; or the hub id or folder of IMDB, or of a data set in its layout.
         split: of a hub id or folder: "train" or "test"; "train" or "validation" for rationales.
         text_column: column of the texts; None takes `text`, `sentence` or `review`.
-        label_column: column of the labels; None takes `label`, where there is one.
+        label_column: column of the labels; None takes `label`, where there is one; "" reads none.
         id_column: column of the ids; None takes `id`, where there is one.
         rationales: whether the source holds ERASER movie rationales rather than a data set in IMDB's layout.
         skip: number of texts left out at the beginning, so that two runs can take disjoint texts.

@@ -44,7 +44,7 @@ def read_texts(
     Args:
         path: the file, or "-".
         text_column: column of the texts; None takes `text`, `sentence` or `review`.
-        label_column: column of the labels; None takes `label`, where there is one.
+        label_column: column of the labels; None takes `label`, where there is one; "" reads none.
         id_column: column of the ids; None takes `id`, where there is one, and else numbers the rows.
 
     Returns:

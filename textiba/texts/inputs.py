@@ -31,7 +31,7 @@ def texts_from(
     Args:
         data: the texts.
         text_column: column of the texts, where there are columns; None takes `text`, `sentence` or `review`.
-        label_column: column of the labels; None takes `label`, where there is one.
+        label_column: column of the labels; None takes `label`, where there is one; "" reads none.
         id_column: column of the ids; None takes `id`, where there is one.
         pair_column: not supported yet: a second text for each row.
 

@@ -31,8 +31,8 @@ class Named:
 
     Attributes:
         text: column of the texts; None takes `text`, `sentence` or `review`.
-        label: column of the gold labels; None takes `label`, where there is one.
-        id: column of the ids; None takes `id`, where there is one.
+        label: column of the gold labels; None takes `label`, where there is one, and "" reads no labels.
+        id: column of the ids; None takes `id`, where there is one, and "" reads no ids.
     """
 
     text: Hashable | None = None
@@ -88,7 +88,7 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
     Raises:
         InputError: a named column does not exist, or no column is named and none has a usual name.
     """
-    for column in (named.text, named.label, named.id):
+    for column in (named.text, named.label or None, named.id or None):
         if column is not None and column not in known:
             near = difflib.get_close_matches(str(column), [str(name) for name in known], 1)
             advice = f" Did you mean {near[0]!r}?" if near else ""
@@ -108,6 +108,7 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
             )
     label = _usual("label", known) if named.label is None else named.label
     name = _usual("id", known) if named.id is None else named.id
+    label, name = (None if column == "" else column for column in (label, name))
     chosen = Columns(text, label, _usual("rationale", known), name, _usual("kind", known))
     for column in chosen.used:
         if list(known).count(column) > 1:
@@ -214,7 +215,10 @@ def _label(value: object, where: str) -> int | str | None:
         return None if name.casefold() in ("", "nan") else name
     index = _whole(value)
     if index is None:
-        raise InputError(f"{where}: a label is a whole number from 0 on, or a name; got {shown(value)}")
+        raise InputError(
+            f"{where}: a label is a whole number from 0 on, or a name; got {shown(value)}. To read the texts without "
+            'labels, set label_column=""'
+        )
     if not 0 <= index <= LARGEST_LABEL:
         advice = ". Many data sets mark rows without a label by -1: leave the label empty there" if index == -1 else ""
         raise InputError(f"{where}: a label is an index from 0 on, or a name; got {shown(index)}{advice}")
