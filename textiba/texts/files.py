@@ -9,9 +9,10 @@ from typing import Any
 
 from textiba.errors import CorruptFileError, InputError
 from textiba.texts.delimited import read_cells
-from textiba.texts.rows import Named, choose_columns, shown
+from textiba.texts.rows import Named, choose_columns
 from textiba.texts.tables import is_there, load_table, rows_of
 from textiba.texts.text import Text
+from textiba.texts.values import shown
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".txt", ".parquet")
 STANDARD_INPUT = "-"

@@ -9,9 +9,10 @@ import numpy as np
 
 from textiba.errors import InputError
 from textiba.texts.files import from_records, read_texts
-from textiba.texts.rows import Columns, Named, checked_text, choose_columns, shown
+from textiba.texts.rows import Columns, Named, checked_text, choose_columns
 from textiba.texts.tables import Rows, rows_of
 from textiba.texts.text import Text
+from textiba.texts.values import shown
 
 
 def texts_from(

@@ -11,9 +11,10 @@ import numpy as np
 from textiba.errors import CorruptFileError, EmptyTextError, InputError
 from textiba.texts.files import STANDARD_INPUT, SUFFIXES, read_texts, read_unicode
 from textiba.texts.labels import with_index
-from textiba.texts.rows import Columns, Named, checked_text, shown
+from textiba.texts.rows import Columns, Named, checked_text
 from textiba.texts.tables import Rows, is_there, load_table, reading, rows_of
 from textiba.texts.text import Text
+from textiba.texts.values import shown
 
 LABELS = ("negative", "positive")
 IMDB = "stanfordnlp/imdb"

@@ -8,8 +8,9 @@ from typing import Any
 
 from textiba.errors import EmptyTextError, InputError, SpecialTokenWarning, TruncationWarning, UnsupportedModelError
 from textiba.texts.labels import with_index
-from textiba.texts.rows import checked_text, shown
+from textiba.texts.rows import checked_text
 from textiba.texts.text import Text
+from textiba.texts.values import shown
 from textiba.texts.words import group_words
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from textiba.errors import InputError
 from textiba.texts.labels import class_index, resolve_labels
-from textiba.texts.rows import Named, shown
+from textiba.texts.rows import Named
 from textiba.texts.sources import LABELS, is_file, open_texts
 from textiba.texts.tables import text_hash
 from textiba.texts.text import Text
+from textiba.texts.values import shown
 
 
 @dataclass(frozen=True, slots=True)
