@@ -19,6 +19,7 @@
 
     TextibaWarning (a UserWarning)
     ├── TruncationWarning           a text was cut at the model's length
+    ├── SpecialTokenWarning         a text spells out one of the model's special tokens
     ├── FewTextsWarning           statistics rest on few texts
     ├── RepairWarning               a damaged part of a run was set aside
     └── FreshHeadWarning            a checkpoint without a head got a random one
@@ -97,6 +98,10 @@ class TextibaWarning(UserWarning):
 
 class TruncationWarning(TextibaWarning):
     """A text was longer than the model accepts, and was cut."""
+
+
+class SpecialTokenWarning(TextibaWarning):
+    """A text spells out a special token, such as [SEP], which the model then reads as one."""
 
 
 class FewTextsWarning(TextibaWarning):

@@ -1,4 +1,4 @@
-"""Feature statistics: mean and standard deviation of every feature at every layer, over the tokens of many texts."""
+"""Mean and standard deviation of every feature at every layer, over the tokens of many texts, in one pass."""
 
 import hashlib
 import json
@@ -20,20 +20,20 @@ from textiba.model.view import Model
 from textiba.types import LayerFeatures
 
 ADVISED_TEXTS = 1000
-STATISTICS = "statistics.safetensors"  # in a checkpoint's folder: the statistics that come with the checkpoint
+STATISTICS = "statistics.safetensors"  # in a checkpoint's folder: the statistics that come with it
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureStatistics:
-    """Mean and standard deviation of a model's features. Statistics of two samples can be merged.
+    """Mean and spread of a model's features; a plain value that can be merged with another.
 
     Attributes:
-        mean: mean over the tokens [layers, features], float64.
-        squares: sum over the tokens of squared deviations from the mean [layers, features], float64.
-        tokens: number of tokens, special tokens included and padding excluded.
-        texts: number of texts.
-        fingerprint: fingerprint of the model's weights.
-        source: description of the texts, in words.
+        mean: [layers, features] over the tokens, float64.
+        squares: [layers, features], sum of squared deviations from the mean, float64.
+        tokens: number of tokens that were pooled, special tokens included, padding excluded.
+        texts: number of texts that the tokens came from.
+        fingerprint: of the model's weights.
+        source: describes the texts.
     """
 
     mean: LayerFeatures
@@ -45,29 +45,33 @@ class FeatureStatistics:
 
     @property
     def std(self) -> LayerFeatures:
-        """Standard deviation of the population (divided by n) [layers, features]."""
+        """Standard deviation [layers, features] of the population (divided by n)."""
         return (self.squares / self.tokens).sqrt()
 
     @property
     def identity(self) -> str:
-        """A short hash of mean and squares."""
+        """A short hash of the numbers."""
         content = torch.cat([self.mean, self.squares]).cpu().contiguous().numpy().tobytes()
         return hashlib.sha256(content).hexdigest()[:16]
 
     def at(self, layer: int, like: Tensor) -> tuple[Float[Tensor, " features"], Float[Tensor, " features"]]:
-        """Returns mean and standard deviation at a layer, in the type and on the device of `like`."""
+        """Mean and standard deviation at a layer, in the dtype and on the device of `like`.
+
+        Args:
+            layer: index into hidden_states.
+            like: any tensor.
+        """
         return self.mean[layer].to(like), self.std[layer].to(like)
 
     def merge(self, other: "FeatureStatistics") -> "FeatureStatistics":
-        """Returns the statistics of both samples pooled (Chan, Golub, LeVeque, 1979).
+        """The statistics of both samples pooled (Chan, Golub, LeVeque, 1979).
 
         Raises:
-            StatisticsMismatchError: the two statistics belong to different models.
+            StatisticsMismatchError: the other statistics belong to another model.
         """
         if self.fingerprint != other.fingerprint:
             raise StatisticsMismatchError(
-                f"statistics of two models cannot be merged: the fingerprints are {self.fingerprint} and "
-                f"{other.fingerprint}. Estimate both on one model: textiba estimate"
+                f"statistics of two models cannot be merged: {self.fingerprint} and {other.fingerprint}"
             )
         n = self.tokens + other.tokens
         delta = other.mean - self.mean
@@ -81,52 +85,88 @@ class FeatureStatistics:
         )
 
     def check(self, model: Model) -> None:
-        """Raises `StatisticsMismatchError` unless these statistics belong to `model`."""
+        """Raises `StatisticsMismatchError` unless these statistics belong to the model."""
         if self.fingerprint != model.fingerprint:
             raise StatisticsMismatchError(
                 f"these statistics belong to a model with fingerprint {self.fingerprint}, {model.name} has "
-                f"{model.fingerprint}; estimate new statistics: textiba estimate --checkpoint {model.name}"
+                f"{model.fingerprint}; estimate them anew: textiba estimate --checkpoint {model.name}"
+            )
+        if len(self.mean) != model.n_layers + 1:
+            raise StatisticsMismatchError(
+                f"statistics of {model.name} are of its {model.n_layers + 1} hidden states; these are of "
+                f"{len(self.mean)}; estimate them anew: textiba estimate --checkpoint {model.name}"
             )
 
     def save(self, path: str | Path) -> None:
-        """Writes a safetensors file with what it was made from in its header."""
+        """Writes a safetensors file, with the counts, the fingerprint and the source in its header."""
         facts = {"tokens": self.tokens, "texts": self.texts, "fingerprint": self.fingerprint, "source": self.source}
         tensors = {"mean": self.mean.contiguous(), "squares": self.squares.contiguous()}
         save_file(tensors, str(path), metadata={"textiba_statistics": json.dumps(facts)})
 
     @classmethod
     def load(cls, path: str | Path) -> "FeatureStatistics":
-        """Returns the statistics in a file that `save` wrote.
+        """Reads a file that `save` wrote.
 
         Raises:
-            InputError: the file does not exist.
-            CorruptFileError: the file is not a statistics file, or is damaged.
+            InputError: no such file, or it cannot be read.
+            CorruptFileError: the file holds no statistics, or is damaged: other shapes or counts than `save` writes,
+                NaN, infinity, or a negative sum of squares.
         """
         if not Path(path).is_file():
-            raise InputError(f"{path}: no such statistics file; make one with: textiba estimate --output {path}")
+            raise InputError(f"{path}: no such statistics; make them with: textiba estimate --output {path}")
         try:
             with safe_open(str(path), framework="pt") as file:
                 facts = json.loads((file.metadata() or {})["textiba_statistics"])
                 mean, squares = file.get_tensor("mean"), file.get_tensor("squares")
-            if mean.shape != squares.shape:
-                raise ValueError(f"mean is {tuple(mean.shape)}, squares are {tuple(squares.shape)}")
-            return cls(mean=mean, squares=squares, **facts)
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            _check_facts(**facts)
+            _check_numbers(mean, squares)
+            return cls(mean=mean.double(), squares=squares.double(), **facts)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+        except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise CorruptFileError(
-                f"{path}: not a statistics file, or damaged ({error}); make a new one with textiba estimate"
+                f"{path}: not a statistics file, or damaged ({error}); make it again with: "
+                f"textiba estimate --output {path}"
             ) from None
 
 
+def _check_facts(tokens: object, texts: object, fingerprint: object, source: object) -> None:
+    """Raises `ValueError` unless the counts are numbers from 1 on, and the rest is text."""
+    for name, count in (("tokens", tokens), ("texts", texts)):
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise ValueError(f"{name} is a whole number from 1 on; got {count!r}")
+    for name, words in (("fingerprint", fingerprint), ("source", source)):
+        if not isinstance(words, str):
+            raise ValueError(f"{name} is a string; got {words!r}")
+
+
+def _check_numbers(mean: Tensor, squares: Tensor) -> None:
+    """Raises `ValueError` unless both are finite numbers [layers, features], and no square is negative."""
+    if mean.ndim != 2 or mean.shape != squares.shape or not mean.numel():
+        raise ValueError(f"mean and squares are [layers, features]; got {tuple(mean.shape)} and {tuple(squares.shape)}")
+    for name, values in (("mean", mean), ("squares", squares)):
+        if not values.is_floating_point():
+            raise ValueError(f"{name} has floating-point numbers; got {str(values.dtype).removeprefix('torch.')}")
+        wrong = ~values.isfinite() if name == "mean" else ~(values.isfinite() & (values >= 0))
+        if wrong.any():
+            layer, feature = wrong.nonzero()[0].tolist()
+            rule = "is finite" if name == "mean" else "is finite and not negative"
+            raise ValueError(
+                f"{name} {rule}; got {values[layer, feature].item()} at layer {layer}, feature {feature}, and "
+                f"{int(wrong.sum())} such values in all"
+            )
+
+
 def estimate_statistics(model: Model, passes: Iterable[ForwardPass], source: str = "") -> FeatureStatistics:
-    """Estimates feature statistics of all layers from every token of the given passes, padding excluded.
+    """Pools the tokens of all passes, padding excluded, for all layers at once.
 
     Args:
-        model: the model whose features are estimated.
-        passes: `model.forward(batch)` of every batch; with a generator, memory does not grow with the number of texts.
-        source: description of the texts, stored in the result.
+        model: the model that made the passes.
+        passes: `model.forward(batch)` of every batch; with a generator memory stays flat.
+        source: describes the texts; kept with the result.
 
     Raises:
-        InputError: `passes` is empty.
+        InputError: there is no text.
 
     Warns:
         FewTextsWarning: fewer than 1,000 texts.
@@ -149,7 +189,7 @@ def estimate_statistics(model: Model, passes: Iterable[ForwardPass], source: str
         raise InputError("statistics need at least one text; got none")
     if whole.texts < ADVISED_TEXTS:
         warnings.warn(
-            f"the statistics come from {whole.texts} texts; at least {ADVISED_TEXTS} are advised",
+            f"statistics rest on {whole.texts} texts; at least {ADVISED_TEXTS} are advised",
             FewTextsWarning,
             stacklevel=2,
         )
@@ -157,21 +197,20 @@ def estimate_statistics(model: Model, passes: Iterable[ForwardPass], source: str
 
 
 def load_statistics(source: str | Path) -> FeatureStatistics:
-    """Returns the feature statistics of a built-in checkpoint, a fine-tuned checkpoint's folder, or a file.
+    """The feature statistics of a built-in checkpoint, of a folder that `textiba finetune` wrote, or of a file.
 
     Args:
-        source: "fine-tuned", "general-probe" or "general-fresh"; a folder that `textiba finetune` wrote; or a file that
-            `textiba estimate` wrote.
+        source: "fine-tuned", "general-probe", "general-fresh"; such a folder; or a file that `textiba estimate` wrote.
 
     Raises:
-        InputError: there is no statistics file.
-        CorruptFileError: the file is damaged.
+        InputError: there is no such file, or it cannot be read.
+        CorruptFileError: the file holds no statistics, or is damaged.
     """
     path = checkpoint_folder(source)
     return FeatureStatistics.load(path / STATISTICS if path.is_dir() else path)
 
 
 def own_statistics(source: str | Path) -> FeatureStatistics | None:
-    """Returns the statistics that come with a checkpoint, or None if there are none."""
+    """The statistics that come with a checkpoint, or None where none do."""
     file = own_file(source, STATISTICS)
     return None if file is None else FeatureStatistics.load(file)

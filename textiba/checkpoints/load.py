@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +69,17 @@ def own_file(source: str | Path, name: str) -> Path | None:
     return file if file.is_file() else None
 
 
-def load_base(source: str, seed: int = 0, warn: bool = True) -> tuple[Any, Any, str | None]:
+def load_base(
+    source: str, seed: int = 0, warn: bool = True, labels: Sequence[str] | None = None
+) -> tuple[Any, Any, str | None]:
     """A Hugging Face sequence classifier and its tokenizer, with the labels negative and positive if it has no head.
 
     Args:
         source: "built-in", a folder, or a hub id.
         seed: of the head, where the checkpoint has none.
         warn: say so when it has none; a caller that brings a head of its own need not.
+        labels: the class names of a head to come: the model gets a fresh head for these classes, unless its own has as
+            many. None keeps the model's own.
 
     Returns:
         Model, tokenizer, and the hash of the weights where it is known.
@@ -87,13 +91,23 @@ def load_base(source: str, seed: int = 0, warn: bool = True) -> tuple[Any, Any, 
     keep: dict[str, Any] = {"trust_remote_code": False}
     with _hub_errors(source), _quiet():
         config = AutoConfig.from_pretrained(path, **keep)
-        if not any("SequenceClassification" in a for a in config.architectures or ()):
-            labels = {"num_labels": len(LABELS), "id2label": dict(enumerate(LABELS))}
-            config = AutoConfig.from_pretrained(path, **keep, **labels, label2id={v: i for i, v in enumerate(LABELS)})
+        names = labels
+        if names is None and not any("SequenceClassification" in a for a in config.architectures or ()):
+            names = LABELS
+        if names is not None:
+            config.id2label = dict(enumerate(names))
+            config.label2id = {name: i for i, name in enumerate(names)}
+        if labels is not None:
+            config.problem_type = "single_label_classification"
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model, info = AutoModelForSequenceClassification.from_pretrained(
-                path, config=config, use_safetensors=True, output_loading_info=True, **keep
+                path,
+                config=config,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=labels is not None,
+                **keep,
             )
         tokenizer = AutoTokenizer.from_pretrained(path, **keep)
     missing = set(info["missing_keys"])
@@ -136,7 +150,7 @@ def _from_card(folder: Path, name: str, max_length: int | None) -> Model:
             f"{weights}: its SHA-256 is {found[:16]}…, the card says {expected[:16]}…; the file is damaged. "
             "Make it anew with textiba finetune, or reinstall textiba"
         )
-    model, tokenizer, base_hash = load_base(base, warn=False)
+    model, tokenizer, base_hash = load_base(base, warn=False, labels=card.get("labels"))
     try:
         if file == ADAPTER:
             try:
