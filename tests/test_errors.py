@@ -57,7 +57,9 @@ def test_every_problem_of_the_settings_is_told_at_once():
         PerSampleBottleneck(layer=-1, stepz=3)  # type: ignore[call-arg]
     layer, stepz = str(caught.value).splitlines()
     assert re.fullmatch(r"PerSampleBottleneck: layer: .*greater than or equal to 0; got -1", layer)
-    assert stepz == "PerSampleBottleneck: unknown key 'stepz'; remove it or correct its spelling"
+    assert stepz == (
+        "PerSampleBottleneck: unknown key 'stepz'; remove it or correct its spelling (did you mean 'steps'?)"
+    )
 
 
 def test_settings_from_yaml(tmp_path: Path):
