@@ -10,7 +10,8 @@ import toys
 from transformers import BertConfig, BertForSequenceClassification
 
 from textiba.bottleneck.statistics import load_statistics
-from textiba.checkpoints.load import CARD, load
+from textiba.checkpoints.find import CARD
+from textiba.checkpoints.load import load
 from textiba.errors import InputError
 from textiba.texts.sources import imdb
 from textiba.training.finetune import Recipe, accuracy, finetune, head_features

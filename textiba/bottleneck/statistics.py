@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from textiba.checkpoints.load import checkpoint_folder, own_file
+from textiba.checkpoints.find import checkpoint_folder, own_file
 from textiba.errors import CorruptFileError, FewTextsWarning, InputError, StatisticsMismatchError
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model

@@ -17,7 +17,9 @@ from pydantic import Field
 from torch import nn
 
 from textiba.bottleneck.statistics import STATISTICS, estimate_statistics
-from textiba.checkpoints.load import ADAPTER, CARD, HEAD, file_hash, load, load_base
+from textiba.checkpoints.cache import file_hash
+from textiba.checkpoints.find import CARD
+from textiba.checkpoints.load import ADAPTER, HEAD, load, load_base
 from textiba.errors import InputError, missing_extra
 from textiba.model.view import Model
 from textiba.settings import Settings
