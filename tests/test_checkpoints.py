@@ -11,7 +11,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 import textiba
 from textiba.bottleneck.statistics import load_statistics
-from textiba.checkpoints import cache, find
+from textiba.checkpoints import cache
 from textiba.checkpoints.find import BUILTIN, BUILTIN_FOLDER, CARD
 from textiba.checkpoints.load import ADAPTER, HEAD, load
 from textiba.errors import (

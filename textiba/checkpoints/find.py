@@ -1,7 +1,7 @@
 """Finds a checkpoint by its name, before anything is loaded: a built-in one, a folder, or a model of the hub.
 
-A misspelt name is an error at once, with the names that are spelt alike. The hub is asked once, for a few seconds, where
-its own library would try for half a minute.
+A misspelt name is an error at once, with the names that are spelt alike. The hub is asked once, for a few seconds; its
+own library would try for half a minute.
 """
 
 import difflib

@@ -150,6 +150,8 @@ def _with_adapter(model: Any, weights: Path, base: str, base_hash: str | None, a
     kept = merged_tensors(base_hash, adapter_hash) if base_hash else None
     if kept and not model.load_state_dict(kept, strict=False).unexpected_keys:
         return model
+    with contextlib.suppress(ImportError):  # torch may be built without it
+        import torch.distributed.tensor  # noqa: F401 - PEFT uses it without importing it
     try:
         from peft import PeftModel
     except ImportError as error:

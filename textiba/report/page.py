@@ -9,6 +9,7 @@ from typing import Any
 
 from textiba.report.exploration import Exploration
 from textiba.report.payload import payload
+from textiba.store.files import file_place, write_text
 
 # In this order: each may use what the ones before it define.
 _SCRIPTS = (
@@ -47,10 +48,9 @@ def build_page(exploration: Exploration) -> str:
 
 
 def write_page(exploration: Exploration, path: str | Path) -> Path:
-    """Writes `build_page(exploration)` to `path`, making its folder. Returns the path."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(build_page(exploration), encoding="utf-8")
+    """Writes `build_page(exploration)` to `path`, whole or not at all, making its folder. Returns the path."""
+    path = file_place(path)
+    write_text(path, build_page(exploration))
     return path
 
 

@@ -16,6 +16,7 @@ from textiba.evaluation.profile import LayerRow
 from textiba.show.highlight import describe
 from textiba.show.scale import Scale
 from textiba.show.typeset import FONT, GLYPH_MISSING, INK, MUTED, Block, Strip, draw_blocks
+from textiba.store.files import appearing, file_place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -160,12 +161,19 @@ def plot_curves(curves: Mapping[str, Mapping[str, Curve]], columns: int = 3) -> 
 
 
 def save(figure: "Figure", path: str | Path) -> Path:
-    """Writes a figure, its format by the ending (png, pdf, svg), at 200 dpi; makes the folder. Returns the path."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
+    """Writes a figure, whole or not at all, its format by the ending (png, pdf, svg), at 200 dpi; makes the folder.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: another ending, or a folder of that name.
+        StorageError: the file cannot be written.
+    """
+    path = file_place(path, (".png", ".pdf", ".svg"))
+    with warnings.catch_warnings(), appearing(path) as whole:
         warnings.filterwarnings("ignore", GLYPH_MISSING)
-        figure.savefig(path, dpi=200)
+        figure.savefig(whole, dpi=200, format=path.suffix[1:].lower())
     return path
 
 

@@ -9,7 +9,7 @@ from textiba.attribution import Curve
 from textiba.evaluation.degradation import lerf_morf_area
 from textiba.evaluation.intervals import bootstrap
 from textiba.evaluation.profile import LayerRow
-from textiba.store import Health
+from textiba.store import Health, appearing
 
 
 def curve_labels(groups: Sequence[dict[str, Curve]]) -> list[str]:
@@ -63,21 +63,14 @@ def profile_table(rows: Sequence[LayerRow]) -> dict[str, list[str]]:
 
 def health_table(found: Sequence[Health]) -> dict[str, list[str]]:
     """Runs, and whether they are whole."""
-    states = [_state(health) for health in found]
     return {
         "run": [str(health.path) for health in found],
         "made by": [f"textiba {health.command}".strip() for health in found],
         "rows": [str(health.rows) for health in found],
         "tables": [str(health.files) for health in found],
         "MB": [f"{health.size / 1e6:.1f}" for health in found],
-        "state": states,
+        "state": [health.state for health in found],
     }
-
-
-def _state(health: Health) -> str:
-    counts = {"damaged": health.damaged, "of another run": health.foreign, "unfinished": health.leftovers}
-    troubles = [f"{len(files)} {what}" for what, files in counts.items() if files]
-    return ", ".join([*(["being written to"] if health.busy else []), *troubles]) or "whole"
 
 
 def markdown_table(columns: Mapping[str, Sequence[object]]) -> str:
@@ -88,8 +81,8 @@ def markdown_table(columns: Mapping[str, Sequence[object]]) -> str:
 
 
 def write_csv(columns: Mapping[str, Sequence[str]], path: Path) -> None:
-    """Writes a table, with a line of names first."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    """Writes a table, with a line of names first, whole or not at all."""
+    with appearing(path) as whole, whole.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from textiba.errors import CorruptFileError, InputError, VersionWarning
+from textiba.errors import BusyFolderError, CorruptFileError, InputError, VersionWarning
 from textiba.store.files import LOCK, TEMPORARY, write_text
 
 MANIFEST = "manifest.json"
@@ -126,10 +126,13 @@ def no_empty_run(path: Path) -> Iterator[None]:
     folders = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         yield
+    except BusyFolderError:
+        raise  # the folder is another run's
     except BaseException:
         if not known and not holds_results(path):
             for file in [file for file in path.rglob("*") if file.is_file()]:
-                file.unlink(missing_ok=True)
+                with suppress(OSError):
+                    file.unlink()
             inside = sorted((p for p in path.rglob("*") if p.is_dir()), reverse=True)
             for folder in (*inside, *folders):
                 with suppress(OSError):

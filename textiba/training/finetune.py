@@ -24,6 +24,7 @@ from textiba.errors import InputError, missing_extra
 from textiba.model.view import Model
 from textiba.settings import Settings
 from textiba.show.summary import markdown_table
+from textiba.store import write_text
 from textiba.texts.sources import IMDB, Text, imdb
 
 
@@ -268,7 +269,7 @@ def _save_head(model: Any, output: Path) -> None:
 
 def _write_card(card: dict[str, Any], output: Path) -> None:
     """`card.json` for the loader and README.md for people."""
-    (output / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_text(output / CARD, json.dumps(card, indent=1) + "\n")
     recipe = card["recipe"]
     rows = [
         ("kind", recipe["kind"]),
@@ -290,4 +291,4 @@ def _write_card(card: dict[str, Any], output: Path) -> None:
     if card["loss"]:
         curve = {"step": [row["step"] for row in card["loss"]]}
         blocks.append(markdown_table({**curve, "training loss (nats)": [f"{row['loss']:.3f}" for row in card["loss"]]}))
-    (output / "README.md").write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
+    write_text(output / "README.md", "\n\n".join(blocks) + "\n")
