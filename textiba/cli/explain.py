@@ -52,7 +52,9 @@ class _Command(TyperCommand):
 
 def _is_file(word: str) -> bool:
     """Whether a word after `--json` names a file, rather than being a text or an option."""
-    return word == "-" or (not re.search(r"\s", word) and not word.startswith("-") and bool(Path(word).suffix[1:]))
+    if word == "-" or word.lower().endswith((".json", ".jsonl", ".csv")):
+        return True
+    return not re.search(r"\s", word) and not word.startswith("-") and bool(Path(word).suffix[1:])
 
 
 @app.command(cls=_Command)

@@ -118,9 +118,9 @@ def _grid(columns: Mapping[str, Sequence[str]]) -> Table:
 def _print_version(value: bool) -> bool:
     """Prints the version and ends, if asked."""
     if value:
-        from textiba import __version__
+        import textiba
 
-        console.print(f"textiba {__version__}", highlight=False)
+        console.print(f"textiba {textiba.__version__}", highlight=False)
         raise typer.Exit
     return value
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ from textiba.store.processes import ALONE, Processes
 
 TEMPORARY = ".tmp"
 LOCK = "run.lock"  # held by a run's first process; each other process holds a lock file of its own
+
+_ROOM = 1 << 20  # bytes; a disk with less is full
 
 _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -73,7 +76,8 @@ def write_table(target: Path, table: pa.Table) -> None:
 def storage_errors(target: Path) -> Iterator[None]:
     """Turns errors of the system while `target` is written into a `StorageError` that says what to do.
 
-    Errors of safetensors, which name the system's error number in their text, are turned too.
+    The errors of safetensors, which have the system's error number in their text, are turned too, and those of
+    torch.save, which have none.
     """
     try:
         yield
@@ -82,10 +86,10 @@ def storage_errors(target: Path) -> Iterator[None]:
     except OSError as error:
         raise storage_error(target, error) from error
     except Exception as error:
-        number = re.search(r"\(os error (\d+)\)", str(error))
-        if number is None or type(error).__name__ != "SafetensorError":
+        number = _number(error, target)
+        if number is None:
             raise
-        raise storage_error(target, OSError(int(number[1]), os.strerror(int(number[1])))) from error
+        raise storage_error(target, OSError(number, os.strerror(number))) from error
 
 
 def storage_error(target: Path, error: OSError) -> StorageError:
@@ -239,6 +243,16 @@ def _lock(file: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _number(error: Exception, target: Path) -> int | None:
+    """The system's error number behind the error of a library that writes files; None for any other error."""
+    if type(error).__name__ == "SafetensorError" and (found := re.search(r"\(os error (\d+)\)", str(error))):
+        return int(found[1])
+    if isinstance(error, RuntimeError) and re.search("iostream error|PytorchStreamWriter", str(error)):
+        there = next(folder for folder in (target, *target.absolute().parents) if folder.exists())
+        return errno.ENOSPC if shutil.disk_usage(there).free < _ROOM else errno.EIO
+    return None
 
 
 def _flush_folder(folder: Path) -> None:
