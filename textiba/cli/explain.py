@@ -154,11 +154,19 @@ def _texts(texts: Sequence[str], file: str | None, columns: dict[str, str | None
     named = {f"{name}_column": column for name, column in columns.items() if column is not None}
     if named and file is None:
         raise InputError(f"--{next(iter(named)).replace('_', '-')} names a column of --file; name the file too")
-    sources = [Text(t, id=f"text-{n}") for n, t in enumerate(texts, 1)]
+    sources = [Text(_argument(t), id=f"text-{n}") for n, t in enumerate(texts, 1)]
     sources += read_texts(file, **named) if file is not None else []
     if not sources:
         raise InputError("there is nothing to explain; give a text in quotes, or --file")
     return sources
+
+
+def _argument(text: str) -> str:
+    """A text of the command line: UTF-8, whatever Python took the terminal's encoding for."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        raise InputError(f"a text is UTF-8; got {text!r}") from None
 
 
 def _check(method: "Method", checkpoint: str, statistics: Path | None) -> None:
