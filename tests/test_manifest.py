@@ -130,7 +130,8 @@ def _fails_at_once(folder: Path) -> None:
 def test_a_benchmark_with_a_wrong_config_does_not_refuse_the_right_one(world: World, tmp_path: Path):
     values = {
         "checkpoints": [str(world.model)], "data": {"mine": {"source": str(world.texts), "limit": 3}},
-        "methods": [{"name": "random"}, {"name": "saliency"}], "reference": "random", "removals": ["delete"], "chunk": 2,
+        "methods": [{"name": "random"}, {"name": "saliency"}], "reference": "random", "removals": ["delete"],
+        "chunk": 2,
     }  # fmt: skip
     wrong = values | {"methods": [{"name": "random"}, {"name": "saliency", "settings": {"layer": 99}}]}
     assert command("benchmark", world.config("wrong", **wrong), "-o", tmp_path / "run").code == 2

@@ -47,9 +47,9 @@ def find(source: str | Path) -> dict[str, Any]:
         HubUnavailableError: the model is not cached, and the hub cannot be reached.
     """
     name = str(source)
-    if name in (*BUILTIN, BUILTIN_BASE) or Path(name).is_dir():
+    if name in (*BUILTIN, BUILTIN_BASE) or (name and Path(name).is_dir()):
         return {}
-    if Path(name).exists():
+    if name and Path(name).exists():
         raise NotACheckpointError(f"{name}: a checkpoint is a folder with {_CONFIG} or {CARD}; got a file")
     return dict(_on_the_hub(name))
 
