@@ -18,7 +18,8 @@ import toys
 from transformers import BertConfig, BertForSequenceClassification
 
 from textiba.bottleneck.statistics import load_statistics
-from textiba.checkpoints.load import CARD, load, load_base
+from textiba.checkpoints.find import CARD
+from textiba.checkpoints.load import load, load_base
 from textiba.errors import InputError
 from textiba.texts.rows import Named
 from textiba.texts.sources import imdb

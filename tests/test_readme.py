@@ -8,7 +8,7 @@ from statistics import median
 
 import pytest
 
-from textiba.checkpoints.load import BUILTIN
+from textiba.checkpoints.find import BUILTIN
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

@@ -61,8 +61,10 @@ def describe(attribution: "Attribution") -> str:
     return " · ".join([*parts, f"{class_name(attribution.labels, attribution.target)} {attribution.probability:.2f}"])
 
 
-def class_name(labels: Sequence[str], index: int) -> str:
-    """The name of a class, or "class 7" where class 7 has no name."""
+def class_name(labels: Sequence[str], index: int | str) -> str:
+    """The name of a class, or "class 7" where class 7 has no name; a name stays as it is."""
+    if isinstance(index, str):
+        return index
     return labels[index] if index < len(labels) else f"class {index}"
 
 

@@ -7,6 +7,7 @@ from textiba.benchmark.folder import BenchmarkFolder, Place
 from textiba.benchmark.leaderboard import COST, Agreement, Score, agreements
 from textiba.evaluation.intervals import Interval
 from textiba.show.summary import markdown_table, write_csv
+from textiba.store import write_text
 
 Columns = dict[str, list[str]]
 
@@ -15,7 +16,7 @@ def write_tables(folder: BenchmarkFolder, scores: Sequence[Score]) -> list[Path]
     """Writes leaderboard.md, leaderboard.csv and, where it was checked, sanity.csv into the folder."""
     checked = agreements(folder)
     page = folder.path / "leaderboard.md"
-    page.write_text(markdown(folder, scores, checked), encoding="utf-8")
+    write_text(page, markdown(folder, scores, checked))
     paths = [page, folder.path / "leaderboard.csv"]
     write_csv(score_columns(scores), paths[1])
     if checked:

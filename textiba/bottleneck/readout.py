@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from textiba.bottleneck.statistics import FeatureStatistics
-from textiba.checkpoints.load import file_hash, own_file
+from textiba.checkpoints.cache import file_hash
+from textiba.checkpoints.find import own_file
 from textiba.errors import CorruptFileError, InputError, StatisticsMismatchError
 from textiba.information import normalize
 from textiba.model.view import Model

@@ -13,10 +13,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from textiba.checkpoints.load import checkpoint_folder, own_file
+from textiba.checkpoints.find import checkpoint_folder, own_file
 from textiba.errors import CorruptFileError, FewTextsWarning, InputError, StatisticsMismatchError
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
+from textiba.store import write_whole
 from textiba.types import LayerFeatures
 
 ADVISED_TEXTS = 1000
@@ -98,10 +99,15 @@ class FeatureStatistics:
             )
 
     def save(self, path: str | Path) -> None:
-        """Writes a safetensors file, with the counts, the fingerprint and the source in its header."""
+        """Writes a safetensors file, whole or not at all, with what it was made from in its header.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
         facts = {"tokens": self.tokens, "texts": self.texts, "fingerprint": self.fingerprint, "source": self.source}
         tensors = {"mean": self.mean.contiguous(), "squares": self.squares.contiguous()}
-        save_file(tensors, str(path), metadata={"textiba_statistics": json.dumps(facts)})
+        metadata = {"textiba_statistics": json.dumps(facts)}
+        write_whole(Path(path), lambda target: save_file(tensors, str(target), metadata=metadata))
 
     @classmethod
     def load(cls, path: str | Path) -> "FeatureStatistics":

@@ -1,5 +1,6 @@
 """What a run is: the YAML files under experiments/, validated. An unknown key is an error."""
 
+import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Literal
@@ -7,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from textiba import methods
-from textiba.errors import InputError
+from textiba.errors import InputError, TargetError
 from textiba.methods import Method
 from textiba.model.view import Model
 from textiba.runs.stream import sweep_grid
@@ -117,14 +118,14 @@ class _Streamed:
 
 
 class MethodChoice(Settings):
-    """A method, its settings, and what it is swept over.
+    """A method, its settings, and the layers and β that it runs at.
 
     Attributes:
-        name: in the registry.
-        settings: of the method; what is not named keeps its default.
-        layers: "all" for every layer below the last, or a list; empty keeps the method's own.
-        betas: values of β; empty keeps the method's own.
-        path: each β goes on from the gates of the one before it, with `steps` steps of its own; they rise.
+        name: the method's name in the registry.
+        settings: of the method; a setting that is not named keeps its default.
+        layers: "all" for every layer below the last, or a list; empty keeps the method's own layer.
+        betas: values of β; empty keeps the method's own β.
+        path: each β is a warm start from the gates of the β before it, with `steps` steps of its own; the values rise.
     """
 
     name: str
@@ -140,13 +141,13 @@ class MethodChoice(Settings):
             if values and axis not in type(method).model_fields:
                 raise ValueError(f"{self.name} has no {axis} to sweep; remove it")
         if self.path and ("path" not in type(method).model_fields or not self.betas):
-            raise ValueError("a path leads through betas, of per_sample")
+            raise ValueError("path is for per_sample, and needs betas; name some, or remove it")
         return self
 
     def expand(self, model: Model) -> list[Method]:
         """The method at every layer and β, for a model.
 
-        At the last layer's output only the first token is read by most heads, so "all" stops below it.
+        Most heads read the first token only of the last layer's output, so "all" stops below that layer.
         """
         layers = range(model.n_layers) if self.layers == "all" else self.layers
         swept = sweep_grid(methods.method(self.name, **self.settings), layers, self.betas, self.path)
@@ -158,29 +159,29 @@ class SweepConfig(Settings):
 
     Attributes:
         checkpoints: built-in names, folders or hub ids.
-        data: which texts.
-        methods: what to run.
-        target: "predicted", "gold", or a class for all.
-        seed: of whatever is random in the methods.
-        max_length: tokens of a text; None takes the checkpoint's own.
-        statistics: a file made by `textiba estimate` for each checkpoint without statistics of its own.
+        data: the texts.
+        methods: the methods.
+        target: "predicted", "gold", or the index or the label of one class for all texts.
+        seed: of everything random in the methods.
+        max_length: tokens of a text; None takes the checkpoint's limit.
+        statistics: a file of `textiba estimate` for each checkpoint that comes without feature statistics.
     """
 
     checkpoints: tuple[str, ...] = Field(default=("fine-tuned",), min_length=1)
     data: DataChoice = DataChoice()
     methods: tuple[MethodChoice, ...] = Field(min_length=1)
-    target: Literal["predicted", "gold"] | int = "predicted"
+    target: int | str = "predicted"
     seed: int = 0
     max_length: int | None = Field(default=None, ge=3)
     statistics: dict[str, str] = Field(default_factory=dict)
 
     def expand(self, model: Model) -> list[Method]:
-        """Every method at every layer and β; a layer the model lacks is an error before anything runs."""
+        """Every method at every layer and β; see `expand`."""
         return expand(self.methods, model)
 
 
 def expand(choices: Iterable[MethodChoice], model: Model) -> list[Method]:
-    """Every method at every layer and β.
+    """Every method at every layer and β, checked against the model before anything runs.
 
     Raises:
         LayerError: the model lacks one of the layers.
@@ -189,3 +190,28 @@ def expand(choices: Iterable[MethodChoice], model: Model) -> list[Method]:
     for layer in (layer for method in methods for layer in method.layers_used):
         model.check_layer(layer)
     return methods
+
+
+def target_of(model: Model, target: str | int) -> str | int:
+    """The target as `textiba.explain` takes it: "predicted", "gold", or the index of a class.
+
+    Args:
+        model: gives the labels.
+        target: one of these, an index in digits, or a label; capitals do not matter where that tells labels apart.
+
+    Raises:
+        TargetError: the model has no such label.
+    """
+    if not isinstance(target, str) or target in ("predicted", "gold"):
+        return target
+    if target in model.labels:
+        return model.labels.index(target)
+    if target.lstrip("-").isdigit():
+        return int(target)
+    if len(found := [i for i, label in enumerate(model.labels) if label.casefold() == target.casefold()]) == 1:
+        return found[0]
+    near = difflib.get_close_matches(target, model.labels, n=1)
+    raise TargetError(
+        f"a target is 'predicted', 'gold', the index of a class, or a label of {model.name}: "
+        f"{', '.join(model.labels)}; got '{target}'" + (f". Did you mean '{near[0]}'?" if near else "")
+    )

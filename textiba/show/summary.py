@@ -64,21 +64,14 @@ def profile_table(rows: Sequence[LayerRow]) -> dict[str, list[str]]:
 
 def health_table(found: Sequence[Health]) -> dict[str, list[str]]:
     """Runs as a table, with the state of each."""
-    states = [_state(health) for health in found]
     return {
         "run": [str(health.path) for health in found],
         "made by": [f"textiba {health.command}".strip() for health in found],
         "rows": [str(health.rows) for health in found],
         "tables": [str(health.files) for health in found],
         "MB": [f"{health.size / 1e6:.1f}" for health in found],
-        "state": states,
+        "state": [health.state for health in found],
     }
-
-
-def _state(health: Health) -> str:
-    counts = {"damaged": health.damaged, "of another run": health.foreign, "unfinished": health.leftovers}
-    troubles = [f"{len(files)} {what}" for what, files in counts.items() if files]
-    return ", ".join([*(["being written to"] if health.busy else []), *troubles]) or "whole"
 
 
 def markdown_table(columns: Mapping[str, Sequence[object]]) -> str:

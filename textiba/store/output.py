@@ -1,10 +1,9 @@
-"""Files that a user names: written aside and renamed, so that a full disk never leaves half a file."""
+"""Files that a user names: any place that can be written to, checked first, and written whole or not at all."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from textiba.errors import InputError, StorageError
-from textiba.store.files import write_whole
+from textiba.store.files import file_place, write_whole
 
 
 def write_file(path: str | Path, write: Callable[[Path], object]) -> Path:
@@ -18,20 +17,11 @@ def write_file(path: str | Path, write: Callable[[Path], object]) -> Path:
         InputError: `path` is a folder.
         StorageError: the folder cannot be made, or the file cannot be written.
     """
-    path = Path(path)
-    try:
-        target = path.resolve()
-        if target.is_dir():
-            raise InputError(f"{path} is a folder; name a file in it, such as {path / 'result'}")
-        if target.exists() and not target.is_file():
-            write(target)
-            return path
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
-        raise StorageError(
-            f"{path} cannot be written ({error}); name a file in a folder that you may write to"
-        ) from None
-    write_whole(target, write)
+    path = file_place(path)
+    if path.exists() and not path.is_file():
+        write(path)
+    else:
+        write_whole(path.resolve(), write)
     return path
 
 
@@ -44,10 +34,7 @@ def suffix(path: str | Path, known: tuple[str, ...]) -> str:
     """The ending of a file's name, without the dot, in lower case.
 
     Raises:
-        InputError: the ending is not among `known`.
+        InputError: the ending is not among `known`, or `path` is a folder.
+        StorageError: the folder cannot be made.
     """
-    found = Path(path).suffix.lower().removeprefix(".")
-    if found not in known:
-        choice = " or ".join(f".{name}" for name in known)
-        raise InputError(f"{path}: the ending of the name says which format to write: {choice}; got '.{found}'")
-    return found
+    return file_place(path, tuple(f".{name}" for name in known)).suffix.lower().removeprefix(".")

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from textiba.bottleneck.statistics import STATISTICS, estimate_statistics
-from textiba.checkpoints.load import ADAPTER, CARD, HEAD, file_hash, load, load_base
+from textiba.checkpoints.cache import file_hash
+from textiba.checkpoints.find import CARD
+from textiba.checkpoints.load import ADAPTER, HEAD, load, load_base
 from textiba.model.reading import class_labels
 from textiba.model.view import Model
 from textiba.show.summary import markdown_table
+from textiba.store import write_text
 from textiba.texts.rows import Named
 from textiba.texts.text import Text
 from textiba.training.fitting import fresh_head, save_head, train_adapter, train_probe
@@ -117,7 +120,7 @@ def accuracy(model: Model, texts: Sequence[Text]) -> float:
 
 def _write_card(card: dict[str, Any], output: Path) -> None:
     """`card.json` for the loader and README.md for people."""
-    (output / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_text(output / CARD, json.dumps(card, indent=1) + "\n")
     recipe = card["recipe"]
     rows = [
         ("kind", recipe["kind"]),
@@ -140,4 +143,4 @@ def _write_card(card: dict[str, Any], output: Path) -> None:
     if card["loss"]:
         curve = {"step": [row["step"] for row in card["loss"]]}
         blocks.append(markdown_table({**curve, "training loss (nats)": [f"{row['loss']:.3f}" for row in card["loss"]]}))
-    (output / "README.md").write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
+    write_text(output / "README.md", "\n\n".join(blocks) + "\n")
