@@ -20,6 +20,7 @@ from typing import Any
 from unittest.mock import patch
 
 _COMPILER = "torch._dynamo"
+_BACKEND = "torch._inductor"  # of the compiler; torch.compile imports it first
 _MODELS = "transformers.models"
 _MARKS = ("disable", "assume_constant_result", "allow_in_graph")  # decorators that mark a function for the compiler
 _NOTHING = ("graph_break", "mark_static_address")  # functions that do nothing while nothing is compiled
@@ -81,6 +82,9 @@ class _Finder(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if fullname == _BACKEND:
+            leave()  # something is compiled
+            return None
         inside = fullname == _COMPILER or fullname.startswith(f"{_COMPILER}.")
         return ModuleSpec(fullname, self, is_package=True) if inside else None
 
