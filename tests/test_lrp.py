@@ -148,7 +148,8 @@ def test_equals_relevance_propagated_by_hand(attention: Any):
 
 @pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
 def test_without_biases_constant_attention_conserves_the_logit(kind: str):
-    model = toys.model(kind, double=True)  # biases are zero at birth
+    classifier = toys.classifier(kind, double=True, biases=False)
+    model = Model(classifier, toys.tokenizer(types=kind in ("bert", "electra")))
     assert not any(p.any() for name, p in model.module.named_parameters() if name.endswith("bias"))
     forward = toys.forward(model, TEXTS)
     targets = model.predict(forward)
@@ -206,6 +207,7 @@ def test_uniform_attention_loses_relevance_only_at_softmax():
     attention = bert.bert.encoder.layer[0].attention
     with torch.no_grad():
         attention.self.query.weight.zero_()
+        attention.self.query.bias.zero_()
     model = Model(bert, toys.tokenizer())
     forward = toys.forward(model, TEXTS)
     targets = model.predict(forward)

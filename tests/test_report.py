@@ -136,10 +136,10 @@ def test_cells_tell_which_tokens_are_gone_at_each_step(by: str, steps: tuple[flo
     found = removed(a, np.asarray(steps, dtype=float), by)
     data = payload(exploration(attributions=[a], removed=[found]))
     cells = unpacked(data["packed"])["removedCell"]
-    counts = Degradation(by=by, steps=tuple(map(float, steps))).counts(7)  # type: ignore[arg-type]
-    edges = sorted({*counts, *(7 - count for count in counts)})
+    settings = Degradation(by=by, steps=tuple(map(float, steps)))  # type: ignore[arg-type]
+    edges = sorted({*settings.counts(7), *(7 - count for count in settings.counts(7, "lerf"))})
     for order, gone_when in (("morf", lambda e, n: e < n), ("lerf", lambda e, n: e >= 7 - n)):
-        for count in counts:
+        for count in settings.counts(7, order):
             gone = {p for p, cell in zip(a.text.content, cells, strict=True) if gone_when(edges[cell], count)}
             assert gone == set(removal_order(a, order)[:count])
     found_p = unpacked(data["packed"])["removedP"].reshape(2, -1) / 10_000

@@ -200,8 +200,7 @@ def _cells(removed: Removed, tokens: int) -> list[int]:
         by=removed.by,  # type: ignore[arg-type]
         steps=tuple(float(step) for step in removed.steps),
     )
-    counts = settings.counts(tokens)
-    edges = sorted({*counts, *(tokens - count for count in counts)})
+    edges = sorted({*settings.counts(tokens), *(tokens - count for count in settings.counts(tokens, "lerf"))})
     order = removal_order(removed.attribution, "morf", removed.seed)
     ranks = {position: rank for rank, position in enumerate(order)}
     places = [ranks[position] for position in token_positions(removed.attribution)]

@@ -29,17 +29,23 @@ function halfEven(value) {
   return rest < 0.5 || (rest === 0.5 && floor % 2 === 0) ? floor : floor + 1;
 }
 
-// How many of `tokens` tokens are removed at each step.
-function countsOf({ by, steps }, tokens) {
-  return steps.map((step) => (by === "count" ? Math.min(halfEven(step), tokens) : halfEven(step * tokens)));
+// The number of tokens in the top share of a text; see `top_count` in evaluation/metrics/faithfulness.py.
+function topCount(share, tokens) {
+  return halfEven(Math.round(share * tokens * 1e6) / 1e6);
+}
+
+// The number of tokens that are gone at each step; see `Degradation.counts` in evaluation/degradation.py.
+function countsOf({ by, steps }, tokens, order) {
+  if (by === "count") return steps.map((step) => Math.min(step, tokens));
+  return steps.map((step) => (order === "lerf" ? tokens - topCount(1 - step, tokens) : topCount(step, tokens)));
 }
 
 // Which tokens of a layout are removed at the chosen step; see `_cells` in payload.py.
 function goneTokens(found, layout) {
   const tokens = tokensOf(layout);
-  const counts = countsOf(found.set, tokens);
-  const edges = [...new Set([...counts, ...counts.map((count) => tokens - count)])].sort((a, b) => a - b);
-  const count = counts[state.step];
+  const [first, last] = ["morf", "lerf"].map((order) => countsOf(found.set, tokens, order));
+  const edges = [...new Set([...first, ...last.map((count) => tokens - count)])].sort((a, b) => a - b);
+  const count = (state.order === "lerf" ? last : first)[state.step];
   const cells = columns.removedCell.subarray(found.cell, found.cell + tokens);
   const gone = state.order === "lerf" ? (cell) => edges[cell] >= tokens - count : (cell) => edges[cell] < count;
   return Array.from(cells, gone);
