@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import torch
 
 from textiba.errors import SettingError
+from textiba.model.reading import Reading
 from textiba.texts.batches import TOKEN_BUDGET, Batch, buckets, collate
 from textiba.texts.sources import Text
 from textiba.texts.tokens import TokenizedText, tokenize
@@ -20,21 +21,34 @@ class Batching(abc.ABC):
     Attributes:
         tokenizer: a fast Hugging Face tokenizer.
         max_length: tokens that a text may have, special ones included.
+        reading: the outcome bound to the model.
         pads: whether texts of different lengths may share a batch without changing each other's logits.
     """
 
     tokenizer: Any
     max_length: int
     pads: bool
+    reading: Reading
+
+    @property
+    @abc.abstractmethod
+    def padding(self) -> int:
+        """The token id that fills batches up to one length."""
 
     @property
     @abc.abstractmethod
     def device(self) -> torch.device:
         """The device of the weights."""
 
-    def tokenize(self, texts: Sequence[Text | str]) -> list[TokenizedText]:
-        """Tokenizes texts; see `textiba.texts.tokens.tokenize` for errors and warnings."""
-        return tokenize(texts, self.tokenizer, self.max_length)
+    def tokenize(self, texts: Sequence[Text | str], start: int = 0) -> list[TokenizedText]:
+        """Tokenizes texts, within the outcome's template; see `textiba.texts.tokens.tokenize` for errors and warnings.
+
+        Args:
+            texts: the texts. Where the outcomes are the model's classes, labels become indices of them.
+            start: number of the first text within the data, for messages.
+        """
+        labels = self.reading.labels if self.reading.classes else None
+        return tokenize(texts, self.tokenizer, self.max_length, start, labels, self.reading.template)
 
     def buckets(self, items: Sequence[T], lengths: Sequence[int], budget: int = TOKEN_BUDGET) -> Iterator[list[T]]:
         """Yields groups of items that may share a batch, the longest first; see `textiba.texts.batches.buckets`."""
@@ -47,7 +61,7 @@ class Batching(abc.ABC):
 
     def collate(self, texts: Sequence[TokenizedText]) -> Batch:
         """Returns one batch, padded to its longest text, on the model's device."""
-        return collate(texts, self.tokenizer.pad_token_id or 0, self.device)
+        return collate(texts, self.padding, self.device)
 
     def without(self, text: TokenizedText, positions: Iterable[int], removal: str) -> TokenizedText:
         """Returns a text with the tokens at `positions` removed.

@@ -14,7 +14,7 @@ from textiba.errors import NotFiniteError, UnsupportedModelError
 from textiba.model.limits import embedding_rows
 from textiba.texts.batches import Batch, collate
 from textiba.texts.sources import Text
-from textiba.texts.tokens import TokenizedText
+from textiba.texts.tokens import TokenizedText, padding_id
 
 if TYPE_CHECKING:
     from textiba.model.view import Model
@@ -50,7 +50,7 @@ def sample_batches(module: Any, tokenizer: Any) -> tuple[Batch, Batch]:
         return TokenizedText(Text("a"), all_ids, tuple(0 for _ in all_ids) if types else (), blank, spans, words)
 
     device = next(module.parameters()).device
-    pad = tokenizer.pad_token_id or 0
+    pad = padding_id(tokenizer, module.config.get_text_config())
     first, second = ([text(length) for length in _LENGTHS] for _ in range(2))
     return collate(first, pad, device), collate(second, pad, device)
 

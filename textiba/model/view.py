@@ -22,10 +22,11 @@ from textiba.model.forward import ForwardPass, HiddenStates, finite
 from textiba.model.limits import usable_length
 from textiba.model.network import Network, weights_hash
 from textiba.model.outcomes import Outcome, default_outcome
-from textiba.model.reading import Reading, TargetOutput, find_label
+from textiba.model.reading import TargetOutput, find_label
 from textiba.model.splice import Change, view
 from textiba.model.wrappers import unwrapped
 from textiba.texts.batches import Batch
+from textiba.texts.tokens import padding_id
 from textiba.types import Logits, State, Targets, at_least_float32
 
 
@@ -80,7 +81,7 @@ class Model(Batching):
         self._given_fingerprint = fingerprint
         self.max_length = usable_length(self.module, tokenizer, max_length)
         check_vocabulary(self.module, tokenizer, name)
-        self.reading: Reading = self.outcome.bind(self.module, tokenizer)
+        self.reading = self.outcome.bind(self.module, tokenizer)
         batch, other = sample_batches(self.module, tokenizer)
         self._network.find_layers(batch)
         self._examine(batch, other)
@@ -114,6 +115,11 @@ class Model(Batching):
     def layers(self) -> list[nn.Module]:
         """The module of each layer, in order; one module may be several layers (ALBERT)."""
         return self._network.layer_modules()
+
+    @property
+    def padding(self) -> int:
+        """The token id that fills batches up to one length; see `textiba.texts.tokens.padding_id`."""
+        return padding_id(self.tokenizer, self.module.config.get_text_config())
 
     @property
     def device(self) -> torch.device:

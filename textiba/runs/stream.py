@@ -1,9 +1,12 @@
 """Runs methods over texts and yields attributions as a stream; expands sweeps over layers and β into methods."""
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence, Sized
 from itertools import islice
 from typing import TypeVar
 
+from tqdm.auto import tqdm
+
+from textiba import methods
 from textiba.attribution import Attribution, Attributions
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import SettingError
@@ -13,7 +16,8 @@ from textiba.methods.results import resolve_targets
 from textiba.model.view import Model
 from textiba.store.processes import ALONE, Processes, Shares
 from textiba.texts.batches import TOKEN_BUDGET, Batch
-from textiba.texts.sources import Text
+from textiba.texts.inputs import texts_from
+from textiba.texts.labels import resolve_labels
 from textiba.texts.tokens import TokenizedText
 
 T = TypeVar("T")
@@ -23,7 +27,7 @@ WINDOW = 1024  # number of texts that are in memory, and sorted by length, at a 
 def stream(
     model: Model,
     methods: Sequence[Method],
-    texts: Iterable[Text | str],
+    texts: object,
     statistics: FeatureStatistics | None = None,
     target: str | int = "predicted",
     seed: int = 0,
@@ -37,7 +41,8 @@ def stream(
     Args:
         model: the model.
         methods: the methods to run; `sweep_grid` makes a list for a sweep over layers or β.
-        texts: the texts, as `Text` or as strings.
+        texts: strings, `Text`s, records, a pandas Series or DataFrame, a `datasets.Dataset`, or a path; see
+            `textiba.texts.inputs.texts_from`.
         statistics: feature statistics of the model, for methods that need them.
         target: "predicted", "gold" (the text's own label), or one outcome for all texts, by name or index.
         seed: seed of all random draws; each text derives its own seed, which does not depend on the batch.
@@ -57,7 +62,7 @@ def stream(
 def stream_batches(
     model: Model,
     methods: Sequence[Method],
-    texts: Iterable[Text | str],
+    texts: object,
     statistics: FeatureStatistics | None = None,
     target: str | int = "predicted",
     seed: int = 0,
@@ -81,12 +86,15 @@ def stream_batches(
     """
     for method in methods:
         method.check(model, statistics)
-    source, shares = iter(texts), Shares(processes)
+    checked = texts_from(texts)
+    if model.reading.classes:
+        checked = resolve_labels(checked, model.labels)
+    source, shares = iter(checked), Shares(processes)
     start = 0
     while window := list(islice(source, WINDOW)):
         # In a continued run most windows are done, and their texts need not be tokenized.
         if not all(place in done for place in range(start, start + len(window))):
-            tokenized = model.tokenize(window)
+            tokenized = model.tokenize(window, start)
             places = {id(text): start + i for i, text in enumerate(tokenized)}
             groups = list(model.buckets(tokenized, [len(text) for text in tokenized], budget))
             left = [g for g in groups if not all(places[id(text)] in done for text in g)]
@@ -118,20 +126,38 @@ def _attribute(
 
 def explain(
     model: Model,
-    method: Method,
-    texts: Iterable[Text | str],
+    method: Method | str,
+    texts: object,
     statistics: FeatureStatistics | None = None,
     target: str | int = "predicted",
     seed: int = 0,
     budget: int = TOKEN_BUDGET,
+    progress: bool = False,
 ) -> Attributions:
-    """Explains texts with one method. See `stream` for the arguments and errors.
+    """Explains texts with one method. See `stream` for the other arguments and errors.
+
+    Args:
+        model: the model.
+        method: a method, or the name of one, which then has its default settings.
+        texts: see `stream`.
+        statistics: see `stream`.
+        target: see `stream`.
+        seed: see `stream`.
+        budget: see `stream`.
+        progress: whether to show a progress bar with texts per second.
 
     Returns:
         One attribution per text, in the order of the texts. A notebook displays this list as highlighted texts, on one
         colour scale.
     """
-    found = dict(stream(model, [method], texts, statistics, target, seed, budget))
+    chosen = methods.method(method) if isinstance(method, str) else method
+    checked = texts_from(texts)
+    results = stream(model, [chosen], checked, statistics, target, seed, budget)
+    if progress:
+        results = tqdm(
+            results, total=len(checked) if isinstance(checked, Sized) else None, unit="text", desc=chosen.name
+        )
+    found = dict(results)
     return Attributions(found[i] for i in range(len(found)))
 
 

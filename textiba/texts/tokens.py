@@ -94,7 +94,12 @@ class TokenizedText:
 
 
 def tokenize(
-    texts: Sequence[Text | str], tokenizer: Any, max_length: int, start: int = 0, labels: Sequence[str] | None = None
+    texts: Sequence[Text | str],
+    tokenizer: Any,
+    max_length: int,
+    start: int = 0,
+    labels: Sequence[str] | None = None,
+    template: tuple[str, str] = ("", ""),
 ) -> list[TokenizedText]:
     """Tokenizes texts as the tokenizer itself does, and cuts them at `max_length` tokens on its truncation side.
 
@@ -104,6 +109,7 @@ def tokenize(
         max_length: tokens, special ones included.
         start: number of the first text within the data, for messages.
         labels: the model's class names: labels become indices of them. None leaves labels as they are.
+        template: text before and after each text, such as a prompt; its tokens are never scored, removed or cut.
 
     Raises:
         EmptyTextError: a text has no word, or no token besides special ones.
@@ -119,9 +125,12 @@ def tokenize(
     if not items:
         return []
     table = tokenizer(
-        [item.text for item in items], return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False
+        [item.text.join(template) for item in items],
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+        verbose=False,
     )
-    out = [_tokenized(item, n, table, tokenizer, max_length, start) for n, item in enumerate(items)]
+    out = [_tokenized(item, n, table, tokenizer, max_length, start, len(template[0])) for n, item in enumerate(items)]
     _warn_of_cuts(out, tokenizer, max_length, start)
     _warn_of_special_tokens(out, tokenizer, start)
     return out
@@ -160,8 +169,15 @@ def _item(text: Text | str, where: str, labels: Sequence[str] | None) -> Text:
     return text if labels is None else with_index(text, labels, where)
 
 
-def _tokenized(text: Text, row: int, table: Any, tokenizer: Any, max_length: int, start: int) -> TokenizedText:
-    added = table["special_tokens_mask"][row]
+def _tokenized(
+    text: Text, row: int, table: Any, tokenizer: Any, max_length: int, start: int, before: int
+) -> TokenizedText:
+    spans = [(begin - before, end - before) for begin, end in table["offset_mapping"][row]]
+    # Added are the special tokens and those of the template.
+    added = [
+        bool(special) or begin < 0 or end > len(text.text)
+        for special, (begin, end) in zip(table["special_tokens_mask"][row], spans, strict=True)
+    ]
     content = [i for i, special in enumerate(added) if not special]
     where = f"text number {start + row} (counting from 0)"
     if not content:
@@ -179,7 +195,7 @@ def _tokenized(text: Text, row: int, table: Any, tokenizer: Any, max_length: int
     offsets: list[tuple[int, int]] = [(0, 0)] * len(keep)
     words: list[int | None] = [None] * len(keep)
     places = [place for place, i in enumerate(keep) if not added[i]]
-    found, known = table["offset_mapping"][row], table.word_ids(row)
+    found, known = spans, table.word_ids(row)
     kept = [keep[place] for place in places]
     grouped = group_words(text.text, [found[i] for i in kept], [known[i] for i in kept])
     for place, span, number in zip(places, *grouped, strict=True):
