@@ -57,6 +57,7 @@ def test_texts_side_by_side_share_a_scale():
         for text, score in (("−6", -6.0), ("−1", -1.0), ("0", 0.0), ("+1", 1.0), ("+6", 6.0))
     }
     drawn = np.asarray(bar.images[0].get_array())[0]
+    assert {to_hex(color) for color in drawn[117:139].tolist()} == {"#ffffff"}  # no score has these colours
     for score in (-6.0, -1.0, 0.0, 1.0):
         shown = to_hex(drawn[int(256 * span.position(score))].tolist())
         assert [int(shown[i : i + 2], 16) for i in (1, 3, 5)] == pytest.approx(

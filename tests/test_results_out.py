@@ -190,6 +190,8 @@ def test_a_data_frame_has_a_row_for_each_word():
         "probability": 0.9, "predicted": "negative", "gold": "positive", "unit": "bits",
     }  # fmt: skip
     assert frame["layer"].tolist()[6:] == [1] * 6
+    part = replace(TEXT, rationale=((25, 28),))  # the second token of "wonderful"
+    assert attribution(text=tokenized(part)).to_pandas()["marked"].tolist() == [False] * 4 + [True, False]
     pandas.testing.assert_frame_equal(bits.to_pandas(), first.reset_index(drop=True))
 
 
