@@ -12,7 +12,8 @@ import typer
 
 from experiments.study import ROOT, Study
 from textiba.cli import keep_freed_memory
-from textiba.cli.shared import console, progress_bars, reporter
+from textiba.cli.progress import progress
+from textiba.cli.shared import console
 
 NAMES = tuple(sorted(path.parent.name for path in ROOT.glob("*/experiment.py")))
 
@@ -30,8 +31,8 @@ def main(
     for one in NAMES if name == "all" else (name,):
         if one not in NAMES:
             raise typer.BadParameter(f"no experiment is called '{one}'; the experiments are {', '.join(NAMES)}")
-        with progress_bars() as progress:
-            study = Study(ROOT / one, runs, data, reporter(progress))
+        with progress("results") as advance:
+            study = Study(ROOT / one, runs, data, advance)
             result = import_module(f"experiments.{one}.experiment").answer(study)
         console.print(f"{one}: {result}")
 

@@ -16,7 +16,8 @@ from textiba import (
     load_statistics,
 )
 from textiba.attribution import BitsDetails, content_scores
-from textiba.checkpoints.load import BUILTIN_FOLDER, file_hash
+from textiba.checkpoints.cache import file_hash
+from textiba.checkpoints.find import BUILTIN_FOLDER
 
 MODEL, STATISTICS = load("fine-tuned", max_length=300), load_statistics("fine-tuned")
 WARM = PerSampleBottleneck(readout="built-in", steps=0)

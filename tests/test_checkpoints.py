@@ -11,8 +11,9 @@ from transformers import BertConfig, BertForSequenceClassification
 
 import textiba
 from textiba.bottleneck.statistics import load_statistics
-from textiba.checkpoints import load as checkpoints
-from textiba.checkpoints.load import ADAPTER, BUILTIN, CARD, HEAD, load
+from textiba.checkpoints import cache
+from textiba.checkpoints.find import BUILTIN, BUILTIN_FOLDER, CARD
+from textiba.checkpoints.load import ADAPTER, HEAD, load
 from textiba.errors import (
     CorruptFileError,
     FreshHeadWarning,
@@ -103,7 +104,7 @@ def test_a_model_without_a_head_gets_a_seeded_one_and_says_so(saved_model: Path,
 
 
 def test_a_corrupted_adapter(tmp_path: Path):
-    folder = shutil.copytree(checkpoints.BUILTIN_FOLDER / "fine-tuned", tmp_path / "copy")
+    folder = shutil.copytree(BUILTIN_FOLDER / "fine-tuned", tmp_path / "copy")
     content = bytearray((folder / ADAPTER).read_bytes())
     content[-1] ^= 1
     (folder / ADAPTER).write_bytes(content)
@@ -112,7 +113,7 @@ def test_a_corrupted_adapter(tmp_path: Path):
 
 
 def test_a_missing_adapter_and_a_broken_card(tmp_path: Path):
-    folder = shutil.copytree(checkpoints.BUILTIN_FOLDER / "fine-tuned", tmp_path / "copy")
+    folder = shutil.copytree(BUILTIN_FOLDER / "fine-tuned", tmp_path / "copy")
     (folder / ADAPTER).unlink()
     with pytest.raises(CorruptFileError, match="missing; make it anew"):
         load(folder)
@@ -124,10 +125,10 @@ def test_a_missing_adapter_and_a_broken_card(tmp_path: Path):
 def test_a_head_that_does_not_fit_its_base(tmp_path: Path):
     import torch
 
-    folder = shutil.copytree(checkpoints.BUILTIN_FOLDER / "general-probe", tmp_path / "copy")
+    folder = shutil.copytree(BUILTIN_FOLDER / "general-probe", tmp_path / "copy")
     save_file({"classifier.weight": torch.zeros(2, 7)}, str(folder / HEAD))
     card = json.loads((folder / CARD).read_text())
-    card["sha256"] = checkpoints.file_hash(folder / HEAD)
+    card["sha256"] = cache.file_hash(folder / HEAD)
     (folder / CARD).write_text(json.dumps(card))
     with pytest.raises(CorruptFileError, match="does not fit"):
         load(folder)
@@ -139,7 +140,7 @@ def test_max_length_past_the_model():
 
 
 def test_the_committed_weights_stay_small():
-    weights = list(checkpoints.BUILTIN_FOLDER.rglob("*.safetensors"))
+    weights = list(BUILTIN_FOLDER.rglob("*.safetensors"))
     assert weights
     assert sum(f.stat().st_size for f in weights) < 4_000_000
-    assert not list(checkpoints.BUILTIN_FOLDER.rglob("*.bin"))
+    assert not list(BUILTIN_FOLDER.rglob("*.bin"))

@@ -50,8 +50,8 @@ def test_explain_shows_the_words(
 ):
     page = tmp_path / "out.html"
     arguments = ["explain", TEXT, "--method", method, "--html", str(page)]
-    code, out, _ = run(*arguments, monkeypatch=monkeypatch, capsys=capsys)
-    assert code == 0
+    code, out, err = run(*arguments, monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 0, err
     assert "loved" in out
     assert "loved" in page.read_text(encoding="utf-8")
 

@@ -90,7 +90,7 @@ def test_on_a_full_disk_what_was_saved_stays(tmp_path: Path, undisturbed: RunFol
     )
     assert full.returncode == 1
     assert b"could not be written" in full.stderr
-    assert b"make room on the disk" in full.stderr
+    assert b"What was saved before is whole. Raise the limit on the size of a file (ulimit -f)" in full.stderr
     assert not list(tmp_path.rglob("*.tmp"))
     assert check(tmp_path).sound
     _launch(tmp_path).communicate()

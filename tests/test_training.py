@@ -16,7 +16,8 @@ from trainings import World, make_world, recipe
 from textiba import explain
 from textiba.attribution import content_scores
 from textiba.bottleneck.readout import READOUT, fresh_readout, load_readout
-from textiba.checkpoints.load import CARD, load
+from textiba.checkpoints.find import CARD
+from textiba.checkpoints.load import load
 from textiba.errors import InputError, LayerError, SettingError
 from textiba.methods import PerSampleBottleneck, ReadoutBottleneck
 from textiba.methods.lrp import SHARES, relevance_by_layer

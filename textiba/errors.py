@@ -1,34 +1,36 @@
-"""What can go wrong, as a tree.
+"""The errors and warnings of textiba, as a tree.
 
     TextibaError
     ├── InputError (also a ValueError)
-    │   ├── EmptyTextError          a text with nothing in it to explain
-    │   ├── LayerError              a layer the model does not have
-    │   ├── TargetError             a class the model does not have
-    │   ├── SettingError            a setting out of its range, or a key that does not exist
-    │   └── BusyFolderError         a run's folder that another process writes to
+    │   ├── EmptyTextError          a text without a word
+    │   ├── LayerError              a layer that the model does not have
+    │   ├── TargetError             a class that the model does not have
+    │   ├── SettingError            a setting out of its range, or an unknown setting
+    │   └── BusyFolderError         another process writes to the run's folder
     ├── CheckpointError
-    │   ├── NotACheckpointError     a folder or hub id that is no sequence classifier
-    │   ├── HubUnavailableError     the model hub cannot be reached
-    │   └── UnsupportedModelError   an architecture without a line in the table of layer paths
-    ├── CorruptFileError            a file whose content is not what was saved
-    ├── StorageError                a disk that is full, or cannot be written to
-    ├── StatisticsMismatchError     statistics made for another model
-    ├── NotFiniteError              NaN or infinity where a number should be
+    │   ├── NotACheckpointError     a name, a folder or a hub id without a sequence classifier
+    │   ├── HubUnavailableError     the model hub cannot be reached, and the files are not cached
+    │   └── UnsupportedModelError   a model that cannot be split at its layers, or whose head cannot be read
+    ├── CorruptFileError            a file's content differs from what was saved
+    ├── StorageError                a file cannot be written: full disk, read-only place, folder in the way
+    ├── StatisticsMismatchError     feature statistics of another model
+    ├── NotFiniteError              NaN or infinity in place of a number
     └── MissingExtraError (also an ImportError)
 
     TextibaWarning (a UserWarning)
     ├── TruncationWarning           a text was cut at the model's length
-    ├── FewTextsWarning           statistics rest on few texts
+    ├── SpecialTokenWarning         a text spells out one of the model's special tokens
+    ├── FewTextsWarning             statistics were estimated on few texts
     ├── RepairWarning               a damaged part of a run was set aside
+    ├── VersionWarning              a run is resumed with other versions than it was begun with
     └── FreshHeadWarning            a checkpoint without a head got a random one
 
-Every message states the rule, what was received, and what to do about it.
+Every message states the rule, the value received, and the fix.
 """
 
 
 class TextibaError(Exception):
-    """Any error that textiba raises on purpose."""
+    """Base of all errors that textiba raises on purpose."""
 
 
 class InputError(TextibaError, ValueError):
@@ -36,7 +38,7 @@ class InputError(TextibaError, ValueError):
 
 
 class EmptyTextError(InputError):
-    """A text is empty, or has no token besides the special ones."""
+    """A text is empty, or has special tokens only."""
 
 
 class LayerError(InputError):
@@ -44,11 +46,11 @@ class LayerError(InputError):
 
 
 class TargetError(InputError):
-    """A target class lies outside `0 … number of labels − 1`."""
+    """A target class lies outside `0 … number of labels − 1`, or no label has that name."""
 
 
 class SettingError(InputError):
-    """A setting has a value out of its range, or a name that does not exist."""
+    """A setting has a value out of its range, or does not exist."""
 
 
 class CheckpointError(TextibaError):
@@ -56,15 +58,15 @@ class CheckpointError(TextibaError):
 
 
 class NotACheckpointError(CheckpointError):
-    """The folder or hub id does not hold a sequence classifier in safetensors."""
+    """The name, folder or hub id does not hold a sequence classifier in safetensors."""
 
 
 class HubUnavailableError(CheckpointError):
-    """The model hub is out of reach and the files are not cached."""
+    """The model hub cannot be reached, and the files are not cached."""
 
 
 class UnsupportedModelError(CheckpointError):
-    """The architecture has no line in `textiba.model.layers.LAYER_PATHS`."""
+    """The model cannot be split at its layers, or its head cannot be read; the message says why."""
 
 
 class CorruptFileError(TextibaError):
@@ -72,7 +74,7 @@ class CorruptFileError(TextibaError):
 
 
 class StorageError(TextibaError):
-    """A result cannot be written: the disk is full, or read-only."""
+    """A file or folder cannot be written: the disk is full, the place is read-only, or something is in the way."""
 
 
 class BusyFolderError(InputError):
@@ -80,7 +82,7 @@ class BusyFolderError(InputError):
 
 
 class StatisticsMismatchError(TextibaError):
-    """Feature statistics were estimated on another model."""
+    """The feature statistics were estimated on another model."""
 
 
 class NotFiniteError(TextibaError):
@@ -92,11 +94,15 @@ class MissingExtraError(TextibaError, ImportError):
 
 
 class TextibaWarning(UserWarning):
-    """Any warning that textiba gives."""
+    """Base of all warnings of textiba."""
 
 
 class TruncationWarning(TextibaWarning):
     """A text was longer than the model accepts, and was cut."""
+
+
+class SpecialTokenWarning(TextibaWarning):
+    """A text spells out a special token, such as [SEP], which the model then reads as one."""
 
 
 class FewTextsWarning(TextibaWarning):
@@ -104,7 +110,11 @@ class FewTextsWarning(TextibaWarning):
 
 
 class RepairWarning(TextibaWarning):
-    """A damaged part of a run was set aside, and is computed again."""
+    """A damaged part of a run was set aside; its results are computed again."""
+
+
+class VersionWarning(TextibaWarning):
+    """A run is resumed with other versions of Python or of packages than it was begun with."""
 
 
 class FreshHeadWarning(TextibaWarning):
@@ -112,5 +122,5 @@ class FreshHeadWarning(TextibaWarning):
 
 
 def missing_extra(package: str, extra: str) -> MissingExtraError:
-    """The error for an absent optional dependency, with the command that brings it."""
+    """The error for an optional dependency that is not installed, with the command that installs it."""
     return MissingExtraError(f"{package} is needed here and not installed; run: pip install 'textiba[{extra}]'")

@@ -97,9 +97,12 @@ def benchmark(
     sets = {data: choice.load() for data, choice in config.data.items()}
     for data, texts in sets.items():
         folder.manifest.hold("texts", data, texts_hash(texts))
-    for data, texts in sets.items():
-        for model, statistics in models.values():
-            _run(_Bench(config, folder, data, texts, model, statistics), only, processes, progress)
+    benches = [_Bench(config, folder, d, texts, *loaded) for d, texts in sets.items() for loaded in models.values()]
+    for bench in benches:
+        jobs = [*_method_jobs(bench, ()), *_sanity_jobs(bench, ())]
+        folder.manifest.expect(f"{bench.data} {bench.model.name}", len(jobs))
+    for bench in benches:
+        _run(bench, only, processes, progress)
     return folder
 
 

@@ -17,7 +17,6 @@ from textiba.bottleneck.statistics import FeatureStatistics, estimate_statistics
 from textiba.errors import FewTextsWarning, UnsupportedModelError
 from textiba.evaluation.metrics import rank_agreement
 from textiba.methods import Method
-from textiba.model.layers import family_of
 from textiba.model.view import Model
 from textiba.texts.sources import Text
 
@@ -40,7 +39,7 @@ def randomized(model: Model, depth: int, seed: int = 0) -> Model:
     """
     module = copy.deepcopy(model.module)
     fresh = set(parts(model)[:depth])
-    path = family_of(module.config).layers
+    path = model.layers_path
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         for name, part in module.named_modules():

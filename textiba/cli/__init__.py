@@ -1,41 +1,53 @@
-"""The command line: arguments and progress only."""
+"""The command line: arguments, progress, and one line for whatever goes wrong."""
 
 import contextlib
 import ctypes
+import os
 import sys
+import traceback
 import warnings
+from pathlib import Path
 
 from rich.text import Text
 
-from textiba.cli import corpus, look, make, report, runs  # noqa: F401 - their commands add themselves to the app
-from textiba.cli.shared import app, errors
+from textiba.cli import corpus, doctor, explain, look, make, report, runs
+from textiba.cli.shared import app, errors, printable
+from textiba.cli.stop import Stopped, signals
 from textiba.errors import TextibaError
 
-
-@app.callback()
-def _app() -> None:
-    """**textiba**: how many bits of each token a text transformer used, at which layer, and in which direction.
-
-    Start with `textiba demo`, or explain a sentence of your own:
-
-        textiba explain "A thin plot, and yet I loved every minute of it."
-    """
+_IN_ORDER = (
+    look.demo, explain.explain, look.methods, runs.sweep, runs.degrade, runs.benchmark, corpus.corpus, report.report,
+    make.estimate, make.finetune, doctor.doctor,
+)  # fmt: skip
+app.registered_commands.sort(key=lambda command: _IN_ORDER.index(command.callback))  # type: ignore[arg-type]
 
 
 def main() -> None:
-    """The console script: an error of ours is a line on stderr and exit code 2, never a traceback."""
+    """The console script. Every error that a user can cause is one line on stderr and exit code 2.
+
+    A signal (Ctrl-C, SIGTERM) ends with a line that says what is kept, and exit code 128 + the signal's number.
+    """
     keep_freed_memory()
-    with warnings.catch_warnings():
+    printable(sys.stdout, sys.stderr)
+    with warnings.catch_warnings(), signals():
         warnings.showwarning = lambda message, *_: _say("note", "yellow", message)
         try:
             app()
+        except Stopped as stop:
+            if os.environ.get("RANK", "0") == "0":  # the first of several processes speaks for all
+                _say("stopped", "yellow", stop)
+            code = 128 + stop.number
+        except BrokenPipeError:
+            _silence()
+            code = 141  # 128 + SIGPIPE, as of any program whose reader has gone
         except TextibaError as error:
             _say("error", "bold red", error)
-            sys.exit(2)
-
-
-def _say(kind: str, style: str, what: object) -> None:
-    errors.print(Text.assemble((f"{kind}: ", style), str(what)))
+            code = 2
+        except Exception as error:  # noqa: BLE001 - the last place that can say something
+            code = _last_resort(error)
+        else:
+            return
+    sys.exit(code)
 
 
 def keep_freed_memory() -> None:
@@ -44,3 +56,31 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
         libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
+
+
+def _say(kind: str, style: str, what: object) -> None:
+    errors.print(Text.assemble((f"{kind}: ", style), str(what)), soft_wrap=True)
+
+
+def _last_resort(error: Exception) -> int:
+    """Says what can be said of an error that nobody foresaw: a disk's, the memory's, or a fault of textiba."""
+    if isinstance(error, OSError):
+        from textiba.store.files import disk_failed, storage_error
+
+        if disk_failed(error):
+            _say("error", "bold red", storage_error(Path(error.filename or "a file"), error))
+            return 2
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        advice = "take smaller batches (--batch-tokens), shorter texts (--max-length) or fewer steps at a time"
+        _say("error", "bold red", f"the memory is full; {advice}")
+        return 2
+    traceback.print_exception(error)
+    _say("error", "bold red", "this is a fault of textiba; please report it with the lines above and `textiba doctor`")
+    return 1
+
+
+def _silence() -> None:
+    """Lets the interpreter flush its output to nowhere at exit; the reader has gone."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from textiba.cli.shared import Data, Output, app, console, progress_bars, reporter, table
+from textiba.cli.progress import progress
+from textiba.cli.shared import Data, Output, app, console, say, table
+from textiba.cli.stop import keeping
 
 
 @app.command()
@@ -15,15 +17,22 @@ def corpus(
     data: Data = None,
 ) -> None:
     """Sums up methods over thousands of texts by word and by part of speech, with intervals: tables and figures."""
+    from textiba import methods
     from textiba.attribution import class_name
     from textiba.corpus import CorpusConfig, corpus_view
     from textiba.corpus.tables import by_method, part_table, word_table
+    from textiba.runs.preflight import check_run
+    from textiba.store.files import folder_place
 
     settings = CorpusConfig.from_yaml(config)
     if data:
         settings = settings.model_copy(update={"data": settings.data.model_copy(update={"source": data})})
-    with progress_bars() as progress:
-        found = corpus_view(settings, output, reporter(progress))
+    chosen = [methods.method(choice.name, **choice.settings) for choice in settings.methods]
+    check_run(chosen, [settings.checkpoint], {settings.checkpoint: settings.statistics} if settings.statistics else {})
+    folder_place(output)
+    kept = "nothing was written: the tables are made when all texts are done, and a view does not resume"
+    with keeping(lambda: kept), progress("results") as advance:
+        found = corpus_view(settings, output, advance)
     for name, rows in by_method(found.words).items():
         unit = rows[0].source.unit
         for predicted, source in {r.predicted: r.source for r in rows if r.predicted is not None}.items():
@@ -31,4 +40,6 @@ def corpus(
             console.print(table(title, word_table(rows, predicted, settings.top)))
     for name, rows in by_method(found.parts).items():
         console.print(table(f"{name}: % of all words, and of all {rows[0].source.unit}", part_table(rows)))
-    console.print(f"The tables and figures are [bold]{'[/], [bold]'.join(map(str, found.files))}[/]")
+    say("The tables and figures are:")
+    for file in found.files:
+        say("  ", file)

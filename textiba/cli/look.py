@@ -1,82 +1,67 @@
-"""`textiba demo` and `textiba explain`: to look at texts."""
+"""`textiba demo` and `textiba methods`: what there is to see."""
 
+import inspect
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from textiba.cli.shared import Checkpoint, Output, app, console, progress_bars, reporter, table
-from textiba.errors import InputError
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark">
-<title>textiba explain</title>
-<body style="font-family: sans-serif; margin: 2em">
-{}
-</body>
-</html>
-"""
+from textiba.cli.progress import progress
+from textiba.cli.shared import Output, app, console, say, table
+from textiba.cli.stop import again, keeping
 
 
 @app.command()
 def demo(output: Output = Path("demo")) -> None:
     """Everything on the built-in reviews: bits, evidence, layers, β, degradation, general beside fine-tuned; a page."""
     from textiba.demo import run_demo
+    from textiba.store.files import folder_place
 
-    with progress_bars() as progress:
-        summary = run_demo(output, reporter(progress))
+    folder_place(output)
+    with keeping(lambda: f"results so far are kept in {output}; go on with: {again()}"), progress("results") as advance:
+        summary = run_demo(output, advance)
     console.print(table("Area between LeRF and MoRF (deletion; larger is better)", summary.areas))
-    console.print(f"Figures and the page are in [bold]{output}[/]; open [bold]{summary.page}[/]")
+    say("Figures and the page are in ", output, "; open ", summary.page)
 
 
 @app.command()
-def explain(
-    texts: Annotated[list[str] | None, typer.Argument(help="Texts, in quotes.")] = None,
-    file: Annotated[Path | None, typer.Option(help="Texts in a .txt (one a line), .jsonl or .parquet file.")] = None,
-    checkpoint: Checkpoint = "fine-tuned",
-    method: Annotated[
-        str,
-        typer.Option("--method", "-m", help="per_sample, readout (bits), evidence (nats), two_sided, lrp, lime, …"),
-    ] = "evidence",
-    layer: Annotated[int | None, typer.Option(help="Index into hidden_states; 0 is the embedding output.")] = None,
-    beta: Annotated[float | None, typer.Option(help="The price of a nat of information (per_sample).")] = None,
-    readout: Annotated[
-        str | None, typer.Option(help="What `textiba readout train` wrote; per_sample starts from it.")
-    ] = None,
-    target: Annotated[str, typer.Option(help="predicted, gold, or the number of a class.")] = "predicted",
-    statistics: Annotated[Path | None, typer.Option(help="What `textiba estimate` wrote.")] = None,
-    seed: int = 0,
-    html: Annotated[Path | None, typer.Option(help="Also write the highlights as HTML.")] = None,
-    png: Annotated[Path | None, typer.Option(help="Also draw the highlights.")] = None,
+def methods(
+    name: Annotated[str | None, typer.Argument(help="A method, to list its settings.")] = None,
 ) -> None:
-    """Highlights which tokens a checkpoint used."""
-    from textiba import explain as run
-    from textiba import methods
-    from textiba.bottleneck.statistics import load_statistics, own_statistics
-    from textiba.checkpoints.load import load
-    from textiba.show.highlight import highlight_html, print_highlight
-    from textiba.show.scale import Scale
-    from textiba.store.processes import best_device
-    from textiba.texts.sources import Text, read_texts
+    """Lists the methods with unit, sign, cost and needs; or the settings of one method."""
+    import textiba
 
-    sources = [Text(t, id=f"text-{n}") for n, t in enumerate(texts or (), 1)] + (read_texts(file) if file else [])
-    if not sources:
-        raise InputError("there is nothing to explain; give a text in quotes, or --file")
-    trained = "weights" if method == "readout" else "readout"
-    settings = {k: v for k, v in (("layer", layer), ("beta", beta), (trained, readout)) if v is not None}
-    chosen = methods.method(method, **settings)
-    model = load(checkpoint).to(best_device())
-    known = load_statistics(statistics) if statistics else own_statistics(checkpoint)
-    found = run(model, chosen, sources, known, int(target) if target.lstrip("-").isdigit() else target, seed)
-    scale = Scale.of(found)
-    print_highlight(found, scale, console)
-    if html:
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(_PAGE.format(highlight_html(found, scale)), encoding="utf-8")
-    if png:
-        from textiba.show.plots import plot_highlight, save
+    if name is not None:
+        _settings(textiba.method(name))
+        return
+    rows = textiba.list_methods()
+    console.print(
+        table(
+            "Methods (passes: forward + backward, for 100 tokens and 12 layers)",
+            {
+                "method": [row["name"] for row in rows],
+                "unit": [row["unit"] for row in rows],
+                "signed": ["yes" if row["signed"] else "no" for row in rows],
+                "passes": ["{:g} + {:g}".format(*row["passes"]) for row in rows],
+                "needs": [" ".join(_needs(row)) for row in rows],
+            },
+        )
+    )
+    say("Settings of a method: textiba methods NAME. Use it: textiba explain -m NAME --set KEY=VALUE …")
 
-        save(plot_highlight(found, scale), png)
+
+def _needs(row: dict[str, Any]) -> list[str]:
+    from textiba.runs.preflight import packages_of
+
+    return [*(["statistics"] if row["statistics"] else []), *packages_of(row["name"], row["extra"])]
+
+
+def _settings(method: Any) -> None:
+    """Prints what a method is, and its settings with their defaults."""
+    for paragraph in inspect.cleandoc(type(method).__doc__ or "").split("\n\n"):
+        say(paragraph if paragraph.startswith("Attributes:") else " ".join(paragraph.split()))
+        say("")
+    fields = type(method).model_fields
+    kinds = [str(inspect.formatannotation(field.annotation)).replace("typing.", "") for field in fields.values()]
+    defaults = [str(getattr(method, name)) for name in fields]
+    console.print(table(f"Settings of {method.name}", {"setting": list(fields), "default": defaults, "type": kinds}))

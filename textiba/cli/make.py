@@ -1,4 +1,4 @@
-"""`textiba finetune`, `estimate` and `readout train`: to make checkpoints and what belongs to them."""
+"""`textiba finetune`, `estimate` and `readout train`: checkpoints, their statistics, and readout networks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from textiba.cli.shared import Checkpoint, Data, Output, app, console, progress_bars, reporter
+from textiba.cli.progress import progress
+from textiba.cli.shared import Checkpoint, Data, Output, app, say
+from textiba.cli.stop import again, keeping
+
+_PACKAGES = {"adapter": ("peft", "accelerate"), "probe": ("sklearn",)}  # that each kind of recipe imports
 
 
 @app.command()
@@ -16,12 +20,20 @@ def finetune(
     data: Data = None,
 ) -> None:
     """Makes a checkpoint on IMDB: a LoRA adapter, a linear probe or a fresh head, with its statistics and card."""
+    from textiba.checkpoints.find import find
+    from textiba.runs.preflight import require_packages
+    from textiba.store.files import folder_place, storage_errors
     from textiba.training.finetune import Recipe
     from textiba.training.finetune import finetune as run
 
     settings = Recipe.from_yaml(recipe)
-    card = run(settings.model_copy(update={"data": data}) if data else settings, output)
-    console.print(f"Accuracy {card['test_accuracy']:.4f} on {card['test_texts']} test texts; it is in {output}")
+    settings = settings.model_copy(update={"data": data}) if data else settings
+    require_packages(_PACKAGES.get(settings.kind, ()), "finetune")
+    find(settings.base)
+    folder_place(output)
+    with keeping(lambda: f"what was saved so far is in {output}; go on with: {again()}"), storage_errors(output):
+        card = run(settings, output)
+    say(f"Accuracy {card['test_accuracy']:.4f} on {card['test_texts']} test texts; it is in ", output)
 
 
 @app.command()
@@ -30,22 +42,30 @@ def estimate(
     data: Annotated[
         str, typer.Option(help="IMDB's hub id or folder, a file of texts, or 'bundled'.")
     ] = "stanfordnlp/imdb",
-    split: str = "train",
-    limit: Annotated[int, typer.Option(help="Texts; at least 1,000 are advised.")] = 2000,
-    max_length: Annotated[int | None, typer.Option(help="Tokens of a text.")] = None,
-    output: Output = Path("statistics.safetensors"),
+    split: Annotated[str, typer.Option(help="Of IMDB: train or test.")] = "train",
+    limit: Annotated[int, typer.Option(min=1, help="Texts; at least 1,000 are advised.")] = 2000,
+    max_length: Annotated[int | None, typer.Option(min=3, help="Tokens of a text.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .safetensors file.")] = Path(
+        "statistics.safetensors"
+    ),
 ) -> None:
     """Estimates mean and standard deviation of every feature at every layer, in one stream over real texts."""
     from textiba.bottleneck.statistics import estimate_statistics as run
+    from textiba.checkpoints.find import find
     from textiba.checkpoints.load import load
     from textiba.runs.config import DataChoice
+    from textiba.store.files import file_place
     from textiba.store.processes import best_device
 
-    output.parent.mkdir(parents=True, exist_ok=True)
+    choice = DataChoice(source=data, split=split, limit=limit)
+    file_place(output, (".safetensors",))
+    find(checkpoint)
+    texts = choice.load()
     model = load(checkpoint, max_length).to(best_device())
-    tokenized = model.tokenize(DataChoice(source=data, split=split, limit=limit).load())
-    with progress_bars() as progress:
-        advance, done = reporter(progress), 0
+    tokenized = model.tokenize(texts)
+    with keeping(lambda: f"nothing was written; begin again with: {again()}"), progress("texts") as advance:
+        done = 0
+        advance("estimate", done, len(tokenized))
 
         def passes() -> Iterator[Any]:
             nonlocal done
@@ -56,7 +76,7 @@ def estimate(
 
         statistics = run(model, passes(), f"{data} {split}")
     statistics.save(output)
-    console.print(f"{statistics.texts} texts, {statistics.tokens} tokens, {model.n_layers + 1} layers: {output}")
+    say(f"{statistics.texts} texts, {statistics.tokens} tokens, {model.n_layers + 1} layers: ", output)
 
 
 readout = typer.Typer(no_args_is_help=True, help="Networks that predict a bottleneck's gates in one pass.")
@@ -69,17 +89,37 @@ def train(
     output: Output = Path("runs/readout"),
     data: Data = None,
 ) -> None:
-    """Trains a readout network on IMDB. Stopped at any moment, the same command goes on from the last evaluation."""
+    """Trains a readout network on IMDB. Stopped at any moment, the same command resumes from the last evaluation."""
+    from textiba.bottleneck.statistics import STATISTICS, load_statistics
+    from textiba.checkpoints.find import find, own_file
+    from textiba.errors import SettingError
+    from textiba.runs.preflight import require_packages
+    from textiba.store.files import storage_errors
+    from textiba.store.manifest import no_empty_run
     from textiba.store.processes import current
     from textiba.training.readout import ReadoutRecipe, train_readout
 
-    settings, processes = ReadoutRecipe.from_yaml(recipe), current()
-    with progress_bars(processes) as progress:
-        card = train_readout(
-            settings.model_copy(update={"data": data}) if data else settings, output, reporter(progress)
+    settings = ReadoutRecipe.from_yaml(recipe)
+    settings = settings.model_copy(update={"data": data}) if data else settings
+    require_packages(("accelerate",), "finetune")
+    find(settings.checkpoint)
+    if settings.statistics:
+        load_statistics(settings.statistics)
+    elif own_file(settings.checkpoint, STATISTICS) is None:
+        raise SettingError(
+            f"a readout needs feature statistics, and none come with {settings.checkpoint}; make them with: textiba "
+            f"estimate -c {settings.checkpoint}, and name the file in the recipe as statistics: FILE"
         )
+    processes = current()
+    with (
+        keeping(lambda: f"the last evaluation is kept in {output}; go on with: {again()}"),
+        storage_errors(output),
+        no_empty_run(output),
+        progress("steps", processes.main) as advance,
+    ):
+        card = train_readout(settings, output, advance)
     if not processes.main:
         return
     best = card["best"]
-    console.print(f"Validation loss {best['loss']:.4f} nats after {best['step']} steps; it is in [bold]{output}[/]")
-    console.print(f'Use it: textiba explain --method readout --readout {output} "A text of your own."')
+    say(f"Validation loss {best['loss']:.4f} nats after {best['step']} steps; it is in ", output)
+    say(f'Use it: textiba explain --method readout --readout {output} "A text of your own."')

@@ -1,11 +1,13 @@
-"""`textiba sweep`, `degrade` and `benchmark`: whole runs into folders; `runs`: what is in such folders."""
+"""`textiba sweep`, `degrade` and `benchmark`: whole runs into folders; `textiba runs`: what is in such folders."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from textiba.cli.shared import Data, Output, app, console, progress_bars, reporter, table
+from textiba.cli.progress import progress
+from textiba.cli.shared import Data, Output, app, console, say, table
+from textiba.cli.stop import again, keeping
 
 
 @app.command()
@@ -25,15 +27,15 @@ def sweep(
     if data:
         settings = settings.model_copy(update={"data": settings.data.model_copy(update={"source": data})})
     processes = current()
-    with progress_bars(processes) as progress:
-        folder = run(settings, output, reporter(progress), processes)
+    with keeping(lambda: _kept(output)), progress("results", processes.main) as advance:
+        folder = run(settings, output, advance, processes)
     if not processes.main:
         return
     rows = layer_profile(a for _, a in folder.read())
     columns = profile_table(rows)
     console.print(table(f"{rows[0].texts} texts", columns))
     write_csv(columns, output / "profile.csv")
-    console.print(f"Results are in [bold]{output}[/]; next: textiba degrade {output}")
+    say("Results are in ", output, f"; next: textiba degrade {output}")
 
 
 @app.command()
@@ -42,7 +44,7 @@ def degrade(
     removal: Annotated[str, typer.Option(help="delete, mask, pad or attention.")] = "delete",
     by: Annotated[str, typer.Option(help="fraction or count: what the steps are.")] = "fraction",
     steps: Annotated[str, typer.Option(help="Rising from 0, with commas.")] = "0,.1,.2,.3,.4,.5,.6,.7,.8,.9,1",
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(help="Of the random order, and of ties.")] = 0,
 ) -> None:
     """Removes the top k tokens, most and least relevant first and at random, and follows the prediction."""
     from textiba.evaluation.degradation import Degradation
@@ -50,18 +52,23 @@ def degrade(
     from textiba.show.plots import plot_curves, save
     from textiba.show.summary import area_table, curve_labels, write_csv
     from textiba.store import RunFolder
+    from textiba.store.files import folder_place
 
     values = {"removal": removal, "by": by, "steps": steps.split(","), "seed": seed}
     settings = Degradation.from_mapping(values, "degrade")
     folder = RunFolder(run)
-    with progress_bars() as progress:
-        groups = grouped(degrade_run(folder, settings, reporter(progress)))
+    folder_place(run)
+    with (
+        keeping(lambda: f"the curves of every method that was done are kept in {run}; go on with: {again()}"),
+        progress("texts") as advance,
+    ):
+        groups = grouped(degrade_run(folder, settings, advance))
     areas = area_table(groups)
     console.print(table(f"Area between LeRF and MoRF ({removal})", areas))
     write_csv(areas, run / f"areas-{removal}.csv")
     figure = run / f"degradation-{removal}.png"
     save(plot_curves(dict(zip(curve_labels(groups), groups, strict=True))), figure)
-    console.print(f"Curves are in [bold]{run / f'curves-{removal}.parquet'}[/] and [bold]{figure}[/]")
+    say("Curves are in ", run / f"curves-{removal}.parquet", " and ", figure)
 
 
 @app.command()
@@ -80,13 +87,22 @@ def benchmark(
     from textiba.benchmark.folder import plain_name
     from textiba.benchmark.tables import by_table, lead_metrics, lead_table, write_tables
     from textiba.methods import OURS
+    from textiba.runs.preflight import check_run
     from textiba.show.plots import save
+    from textiba.store.files import folder_place
+    from textiba.store.manifest import no_empty_run
     from textiba.store.processes import current
 
     settings = BenchmarkConfig.from_yaml(config).with_sources(data or ())
+    check_run([entry.build() for entry in settings.methods], settings.checkpoints, settings.statistics)
     processes = current()
-    with progress_bars(processes) as progress:
-        folder = run(settings, output, reporter(progress), method or (), processes)
+    with (
+        keeping(lambda: f"every chunk that was done is kept in {output}; go on with: {again()}"),
+        no_empty_run(output),
+        progress("texts", processes.main) as advance,
+    ):
+        folder_place(output)
+        folder = run(settings, output, advance, method or (), processes)
     if not processes.main:
         return
     every = leaderboard(folder)
@@ -96,7 +112,22 @@ def benchmark(
         if lead_metrics(scores):
             ours = [m.title for m in settings.methods if m.name in OURS]
             paths.append(save(plot_leaderboard(scores, title, ours), output / f"{plain_name(title)}.png"))
-    console.print(f"The tables and figures are [bold]{'[/], [bold]'.join(map(str, paths))}[/]")
+    say("The tables and figures are:")
+    for path in paths:
+        say("  ", path)
+
+
+def _kept(output: Path) -> str:
+    """What a stopped sweep leaves, and the command that goes on."""
+    from textiba.errors import TextibaError
+    from textiba.store.check import incomplete
+
+    try:
+        state = incomplete(output)
+    except TextibaError:
+        return f"there was no result yet; begin again with: {again()}"
+    extent = "every result is there" if state is None else state.partition(";")[0]
+    return f"{extent}; go on with: {again()}"
 
 
 folders = typer.Typer(no_args_is_help=True, help="What is in the folders of runs.")
@@ -106,7 +137,7 @@ Run = Annotated[Path, typer.Argument(help="The folder of a run.")]
 
 @folders.command("list")
 def list_runs(folder: Annotated[Path, typer.Argument(help="A folder of runs, or one run.")] = Path("runs")) -> None:
-    """Lists runs, and says which are whole."""
+    """Lists runs, how much of each is there, and which are whole."""
     from textiba.show.summary import health_table
     from textiba.store.check import check, runs
 
@@ -114,36 +145,41 @@ def list_runs(folder: Annotated[Path, typer.Argument(help="A folder of runs, or 
 
 
 @folders.command("check")
-def check_run(run: Run) -> None:
-    """Reads every file of a run, and names what is damaged. The exit code is 1 where something is."""
+def check_run_folder(run: Run) -> None:
+    """Reads every file of a run, and names the damaged ones. The exit code is 1 where there is one."""
     from textiba.show.summary import health_table
     from textiba.store.check import check
 
     found = check(run)
     console.print(table(str(run), health_table([found])))
     for file in (*found.damaged, *found.foreign):
-        console.print(f"{'damaged' if file in found.damaged else 'of another run'}: [bold]{file}[/]")
+        say("damaged: " if file in found.damaged else "of another run: ", file)
     if not found.sound:
-        console.print(f"Next: textiba runs repair {run}")
+        say(f"Next: textiba runs repair {run}")
         raise typer.Exit(1)
 
 
 @folders.command("repair")
 def repair_run(run: Run) -> None:
-    """Sets aside what is damaged or of another run, and removes what was never finished."""
+    """Sets damaged files and those of another run aside, and removes unfinished ones."""
     from textiba.store.check import repair
 
     found = repair(run)
     for file in (*found.damaged, *found.foreign):
-        console.print(f"set aside: [bold]{file}[/]")
+        say("set aside: ", file)
     for file in found.leftovers:
-        console.print(f"removed: {file}")
-    console.print(f"{run} is in order; the command that made it computes what is missing")
+        say(f"removed: {file}")
+    say(f"{run} is in order; the command that made it computes what is missing")
 
 
 @folders.command("export")
-def export_run(run: Run, output: Output = Path("attributions.jsonl")) -> None:
-    """Writes every attribution of a sweep as a line of JSON."""
+def export_run(
+    run: Run,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A .jsonl, .csv or .parquet file; the suffix tells the format.")
+    ] = Path("attributions.jsonl"),
+) -> None:
+    """Writes every attribution of a sweep as a row of one file."""
     from textiba.store import RunFolder
 
-    console.print(f"{RunFolder(run).export(output)} attributions are in [bold]{output}[/]")
+    say(f"{RunFolder(run).export(output)} attributions are in ", output)

@@ -1,18 +1,21 @@
-"""What the commands share: the app, common options, progress bars and tables."""
+"""What the commands share: the app, common options, and lines and tables for the terminal."""
 
+import codecs
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from textiba.store.processes import ALONE, Processes
-
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 console = Console()
 errors = Console(stderr=True)
@@ -23,40 +26,114 @@ Checkpoint = Annotated[
 Data = Annotated[str | None, typer.Option(help="Take the texts from here instead: a hub id, a folder, or a file.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where the results go.")]
 
-
-class _Rate(ProgressColumn):
-    """Results a second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:.1f}/s" if speed else "", style="cyan")
-
-
-def progress_bars(processes: Processes = ALONE) -> Progress:
-    """Bars with a rate and the time that is left, on stderr; of several processes the first shows its own."""
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn(),
-        console=errors, disable=not processes.main,
-    )  # fmt: skip
+# Characters of our own texts and tables that a terminal without Unicode has not, and what stands for them there.
+_ASCII = {
+    "β": "beta", "λ": "lambda", "Δ": "delta", "μ": "mu", "σ": "sigma", "−": "-", "–": "-", "…": "...", "·": "-",
+    "×": "x", "≤": "<=", "≥": ">=", "█": "#", "“": '"', "”": '"', "’": "'", "₂": "2", "─": "-", "━": "-", "╸": "-",
+    "╺": "-",
+}  # fmt: skip
 
 
-def reporter(progress: Progress) -> Any:
-    """A function `(what, done, total)` that keeps a bar for everything that is being done."""
-    tasks: dict[str, Any] = {}
-
-    def advance(what: str, done: int, total: int) -> None:
-        if what not in tasks:
-            tasks[what] = progress.add_task(what, total=total or None)  # None: nobody knows
-        progress.update(tasks[what], completed=done, total=total or None)
-
-    return advance
+def say(*parts: str | Path) -> None:
+    """Prints a line to standard output, paths in bold and as they are: square brackets are no markup."""
+    console.print(_line(parts), soft_wrap=True)
 
 
-def table(title: str, columns: dict[str, list[str]]) -> Table:
-    """Columns of text as a table for the terminal."""
-    made = Table(title=title, title_justify="left")
+def _line(parts: Sequence[str | Path]) -> Text:
+    return Text.assemble(*((str(part), "bold") if isinstance(part, Path) else part for part in parts))
+
+
+def printable(*streams: Any) -> None:
+    """Makes streams whose encoding lacks a character (ASCII, cp1252) print its name or "?" instead of failing."""
+    codecs.register_error("textiba", _replaced)
+    for stream in streams:
+        with suppress(AttributeError, ValueError):  # a stream of a test, or one that is closed
+            stream.reconfigure(errors="textiba")
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    return "".join(_ASCII.get(character, "?") for character in lost), error.end
+
+
+def table(title: str, columns: Mapping[str, Sequence[str]], width: int | None = None) -> RenderableType:
+    """Columns of text as a table that fits the terminal; nothing is cut off.
+
+    A column that is empty in every row is left out. Columns with one value in all rows go into the title, then names of
+    columns are wrapped, then the table is cut into several, each of which begins with the first column.
+
+    Args:
+        title: of the table.
+        columns: cells by the column's name; all columns are of one length.
+        width: characters; None takes the terminal's.
+    """
+    width = width or console.width
+    full = {name: list(cells) for name, cells in columns.items() if any(cells) or not cells}
+    if _natural(full) > width and len(next(iter(full.values()), [])) > 1:
+        first = next(iter(full))
+        same = {name: cells[0] for name, cells in full.items() if name != first and len(set(cells)) == 1}
+        title = " · ".join([title, *(f"{name} {value}" for name, value in same.items())])
+        full = {name: cells for name, cells in full.items() if name not in same}
+    heading = Text(title, style="italic")
+    return Group(heading, *(_grid(part) for part in _parts(full, width)))
+
+
+def _parts(columns: dict[str, list[str]], width: int) -> list[dict[str, list[str]]]:
+    """Cuts columns into tables that fit; each begins with the first column."""
+    names = list(columns)
+    parts: list[dict[str, list[str]]] = []
+    while names:
+        key = next(iter(columns))
+        part = {key: columns[key]}
+        names = [name for name in names if name != key]
+        while names and (len(part) == 1 or _least({**part, names[0]: columns[names[0]]}) <= width):
+            part[names[0]] = columns[names[0]]
+            names = names[1:]
+        parts.append(part)
+    return parts
+
+
+def _least(columns: Mapping[str, Sequence[str]]) -> int:
+    """The width of a table whose columns' names are wrapped at blanks."""
+    longest = [max([*map(len, name.split()), *map(len, cells), 1]) for name, cells in columns.items()]
+    return sum(longest) + 3 * len(longest) + 1
+
+
+def _natural(columns: Mapping[str, Sequence[str]]) -> int:
+    longest = [max([len(name), *map(len, cells), 1]) for name, cells in columns.items()]
+    return sum(longest) + 3 * len(longest) + 1
+
+
+def _grid(columns: Mapping[str, Sequence[str]]) -> Table:
+    made = Table()
     for name in columns:
-        made.add_column(name)
+        made.add_column(Text(name), overflow="fold")
     for row in zip(*columns.values(), strict=True):
-        made.add_row(*row)
+        made.add_row(*(Text(cell) for cell in row))
     return made
+
+
+def _print_version(value: bool) -> bool:
+    """Prints the version and ends, if asked."""
+    if value:
+        import textiba
+
+        console.print(f"textiba {textiba.__version__}", highlight=False)
+        raise typer.Exit
+    return value
+
+
+@app.callback()
+def _app(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """**textiba**: how many bits of each token a text transformer used, at which layer, and in which direction.
+
+    Start with `textiba demo`, or explain a sentence of your own:
+
+        textiba explain "A thin plot, and yet I loved every minute of it."
+    """

@@ -24,7 +24,8 @@ from textiba.runs.stream import stream
 from textiba.runs.sweep import Progress, texts_hash
 from textiba.show.plots import save
 from textiba.show.summary import write_csv
-from textiba.store import versions
+from textiba.store import versions, write_text
+from textiba.store.files import folder_place
 from textiba.store.processes import best_device
 
 
@@ -74,8 +75,7 @@ def corpus_view(config: CorpusConfig, output: str | Path, progress: Progress = l
             f"no word occurs in {config.min_count} of these {len(texts)} texts; lower min_count or take more texts"
         )
 
-    folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder_place(output)
     files = [folder / "words.csv", *([folder / "pos.csv"] if parts else []), folder / "result.json"]
     write_csv(columns(found, "word"), files[0])
     if parts:
@@ -92,7 +92,7 @@ def corpus_view(config: CorpusConfig, output: str | Path, progress: Progress = l
         "texts": {"count": len(texts), "hash": texts_hash(texts), **_predicted(view)},
         "seconds": round(time.monotonic() - began, 2),
     }
-    (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / "result.json", json.dumps(result, indent=1) + "\n")
     return CorpusSummary(found, parts, files)
 
 

@@ -23,7 +23,7 @@ from textiba.evaluation.metrics import faithfulness
 from textiba.evaluation.metrics.checks import check_numbers
 from textiba.model.view import Model
 from textiba.settings import Settings
-from textiba.texts.batches import TOKEN_BUDGET, buckets
+from textiba.texts.batches import TOKEN_BUDGET
 from textiba.texts.tokens import TokenizedText
 
 Removal = Literal["delete", "mask", "pad", "attention"]
@@ -195,13 +195,13 @@ def _window(
     shape = (len(window), len(settings.orders), len(settings.steps))
     probability, correct = np.zeros(shape), np.zeros(shape)
     keys = list(variants)
-    for group in buckets(keys, [len(variants[k]) for k in keys], budget):
+    for group in model.buckets(keys, [len(variants[k]) for k in keys], budget):
         batch = model.collate([variants[k] for k in group])
-        probabilities = model.logits(batch).softmax(dim=1).cpu()
+        probabilities = model.probabilities(model.logits(batch)).cpu()
         for key, row in zip(group, probabilities, strict=True):
             attribution = window[key[0]]
             gold = attribution.text.source.label
-            gold = attribution.target if gold is None else gold
+            gold = attribution.target if gold is None or not model.reading.classes else gold
             for place in places[key]:
                 probability[place] = row[attribution.target]
                 correct[place] = float(int(torch.argmax(row)) == gold)

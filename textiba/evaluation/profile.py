@@ -85,7 +85,7 @@ def layer_profile(attributions: Iterable[Attribution], seed: int = 0) -> list[La
 
 
 def _usable(a: Attribution) -> float | None:
-    if not isinstance(a.details, EvidenceDetails):
+    if not isinstance(a.details, EvidenceDetails) or a.settings.get("output", "log_probability") != "log_probability":
         return None
     return (a.details.opened - a.details.closed) / NATS_PER_BIT
 

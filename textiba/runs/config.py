@@ -1,38 +1,47 @@
 """What a run is: the YAML files under experiments/, validated. An unknown key is an error."""
 
+import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from textiba import methods
-from textiba.errors import InputError
+from textiba.errors import InputError, TargetError
 from textiba.methods import Method
 from textiba.model.view import Model
 from textiba.runs.stream import sweep_grid
 from textiba.settings import Settings
-from textiba.texts.sources import Text, bundled_reviews, imdb_rows, imdb_stream, movie_rationales, read_texts
+from textiba.texts.rows import Named
+from textiba.texts.sources import BUNDLED, imdb_stream, is_file, movie_rationales, open_texts
+from textiba.texts.text import Text
 
 
 class DataChoice(Settings):
     """Which texts.
 
     Attributes:
-        source: "bundled"; a `.jsonl`, `.txt` or `.parquet` file; or IMDB's hub id or folder.
-        split: "train" or "test", of IMDB; "train" or "validation" for rationales.
-        rationales: the source holds ERASER movie rationales rather than IMDB.
-        skip: leave out so many, so that two runs can use disjoint ones.
-        limit: take so many after that; None takes all.
-        seed: of the order of IMDB and Parquet files; the others keep theirs.
+        source: "bundled"; a file of texts (`.jsonl`, `.json`, `.csv`, `.tsv`, `.txt` or `.parquet`), or "-" for
+            standard input; or the hub id or folder of IMDB, or of a data set in its layout.
+        split: of a hub id or folder: "train" or "test"; "train" or "validation" for rationales.
+        text_column: column of the texts; None takes `text`, `sentence` or `review`.
+        label_column: column of the labels; None takes `label`, where there is one; "" reads none.
+        id_column: column of the ids; None takes `id`, where there is one.
+        rationales: whether the source holds ERASER movie rationales rather than a data set in IMDB's layout.
+        skip: number of texts left out at the beginning, so that two runs can take disjoint texts.
+        limit: number of texts after those; None takes all.
+        seed: of the order of a hub id, a folder or a Parquet file, which are shuffled; other files keep their order.
         ids: keep only the texts with these ids.
-        streaming: take IMDB, or a data set of its layout, in the order of its file, as it comes from the hub or from
-            Parquet: for sources that are too large to download or to shuffle. The hub's IMDB is sorted by label.
+        streaming: take a hub id, a folder or a Parquet file in the order of its file, text by text, without
+            downloading or shuffling it. The hub's IMDB is sorted by label.
     """
 
-    source: str = "bundled"
+    source: str = BUNDLED
     split: str = "test"
+    text_column: str | None = None
+    label_column: str | None = None
+    id_column: str | None = None
     rationales: bool = False
     skip: int = Field(default=0, ge=0)
     limit: int | None = Field(default=None, ge=1)
@@ -42,43 +51,62 @@ class DataChoice(Settings):
 
     @model_validator(mode="after")
     def _streamed_imdb(self) -> "DataChoice":
-        if self.streaming and (self.rationales or self.ids or self.source == "bundled"):
-            raise ValueError("streaming is for IMDB or a data set of its layout, and picks no ids")
+        whole = is_file(self.source) and not self.source.lower().endswith(".parquet")
+        if self.streaming and (self.rationales or self.ids or self.source == BUNDLED or whole):
+            raise ValueError("streaming is for IMDB, a data set of its layout or a Parquet file, and picks no ids")
         return self
 
+    @model_validator(mode="after")
+    def _columns_exist(self) -> "DataChoice":
+        if self.named != Named() and (self.rationales or self.source == BUNDLED):
+            kind = "rationales" if self.rationales else BUNDLED
+            raise ValueError(
+                f"columns are named for files and data sets of your own; {kind} have columns that are known"
+            )
+        return self
+
+    @property
+    def named(self) -> Named:
+        """The columns that are named."""
+        return Named(self.text_column, self.label_column, self.id_column)
+
     def open(self) -> Iterable[Text]:
-        """The texts, which are read when they are asked for; of unknown number when they are streamed."""
+        """The texts, read when they are asked for; of unknown number when they are streamed."""
         return _Streamed(self) if self.streaming else self.load()
 
     def load(self) -> Sequence[Text]:
-        """The texts; IMDB's are read when they are asked for.
+        """The texts. Those of a hub id, a folder or a Parquet file are read when they are asked for.
 
         Raises:
-            InputError: nothing is left of them, or an id is not there.
+            InputError: no text is left, an id does not exist or belongs to two texts, or a row is no text.
         """
         end = None if self.limit is None else self.skip + self.limit
         texts = self._all()[self.skip : end]
         if self.ids:
-            known = {r.id: r for r in texts}
-            if missing := [i for i in self.ids if i not in known]:
-                raise InputError(f"{self.source} has no text with the id {missing[0]!r}")
-            return [known[i] for i in self.ids]
-        if not texts:
+            return self._picked(texts)
+        if not len(texts):
             raise InputError(f"no text of {self.source} is left after skipping {self.skip}")
         return texts
 
     def _all(self) -> Sequence[Text]:
         if self.rationales:
             return movie_rationales(self.source, self.split)
-        if self.source == "bundled":
-            return bundled_reviews()
-        if Path(self.source).suffix in (".jsonl", ".txt"):
-            return read_texts(self.source)
-        return imdb_rows(self.source, self.split, self.seed)
+        return open_texts(self.source, self.split, self.seed, self.named)
+
+    def _picked(self, texts: Iterable[Text]) -> list[Text]:
+        """The texts with the given ids, in the order of the ids."""
+        found: dict[str, Text] = {}
+        for text in texts:
+            if text.id in found and text.id in self.ids:
+                raise InputError(f"{self.source} has two texts with the id {text.id!r}; make the ids unique")
+            found[text.id] = text
+        if missing := [i for i in self.ids if i not in found]:
+            raise InputError(f"{self.source} has no text with the id {missing[0]!r}")
+        return [found[i] for i in self.ids]
 
 
 class _Streamed:
-    """Texts that come from their source anew whenever they are iterated over."""
+    """Texts that are read from their source again each time they are iterated over."""
 
     def __init__(self, choice: DataChoice):
         self._choice = choice
@@ -86,18 +114,18 @@ class _Streamed:
     def __iter__(self) -> Iterator[Text]:
         choice = self._choice
         end = None if choice.limit is None else choice.skip + choice.limit
-        return islice(imdb_stream(choice.source, choice.split), choice.skip, end)
+        return islice(imdb_stream(choice.source, choice.split, choice.named), choice.skip, end)
 
 
 class MethodChoice(Settings):
-    """A method, its settings, and what it is swept over.
+    """A method, its settings, and the layers and β that it runs at.
 
     Attributes:
-        name: in the registry.
-        settings: of the method; what is not named keeps its default.
-        layers: "all" for every layer below the last, or a list; empty keeps the method's own.
-        betas: values of β; empty keeps the method's own.
-        path: each β goes on from the gates of the one before it, with `steps` steps of its own; they rise.
+        name: the method's name in the registry.
+        settings: of the method; a setting that is not named keeps its default.
+        layers: "all" for every layer below the last, or a list; empty keeps the method's own layer.
+        betas: values of β; empty keeps the method's own β.
+        path: each β is a warm start from the gates of the β before it, with `steps` steps of its own; the values rise.
     """
 
     name: str
@@ -113,17 +141,17 @@ class MethodChoice(Settings):
             if values and axis not in type(method).model_fields:
                 raise ValueError(f"{self.name} has no {axis} to sweep; remove it")
         if self.path and ("path" not in type(method).model_fields or not self.betas):
-            raise ValueError("a path leads through betas, of per_sample")
+            raise ValueError("path is for per_sample, and needs betas; name some, or remove it")
         return self
 
-    def expand(self, n_layers: int) -> list[Method]:
-        """The method at every layer and β, for a model with so many layers.
+    def expand(self, model: Model) -> list[Method]:
+        """The method at every layer and β, for a model.
 
-        At the last layer's output only the first token is read by most heads, so "all" stops below it.
+        Most heads read the first token only of the last layer's output, so "all" stops below that layer.
         """
-        layers = range(n_layers) if self.layers == "all" else self.layers
+        layers = range(model.n_layers) if self.layers == "all" else self.layers
         swept = sweep_grid(methods.method(self.name, **self.settings), layers, self.betas, self.path)
-        return [method.at_depth(n_layers) for method in swept]
+        return [method.for_model(model) for method in swept]
 
 
 class SweepConfig(Settings):
@@ -131,34 +159,59 @@ class SweepConfig(Settings):
 
     Attributes:
         checkpoints: built-in names, folders or hub ids.
-        data: which texts.
-        methods: what to run.
-        target: "predicted", "gold", or a class for all.
-        seed: of whatever is random in the methods.
-        max_length: tokens of a text; None takes the checkpoint's own.
-        statistics: a file made by `textiba estimate` for each checkpoint without statistics of its own.
+        data: the texts.
+        methods: the methods.
+        target: "predicted", "gold", or the index or the label of one class for all texts.
+        seed: of everything random in the methods.
+        max_length: tokens of a text; None takes the checkpoint's limit.
+        statistics: a file of `textiba estimate` for each checkpoint that comes without feature statistics.
     """
 
     checkpoints: tuple[str, ...] = Field(default=("fine-tuned",), min_length=1)
     data: DataChoice = DataChoice()
     methods: tuple[MethodChoice, ...] = Field(min_length=1)
-    target: Literal["predicted", "gold"] | int = "predicted"
+    target: int | str = "predicted"
     seed: int = 0
     max_length: int | None = Field(default=None, ge=3)
     statistics: dict[str, str] = Field(default_factory=dict)
 
     def expand(self, model: Model) -> list[Method]:
-        """Every method at every layer and β; a layer the model lacks is an error before anything runs."""
+        """Every method at every layer and β; see `expand`."""
         return expand(self.methods, model)
 
 
 def expand(choices: Iterable[MethodChoice], model: Model) -> list[Method]:
-    """Every method at every layer and β.
+    """Every method at every layer and β, checked against the model before anything runs.
 
     Raises:
         LayerError: the model lacks one of the layers.
     """
-    methods = [m for choice in choices for m in choice.expand(model.n_layers)]
+    methods = [m for choice in choices for m in choice.expand(model)]
     for layer in (layer for method in methods for layer in method.layers_used):
         model.check_layer(layer)
     return methods
+
+
+def target_of(model: Model, target: str | int) -> str | int:
+    """The target as `textiba.explain` takes it: "predicted", "gold", or the index of a class.
+
+    Args:
+        model: gives the labels.
+        target: one of these, an index in digits, or a label; capitals do not matter where that tells labels apart.
+
+    Raises:
+        TargetError: the model has no such label.
+    """
+    if not isinstance(target, str) or target in ("predicted", "gold"):
+        return target
+    if target in model.labels:
+        return model.labels.index(target)
+    if target.lstrip("-").isdigit():
+        return int(target)
+    if len(found := [i for i, label in enumerate(model.labels) if label.casefold() == target.casefold()]) == 1:
+        return found[0]
+    near = difflib.get_close_matches(target, model.labels, n=1)
+    raise TargetError(
+        f"a target is 'predicted', 'gold', the index of a class, or a label of {model.name}: "
+        f"{', '.join(model.labels)}; got '{target}'" + (f". Did you mean '{near[0]}'?" if near else "")
+    )

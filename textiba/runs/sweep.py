@@ -10,57 +10,67 @@ from itertools import islice
 from pathlib import Path
 
 from textiba.attribution import Attribution, Curve
-from textiba.bottleneck.statistics import load_statistics, own_statistics
+from textiba.bottleneck.statistics import FeatureStatistics, load_statistics, own_statistics
 from textiba.checkpoints.load import load
-from textiba.errors import RepairWarning
+from textiba.errors import CorruptFileError, InputError, RepairWarning
 from textiba.evaluation.degradation import Degradation, degrade
+from textiba.methods import Method
 from textiba.model.view import Model
-from textiba.runs.config import SweepConfig
+from textiba.runs.config import SweepConfig, target_of
+from textiba.runs.preflight import check_sweep
 from textiba.runs.stream import WINDOW, stream_batches
 from textiba.store import Key, Numbers, RunFolder, claimed, settings_key
 from textiba.store.check import set_aside_damaged
+from textiba.store.manifest import no_empty_run
 from textiba.store.processes import Processes, best_device, current
 from textiba.texts.sources import Text
 
-Progress = Callable[[str, int, int], None]  # what is being done, done so far, in all
+Progress = Callable[[str, int, int], None]  # the task, how much is done, how much there is (0 where nobody knows)
 
 
 def sweep(
     config: SweepConfig, output: str | Path, progress: Progress = lambda *_: None, processes: Processes | None = None
 ) -> RunFolder:
-    """Runs a sweep into a folder; what is already there is kept and not computed again.
+    """Runs a sweep into a folder; results that the folder holds already are kept and not computed again.
 
-    Launched as several processes (`accelerate launch`, `torchrun`), they share the texts out by work, and each writes
-    shards of its own. Started on four and stopped, it may go on on one, and ends with the same numbers.
+    Several processes (`accelerate launch`, `torchrun`) share the texts out by work, and each writes shards of its own.
+    A run that is begun on four processes and stopped may be resumed on one, and ends with the same numbers.
 
     Args:
-        config: what to run.
+        config: the run.
         output: the run's folder.
-        progress: called after every result of this process, and with what was there before.
+        progress: called after every batch of this process, with the results that were there before counted as done.
         processes: None finds out how this process was launched.
 
     Raises:
-        InputError: the folder holds another run, or one on another model or other texts.
+        TextibaError: any error of `check_sweep`, before anything is loaded.
+        InputError: the folder holds another run, or a run on another model or on other texts.
         BusyFolderError: another run writes to the folder.
-        StorageError: the disk is full. What was computed stays.
-        TextibaError: any error of `textiba.stream`. What was computed stays.
+        StorageError: the folder cannot be written. Results so far stay.
+        TextibaError: any error of `textiba.stream`. Results so far stay; if there are none, the folder is removed.
 
     Warns:
-        RepairWarning: a shard was damaged; it was set aside, and its texts are computed again.
+        RepairWarning: a shard was damaged; it was set aside, and its results are computed again.
+        VersionWarning: the run was begun with other versions of packages.
     """
     processes = processes or current()
-    with claimed(Path(output), processes):
+    check_sweep(config)
+    with no_empty_run(Path(output)), claimed(Path(output), processes):
         folder = RunFolder(output, config.model_dump(), processes)
         if processes.main:
             _put_in_order(folder)
-            processes.wait()  # the others come in
+            processes.wait()  # the others enter
         texts = config.data.open()
         folder.manifest.hold("texts", "data", texts_hash(_known(texts)))
         groups = folder.groups()
         processes.wait()  # all have seen the same results before anyone adds to them
+        for name in config.checkpoints[1:]:  # the first is loaded next
+            _prepare(config, folder, name, processes)
         for name in config.checkpoints:
             _sweep_one(_Job(config, folder, processes), name, texts, groups, progress)
         processes.wait()
+        if not isinstance(texts, Sized):
+            _count(folder)
     return folder
 
 
@@ -71,23 +81,34 @@ class _Job:
     processes: Processes
 
 
-def _sweep_one(job: _Job, name: str, texts: Iterable[Text], groups: dict[Key, Numbers], progress: Progress) -> None:
-    """All methods on one checkpoint."""
-    config, folder = job.config, job.folder
-    model = load(name, config.max_length).to(best_device(job.processes))
+def _prepare(
+    config: SweepConfig, folder: RunFolder, name: str, processes: Processes
+) -> tuple[Model, list[Method], FeatureStatistics | None, str | int]:
+    """Loads a checkpoint and checks everything that is to run on it: model, methods, statistics, target."""
+    model = load(name, config.max_length).to(best_device(processes))
     folder.manifest.hold("checkpoints", name, model.fingerprint)
     statistics = load_statistics(config.statistics[name]) if name in config.statistics else own_statistics(name)
-    methods = config.expand(model)
+    methods, target = config.expand(model), target_of(model, config.target)
+    for method in methods:
+        method.check(model, statistics)
     for what, identity in {k: v for m in methods for k, v in m.files(model).items()}.items():
         folder.manifest.hold("files", f"{name}: {what}", identity)
+    return model, methods, statistics, target
+
+
+def _sweep_one(job: _Job, name: str, texts: Iterable[Text], groups: dict[Key, Numbers], progress: Progress) -> None:
+    """Runs all methods on one checkpoint."""
+    config, folder = job.config, job.folder
+    model, methods, statistics, target = _prepare(config, folder, name, job.processes)
     variants = [variant for method in methods for variant in method.variants()]
     done = _InAll([groups.get((name, m.name, settings_key(m.model_dump(mode="json"))), Numbers()) for m in variants])
     total = len(texts) * len(variants) if isinstance(texts, Sized) else 0
+    folder.manifest.expect(name, total or None)
     count, started = len(done) * len(variants), time.monotonic()
     progress(name, count, total)
     try:
         for results in stream_batches(
-            model, methods, texts, statistics, config.target, config.seed, done=done, processes=job.processes
+            model, methods, texts, statistics, target, config.seed, done=done, processes=job.processes
         ):
             folder.append(results)
             count += len(results)
@@ -100,7 +121,7 @@ def _sweep_one(job: _Job, name: str, texts: Iterable[Text], groups: dict[Key, Nu
 
 
 class _InAll:
-    """The numbers that are in every one of several sets."""
+    """The text numbers that are in every one of several sets."""
 
     def __init__(self, sets: Sequence[Numbers]):
         self._sets = sets
@@ -109,18 +130,27 @@ class _InAll:
         return all(number in numbers for numbers in self._sets)
 
     def __len__(self) -> int:
-        return min(len(numbers) for numbers in self._sets)  # results come for all methods together
+        return min(len(numbers) for numbers in self._sets)  # all methods' results of a text are written together
+
+
+def _count(folder: RunFolder) -> None:
+    """Writes down how many results a run over a stream has, now that the stream has ended."""
+    counts: dict[str, int] = {}
+    for (checkpoint, _, _), numbers in folder.groups().items():
+        counts[checkpoint] = counts.get(checkpoint, 0) + len(numbers)
+    for checkpoint, count in counts.items():
+        folder.manifest.expect(checkpoint, count)
 
 
 def _put_in_order(folder: RunFolder) -> None:
     for aside in set_aside_damaged(folder.shards()):
         warnings.warn(
-            f"a shard was damaged; it is {aside} now, and its texts are computed again", RepairWarning, stacklevel=3
+            f"a shard was damaged; it is {aside} now, and its results are computed again", RepairWarning, stacklevel=3
         )
 
 
 def _known(texts: Iterable[Text]) -> Iterable[Text]:
-    """What tells one source from another: all of it, or of one without an end in sight its beginning."""
+    """The texts that tell one source from another: all, or the first 1,024 of a stream."""
     return texts if isinstance(texts, Sized) else islice(texts, WINDOW)
 
 
@@ -129,38 +159,79 @@ def degrade_run(
 ) -> list[Curve]:
     """Degradation curves of every method on every checkpoint of a run; they are saved in its folder.
 
+    Curves of the same settings and texts that the folder holds already are kept and not computed again. Stopped, it
+    keeps the curves of every method that was done.
+
     Args:
         folder: a run that `sweep` made.
         settings: how tokens are removed.
         progress: called after every text.
+
+    Raises:
+        InputError: the run has no result, or its checkpoint is another model by now.
+        StorageError: the curves cannot be written.
     """
+    settings = settings or Degradation()
     config = SweepConfig.from_mapping(folder.manifest.values["settings"], str(folder.path))
+    known = _known_curves(folder, settings)
     curves: list[Curve] = []
     models: dict[str, Model] = {}
-    for key, texts in folder.groups().items():
-        if key[0] not in models:
-            models = {key[0]: load(key[0], config.max_length)}
-            folder.manifest.hold("checkpoints", key[0], models[key[0]].fingerprint)
+    groups = folder.groups()
+    if not groups:
+        raise InputError(f"{folder.path} holds no result yet; run its command first")
+    for key, texts in groups.items():
         report = partial(progress, f"{key[0]} {key[1]}")
-        numbers: list[int] = []  # which text each row of the curves is of
+        kept = {c.order: c for c in known if _key(c) == key and _of(c, texts)}
+        if set(settings.orders) <= kept.keys():
+            curves += [kept[order] for order in settings.orders]
+            report(len(texts), len(texts))
+            continue
+        if key[0] not in models:
+            models = {key[0]: load(key[0], config.max_length).to(best_device())}
+            folder.manifest.hold("checkpoints", key[0], models[key[0]].fingerprint)
+        numbers: list[int] = []  # the text of each row of the curves
         found = _counted(folder, key, len(texts), report, numbers)
         group = degrade(models[key[0]], found, settings)
         curves += [replace(curve, texts=tuple(numbers)) for curve in group.values()]
+        folder.save_curves([*curves, *(c for c in known if _key(c) not in map(_key, curves))], unfinished=True)
     folder.save_curves(curves)
     return curves
 
 
+def _known_curves(folder: RunFolder, settings: Degradation) -> list[Curve]:
+    """The curves in a folder that were made with these settings, those of an unfinished degradation first."""
+    found: dict[tuple[Key, str], Curve] = {}
+    for unfinished in (True, False):
+        try:
+            curves = folder.read_curves(settings.removal, unfinished)
+        except (InputError, CorruptFileError):
+            continue  # there are none, and they are made anew
+        for curve in curves:
+            same = (curve.by, curve.seed, tuple(curve.steps.tolist())) == (settings.by, settings.seed, settings.steps)
+            if same and curve.texts:
+                found.setdefault((_key(curve), curve.order), curve)
+    return list(found.values())
+
+
+def _of(curve: Curve, texts: Numbers) -> bool:
+    """Whether a curve is of exactly these texts."""
+    return len(curve.texts) == len(texts) and all(number in texts for number in curve.texts)
+
+
+def _key(curve: Curve) -> Key:
+    return (curve.checkpoint, curve.method, settings_key(curve.settings))
+
+
 def grouped(curves: list[Curve]) -> list[dict[str, Curve]]:
-    """Curves put together by checkpoint, method and settings: each a dict by order, as `degrade` gives it."""
+    """Curves by checkpoint, method and settings: each group a dict by order, as `degrade` gives it."""
     groups: dict[Key, dict[str, Curve]] = {}
     for curve in curves:
-        key = (curve.checkpoint, curve.method, settings_key(curve.settings))
-        groups.setdefault(key, {})[curve.order] = curve
+        groups.setdefault(_key(curve), {})[curve.order] = curve
     return list(groups.values())
 
 
 def texts_hash(texts: Iterable[Text]) -> str:
-    """Tells one list of texts from another, by texts, labels and rationales."""
+    """A short hash of texts, labels and rationales."""
     digest, comma = hashlib.sha256(b"["), ""
     for r in texts:
         digest.update(f"{comma}{(r.text, r.label, r.rationale)!r}".encode())

@@ -1,4 +1,4 @@
-"""Looks at what a run has on disk, and puts in order what a crash or a failing disk left behind."""
+"""Looks at the files of a run, says whether the run is whole, and repairs the traces of a crash or a failing disk."""
 
 import json
 from collections.abc import Iterator
@@ -10,27 +10,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from textiba.errors import CorruptFileError, InputError
-from textiba.store.files import TEMPORARY, busy, claimed, read_table
-from textiba.store.folder import ATTRIBUTIONS
+from textiba.store.files import TEMPORARY, busy, claimed, read_table, storage_errors
+from textiba.store.folder import ATTRIBUTIONS, Numbers
 from textiba.store.manifest import MANIFEST, Manifest, settings_hash
 
 _ASIDE = ".damaged"
+_CARD = "card.json"  # written last by a training
+_KEY = ("checkpoint", "method", "settings")
 
 
 @dataclass(frozen=True)
 class Health:
-    """What was found in a run's folder.
+    """The state of a run's folder.
 
     Attributes:
         path: the folder.
-        command: of textiba, which made it; empty where the manifest does not say.
-        rows: of all its tables.
-        files: how many tables.
+        command: the textiba command that made the folder; empty where the manifest does not say.
+        rows: of all tables.
+        files: the number of tables.
         size: of all files, bytes.
-        busy: whether a process writes to it now.
+        busy: whether a process writes to the folder now.
         damaged: files that cannot be read.
         foreign: shards of a run with other settings.
         leftovers: unfinished files of processes that were killed.
+        done: results of a sweep, or tables of a benchmark, each counted once.
+        expected: how many there are once the run has ended; None where the manifest does not say.
+        unbegun: checkpoints that the run has not come to.
     """
 
     path: Path
@@ -42,15 +47,42 @@ class Health:
     damaged: tuple[Path, ...]
     foreign: tuple[Path, ...]
     leftovers: tuple[Path, ...]
+    done: int
+    expected: int | None
+    unbegun: tuple[str, ...]
 
     @property
     def sound(self) -> bool:
-        """Whether all can be read and belongs together."""
+        """Whether every file can be read and belongs to the run."""
         return not (self.damaged or self.foreign)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the run has ended, with every result there and readable."""
+        return self.sound and not self.unbegun and self.expected is not None and self.done >= self.expected
+
+    @property
+    def state(self) -> str:
+        """The state in a few words: "whole", or how much is there, and what is wrong."""
+        counts = {"damaged": self.damaged, "of another run": self.foreign, "unfinished files": self.leftovers}
+        parts = ["being written to"] if self.busy else []
+        parts += [f"{len(files)} {kind}" for kind, files in counts.items() if files]
+        if self.unbegun or self.expected is None or self.done < self.expected:
+            parts.append(self.extent)
+        return ", ".join(parts) or "whole"
+
+    @property
+    def extent(self) -> str:
+        """How much is there: "64 of 192 results, not begun: general-probe"."""
+        noun = {"benchmark": "tables", "readout": "trainings"}.get(self.command, "results")
+        of = "" if self.expected is None else f" of {self.expected}"
+        late = f", not begun: {', '.join(self.unbegun)}" if self.unbegun else ""
+        unknown = ", of an unknown number" if self.expected is None and not self.unbegun else ""
+        return f"{self.done}{of} {noun}{unknown}{late}"
 
 
 def runs(folder: Path) -> Iterator[Path]:
-    """The runs in a folder, by name; the folder itself where it is one.
+    """The runs in a folder, by name; the folder itself if it is a run.
 
     Raises:
         InputError: no such folder.
@@ -72,7 +104,7 @@ def check(path: Path) -> Health:
     values, damaged = _manifest(path)
     run = settings_hash(values["settings"]) if values else None
     tables = sorted(path.rglob("*.parquet"))
-    rows, foreign = 0, []
+    rows, foreign, sound = 0, [], []
     for table in tables:
         try:
             content = read_table(table, partitioning=None)
@@ -80,30 +112,64 @@ def check(path: Path) -> Health:
             damaged.append(table)
             continue
         rows += content.num_rows
-        of = (content.schema.metadata or {}).get(b"run")
-        if run is not None and of is not None and of.decode() != run:
+        if _of_another(content.schema, run):
             foreign.append(table)
+        else:
+            sound.append(table)
     now = busy(path)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     leftovers = () if now else tuple(sorted(path.rglob(f"*{TEMPORARY}")))
     command = values.get("command", "sweep" if (path / ATTRIBUTIONS).is_dir() else "")
-    return Health(path, command, rows, len(tables), size, now, tuple(damaged), tuple(foreign), leftovers)
+    done, expected, unbegun = _extent(path, values, sound)
+    return Health(
+        path, command, rows, len(tables), size, now, tuple(damaged), tuple(foreign), leftovers, done, expected, unbegun
+    )
+
+
+def incomplete(path: Path) -> str | None:
+    """A sentence about a run that is not whole, for reports: how much is there, and the command that goes on.
+
+    Reads no more of the shards than which results they hold.
+
+    Returns:
+        The sentence; None where the run is whole, and where its manifest does not say how much it will have.
+
+    Raises:
+        InputError: there is no run.
+        CorruptFileError: the manifest cannot be read.
+    """
+    values = Manifest(path, None, "sweep").values
+    run, sound = settings_hash(values["settings"]), []
+    for table in sorted(path.rglob("*.parquet")):
+        try:
+            if not _of_another(pq.read_schema(table), run):
+                sound.append(table)
+        except (pa.ArrowInvalid, OSError):
+            continue  # its results are missing, and count as such
+    done, expected, unbegun = _extent(path, values, sound)
+    if not unbegun and (expected is None or done >= expected):
+        return None
+    command = values.get("command", "sweep")
+    extent = Health(path, command, 0, 0, 0, False, (), (), (), done, expected, unbegun).extent
+    return f"{path} holds {extent}; textiba {command} with its config and this folder computes the rest"
 
 
 def repair(path: Path) -> Health:
-    """Sets aside what is damaged or foreign, removes what is unfinished, and makes a lost manifest from the shards.
+    """Sets damaged and foreign files aside, removes unfinished ones, and makes a lost manifest from the shards.
 
-    Nothing that can be read is lost; the run's own command computes again what is missing.
+    Nothing that can be read is lost; the run's own command computes the missing results again.
 
     Returns:
-        What was found before.
+        The state before the repair.
 
     Raises:
-        InputError: there is no run, or a process writes to it.
+        InputError: there is no run.
+        BusyFolderError: a process writes to the folder.
         CorruptFileError: the manifest is damaged, and no shard tells the settings.
+        StorageError: the folder is read-only.
     """
     found = check(path)
-    with claimed(path):
+    with claimed(path), storage_errors(path):
         for file in found.leftovers:
             file.unlink()
         for file in (*found.damaged, *found.foreign):
@@ -118,27 +184,59 @@ def repair(path: Path) -> Health:
 
 
 def set_aside(file: Path) -> Path:
-    """Gives a file a name under which no run looks for it."""
+    """Renames a file so that no run reads it. Returns the new name."""
     return file.rename(file.with_name(file.name + _ASIDE))
 
 
 def set_aside_damaged(shards: list[Path]) -> list[Path]:
-    """Looks at each shard's end, where Parquet keeps its plan, and sets aside those without one.
+    """Sets aside each shard whose end, where Parquet keeps its schema, cannot be read.
 
     Returns:
         The new names of those set aside.
+
+    Raises:
+        StorageError: the folder is read-only.
     """
     aside = []
     for shard in shards:
         try:
             pq.read_schema(shard)
         except (pa.ArrowInvalid, OSError):
-            aside.append(set_aside(shard))
+            with storage_errors(shard):
+                aside.append(set_aside(shard))
     return aside
 
 
+def _of_another(schema: pa.Schema, run: str | None) -> bool:
+    """Whether a table names another run's settings."""
+    of = (schema.metadata or {}).get(b"run")
+    return run is not None and of is not None and of.decode() != run
+
+
+def _extent(path: Path, values: dict[str, Any], sound: list[Path]) -> tuple[int, int | None, tuple[str, ...]]:
+    """How much of a run is there, how much there will be, and the checkpoints that were not begun."""
+    command = values.get("command", "sweep")
+    if command == "readout":
+        return int((path / _CARD).is_file()), 1, ()
+    parts = values.get("expected", {})
+    expected = None if not parts or None in parts.values() else sum(parts.values())
+    if command == "benchmark":
+        return sum(path / "rows" in table.parents for table in sound), expected, ()
+    seen: dict[tuple[str, ...], Numbers] = {}
+    for shard in (table for table in sound if table.parent.name == ATTRIBUTIONS):
+        try:
+            columns = read_table(shard, columns=["index", *_KEY]).to_pydict()
+        except CorruptFileError:
+            continue
+        for number, *key in zip(columns["index"], *(columns[name] for name in _KEY), strict=True):
+            seen.setdefault(tuple(key), Numbers()).add(number)
+    wanted = values.get("settings", {}).get("checkpoints", ())
+    unbegun = tuple(name for name in wanted if name not in parts) if parts else ()
+    return sum(map(len, seen.values())), expected, unbegun
+
+
 def _manifest(path: Path) -> tuple[dict[str, Any], list[Path]]:
-    """Its values, and itself where it is damaged."""
+    """The manifest's values, and the manifest itself if it is damaged."""
     try:
         return Manifest(path, None, "sweep").values, []
     except CorruptFileError:

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from textiba.attribution import Attribution, Curve
 from textiba.errors import InputError
-from textiba.store.files import read_rows, write_table, write_whole
+from textiba.store.export import SUFFIXES, export_rows
+from textiba.store.files import file_place, read_rows, storage_errors, write_table
 from textiba.store.manifest import Manifest
 from textiba.store.processes import ALONE, Processes
 from textiba.store.rows import SCHEMA, from_row, settings_key, to_row
@@ -22,19 +23,20 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, str]  # checkpoint, method, settings as `settings_key` gives them
 ATTRIBUTIONS = "attributions"
-_SHARD = 256  # rows held before they are written
-_SECONDS = 60.0  # and the longest that they are held
+_UNFINISHED = "unfinished-"  # begins the name of a file with some of a degradation's curves
+_SHARD = 256  # rows that are held before they are written
+_SECONDS = 60.0  # the longest that rows are held
 
 
 class Numbers:
-    """A set of text numbers: a byte for each number up to the largest."""
+    """A set of text numbers, with one byte for each number up to the largest."""
 
     def __init__(self) -> None:
         self._there = bytearray()
         self._count = 0
 
     def add(self, number: int) -> bool:
-        """Puts a number in, and says whether it is new."""
+        """Adds a number. Returns whether the number is new."""
         if number >= len(self._there):
             self._there.extend(bytes(number + 1 - len(self._there)))
         new = not self._there[number]
@@ -50,16 +52,18 @@ class Numbers:
 
 
 class RunFolder:
-    """Writes and reads a run.
+    """Writes and reads the folder of a sweep.
 
     Args:
         path: the folder; made when missing.
-        settings: of the run. A folder that already holds a run must have been made with the same.
+        settings: of the run, which must be those of a run that the folder holds already; None reads a folder that must
+            hold a run.
         processes: those that share the run; each writes shards of its own.
 
     Raises:
-        InputError: the folder holds a run with other settings.
-        CorruptFileError: its manifest cannot be read.
+        InputError: the folder holds a run with other settings, a run of another command, or no run where one must be.
+        CorruptFileError: the manifest cannot be read.
+        StorageError: the folder cannot be written.
     """
 
     def __init__(self, path: str | Path, settings: dict[str, Any] | None = None, processes: Processes = ALONE):
@@ -68,23 +72,30 @@ class RunFolder:
         self._since = time.monotonic()
         self._rank = processes.rank
         self.manifest = Manifest(self.path, settings, "sweep", processes.main)
-        (self.path / ATTRIBUTIONS).mkdir(exist_ok=True)
+        if (command := self.manifest.values.get("command", "sweep")) != "sweep":
+            raise InputError(
+                f"{self.path}: the folder of a sweep is needed; textiba {command} made this one. Make a sweep with "
+                "textiba sweep CONFIG"
+            )
+        if settings is not None:
+            with storage_errors(self.path):
+                (self.path / ATTRIBUTIONS).mkdir(exist_ok=True)
 
     def append(self, results: Iterable[tuple[int, Attribution]]) -> None:
-        """Adds results that belong together: all go to disk or none; `flush` writes what is still held.
+        """Adds results that belong together: all go to disk or none; `flush` writes those that are still held.
 
         Raises:
-            StorageError: the disk is full, or cannot be written to.
+            StorageError: a shard cannot be written.
         """
         self._rows += [to_row(index, attribution) for index, attribution in results]
         if len(self._rows) >= _SHARD or time.monotonic() - self._since > _SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what is held as a shard of its own.
+        """Writes the results that are held as a shard of their own.
 
         Raises:
-            StorageError: the disk is full, or cannot be written to.
+            StorageError: the shard cannot be written.
         """
         self._since = time.monotonic()
         if not self._rows:
@@ -99,7 +110,7 @@ class RunFolder:
         self._rows = []
 
     def groups(self) -> dict[Key, Numbers]:
-        """For each checkpoint, method and settings: the numbers of the texts that are on disk.
+        """The numbers of the texts on disk, for each checkpoint, method and settings.
 
         Raises:
             CorruptFileError: a shard cannot be read.
@@ -111,10 +122,10 @@ class RunFolder:
         return found
 
     def read(self, only: Key | None = None) -> Iterator[tuple[int, Attribution]]:
-        """Every result once, with the number of its text; a shard is in memory at a time.
+        """Every result once, with the number of its text; one shard is in memory at a time.
 
         Args:
-            only: a checkpoint, method and settings, as `groups` names them.
+            only: one checkpoint, method and settings; None reads all.
 
         Raises:
             CorruptFileError: a shard cannot be read.
@@ -131,35 +142,34 @@ class RunFolder:
         """
         from datasets import Dataset
 
-        if not self.groups():  # reads every shard, so that a damaged one is named
+        if not self.groups():  # reads every shard, so that the error names a damaged one
             raise InputError(f"{self.path} holds no result yet; run its command first")
         return Dataset.from_parquet([str(shard) for shard in self.shards()])  # type: ignore[return-value]
 
-    def export(self, target: Path) -> int:
-        """Writes every result as a line of JSON: the columns of the shards without those that are empty.
+    def export(self, target: str | Path) -> int:
+        """Writes every result as a row of one file, whose format is told by its suffix; see `textiba.store.export`.
 
         Returns:
-            How many.
+            The number of rows.
 
         Raises:
+            InputError: the suffix is none of .jsonl, .csv and .parquet.
             CorruptFileError: a shard cannot be read.
-            StorageError: the disk is full, or cannot be written to.
+            StorageError: the file cannot be written.
         """
-        count = 0
+        target = file_place(target, SUFFIXES)
+        return export_rows(self._every_row(None), target)
 
-        def write(path: Path) -> None:
-            nonlocal count
-            with path.open("w", encoding="utf-8") as file:
-                for row in self._every_row(None):
-                    full = {name: value for name, value in row.items() if value is not None}
-                    file.write(json.dumps(full | {"settings": json.loads(row["settings"])}, ensure_ascii=False) + "\n")
-                    count += 1
+    def save_curves(self, curves: list[Curve], unfinished: bool = False) -> None:
+        """Writes degradation curves as one Parquet file for each way of removal, whole or not at all.
 
-        write_whole(target, write)
-        return count
+        Args:
+            curves: the curves.
+            unfinished: to a file beside that of the finished curves, which stays as it is.
 
-    def save_curves(self, curves: list[Curve]) -> None:
-        """Writes degradation curves as one Parquet file for each way of removal, whole or not at all."""
+        Raises:
+            StorageError: a file cannot be written.
+        """
         rows = [
             {**asdict(c), "steps": c.steps.tolist(), "probability": c.probability.tolist(),
              "correct": c.correct.tolist(), "texts": list(c.texts), "settings": settings_key(c.settings)}
@@ -167,16 +177,18 @@ class RunFolder:
         ]  # fmt: skip
         for removal in {row["removal"] for row in rows}:
             table = pa.Table.from_pylist([row for row in rows if row["removal"] == removal])
-            write_table(self.path / f"curves-{removal}.parquet", table)
+            write_table(self._curves(removal, unfinished), table)
+            if not unfinished:
+                self._curves(removal, unfinished=True).unlink(missing_ok=True)
 
-    def read_curves(self, removal: str = "delete") -> list[Curve]:
-        """What `save_curves` wrote of a way of removal; folders made before curves had them name no texts.
+    def read_curves(self, removal: str = "delete", unfinished: bool = False) -> list[Curve]:
+        """The curves that `save_curves` wrote of a way of removal; in old folders they do not name their texts.
 
         Raises:
             InputError: there are none yet.
             CorruptFileError: the file cannot be read.
         """
-        path = self.path / f"curves-{removal}.parquet"
+        path = self._curves(removal, unfinished)
         if not path.is_file():
             raise InputError(f"{path}: none yet; make them with: textiba degrade {self.path} --removal {removal}")
         out = []
@@ -187,15 +199,18 @@ class RunFolder:
         return out
 
     def removals(self) -> list[str]:
-        """The ways of removal that `save_curves` has written."""
+        """The ways of removal of which there are finished curves."""
         return sorted(path.stem.removeprefix("curves-") for path in self.path.glob("curves-*.parquet"))
 
     def shards(self) -> list[Path]:
         """The files of attributions."""
         return sorted((self.path / ATTRIBUTIONS).glob("part-*.parquet"))
 
+    def _curves(self, removal: str, unfinished: bool) -> Path:
+        return self.path / f"{_UNFINISHED if unfinished else ''}curves-{removal}.parquet"
+
     def _every_row(self, only: Key | None) -> Iterator[dict[str, Any]]:
-        """Every row once, whatever is on disk."""
+        """Every row once, however many shards hold it."""
         seen: dict[Key, Numbers] = {}
         filters = None if only is None else list(zip(("checkpoint", "method", "settings"), "===", only, strict=True))
         for shard in self.shards():

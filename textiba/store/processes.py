@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from textiba.errors import missing_extra
+from textiba.errors import SettingError, missing_extra
 
 if TYPE_CHECKING:
     import torch
 
-_PATIENCE = timedelta(days=7)  # one process may have hours more to do than another
+_PATIENCE = timedelta(days=7)  # one process may work hours longer than another
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes that share a run, as one of them sees it.
+    """The processes that share a run, from the view of one of them.
 
     Attributes:
-        rank: this one's number.
-        count: how many there are.
-        barrier: returns when all have come to it.
+        rank: the number of this process.
+        count: the number of processes.
+        barrier: returns when every process has called it.
     """
 
     rank: int = 0
@@ -30,11 +30,11 @@ class Processes:
 
     @property
     def main(self) -> bool:
-        """Whether this is the first: the one that makes the folder, shows progress and draws tables."""
+        """Whether this is the first process, which makes the folder, shows progress and prints tables."""
         return self.rank == 0
 
     def wait(self) -> None:
-        """Until all processes have come here."""
+        """Waits until every process has come here."""
         self.barrier()
 
 
@@ -42,14 +42,14 @@ ALONE = Processes()
 
 
 def current() -> Processes:
-    """What this process was launched as.
+    """This process as it was launched: alone, or as one of several.
 
     Raises:
-        MissingExtraError: launched as one of several, and accelerate is not installed.
+        MissingExtraError: it is one of several, and accelerate is not installed.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ALONE
-    import torch  # here and below, so that the command line starts without it
+    import torch  # here and below, so that the command line starts without torch
 
     try:
         from accelerate import PartialState
@@ -60,7 +60,7 @@ def current() -> Processes:
 
 
 def best_device(processes: Processes = ALONE) -> "torch.device":
-    """The GPU that belongs to this process, or what else is there."""
+    """The GPU of this process, else Apple's GPU, else the processor."""
     import torch
 
     if torch.cuda.is_available():
@@ -68,10 +68,30 @@ def best_device(processes: Processes = ALONE) -> "torch.device":
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-class Shares:
-    """Shares out work by its size: each piece goes to the process with the least so far.
+def named_device(name: str) -> "torch.device":
+    """A device by its name: "cpu", "cuda", "cuda:1", "mps".
 
-    Every process that sees the same pieces comes to the same shares, without a word between them.
+    Raises:
+        SettingError: no such device on this machine.
+    """
+    import torch
+
+    there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    there += ["mps"] if torch.backends.mps.is_available() else []
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    full = None if device is None else "cuda:0" if str(device) == "cuda" else str(device)
+    if device is None or full not in there:
+        raise SettingError(f"device: one of {', '.join(there)} on this machine; got '{name}'")
+    return device
+
+
+class Shares:
+    """Shares out pieces of work: each piece goes to the process with the least work so far.
+
+    Processes that see the same pieces compute the same shares, without communication.
     """
 
     def __init__(self, processes: Processes):
@@ -79,7 +99,11 @@ class Shares:
         self._loads = [0.0] * processes.count
 
     def mine(self, sizes: Sequence[float]) -> list[int]:
-        """Which of these pieces are this process's, in order; what was given out before counts."""
+        """The indices of the pieces of this process, in order; pieces of earlier calls count as work.
+
+        Args:
+            sizes: the amount of work of each piece.
+        """
         own = []
         for place in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
             rank = self._loads.index(min(self._loads))

@@ -20,7 +20,7 @@ SCHEMA = pa.schema(
         ("index", pa.int64()), ("id", pa.string()), ("text", pa.string()), ("label", pa.int32()),
         ("kind", pa.string()), ("rationale", pa.list_(_INTS)), ("checkpoint", pa.string()), ("method", pa.string()),
         ("settings", pa.string()), ("layer", pa.int32()), ("target", pa.int32()), ("predicted", pa.int32()),
-        ("labels", pa.list_(pa.string())), ("probability", pa.float64()), ("unit", pa.string()),
+        ("labels", pa.list_(pa.string())), ("asked", pa.string()), ("probability", pa.float64()), ("unit", pa.string()),
         ("signed", pa.bool_()), ("scores", _FLOATS),
         ("ids", _INTS), ("type_ids", _INTS), ("tokens", pa.list_(pa.string())), ("offsets", pa.list_(_INTS)),
         ("word_ids", _INTS), ("cut", pa.int32()),
@@ -30,35 +30,35 @@ SCHEMA = pa.schema(
         ("closed", pa.float64()), ("opened", pa.float64()), ("special", pa.float64()), ("residual", pa.float64()),
     ]
 )  # fmt: skip
-_RENAMED = {"probability": "kept"}  # a detail whose name is taken by a column of its own
+_RENAMED = {"probability": "kept"}  # a detail whose name another column has
 _LISTS = ("gates", "cross_entropy", "information")
 
 
 def settings_key(settings: Mapping[str, Any]) -> str:
-    """Settings as one string, equal for equal settings."""
+    """Settings as one string; equal settings give equal strings."""
     return json.dumps(dict(settings), sort_keys=True)
 
 
 def to_row(index: int, a: Attribution) -> dict[str, Any]:
-    """The row of text number `index`; lists stay arrays where pyarrow takes them."""
+    """The row of an attribution of text number `index`; lists stay arrays where pyarrow takes arrays."""
     text = a.text
     row: dict[str, Any] = {
         "index": index, "id": text.source.id, "text": text.source.text, "label": text.source.label,
         "kind": text.source.kind, "rationale": text.source.rationale, "checkpoint": a.checkpoint,
         "method": a.method, "settings": settings_key(a.settings), "layer": a.layer,
         "target": a.target, "predicted": a.predicted,
-        "labels": a.labels, "probability": a.probability, "unit": a.unit,
+        "labels": a.labels, "asked": a.asked, "probability": a.probability, "unit": a.unit,
         "signed": a.signed, "scores": a.scores, "ids": text.ids, "type_ids": text.type_ids,
         "tokens": text.tokens, "offsets": text.offsets, "word_ids": text.word_ids, "cut": text.cut,
     }  # fmt: skip
     details = {} if a.details is None else asdict(a.details)
     if (by_layer := details.get("by_layer")) is not None:
-        details["by_layer"] = list(by_layer)  # pyarrow takes a list of rows, and no matrix
+        details["by_layer"] = list(by_layer)  # pyarrow takes a list of rows, but no matrix
     return row | {_RENAMED.get(name, name): value for name, value in details.items()}
 
 
 def from_row(row: Mapping[str, Any]) -> Attribution:
-    """What `to_row` was given."""
+    """The attribution that `to_row` was given."""
     spans = tuple((a, b) for a, b in row["rationale"])
     text = Text(row["text"], row["label"], spans, row["id"], row["kind"])
     tokenized = TokenizedText(
@@ -68,7 +68,7 @@ def from_row(row: Mapping[str, Any]) -> Attribution:
     details: Details | None = None
     if row["converged"] is not None:
         lists = {name: np.asarray(row[name], dtype=np.float32) for name in _LISTS}
-        by_layer = row.get("by_layer")  # not there in folders of before it was
+        by_layer = row.get("by_layer")  # older folders lack the column
         layers = None if by_layer is None else np.asarray(by_layer, dtype=np.float32)
         details = BitsDetails(
             **lists, converged=row["converged"], probability=row["kept"], special_bits=row["special_bits"],
@@ -83,6 +83,7 @@ def from_row(row: Mapping[str, Any]) -> Attribution:
         text=tokenized,
         settings=json.loads(row["settings"]),
         labels=tuple(row.get("labels", LABELS)),
+        asked=row.get("asked") or "which class",
         scores=np.asarray(row["scores"], dtype=np.float32),
         details=details,
         **{name: row[name] for name in same},
@@ -90,9 +91,10 @@ def from_row(row: Mapping[str, Any]) -> Attribution:
 
 
 def _loss(row: Mapping[str, Any]) -> float:
-    """What was minimised, nats: `CE + β · KL`. Folders from before it had a column tell it by their traces.
+    """The minimised loss, nats: `CE + β · KL`.
 
-    They do where β is on the sum; on the mean it depends on the number of features, which no column has: NaN.
+    Older folders lack the column; the loss then follows from the traces if β multiplies the sum of the KL. If β
+    multiplies the mean, the loss depends on the number of features, which no column holds: NaN.
     """
     if row.get("loss") is not None:
         return row["loss"]

@@ -21,7 +21,9 @@ from torch import Tensor
 
 from textiba.bottleneck.readout import READOUT, ReadoutNetwork, fresh_readout, load_readout
 from textiba.bottleneck.statistics import FeatureStatistics, load_statistics, own_statistics
-from textiba.checkpoints.load import CARD, file_hash, load
+from textiba.checkpoints.cache import file_hash
+from textiba.checkpoints.find import CARD
+from textiba.checkpoints.load import load
 from textiba.errors import InputError, NotFiniteError, TruncationWarning, missing_extra
 from textiba.information import NATS_PER_BIT
 from textiba.methods.base import require

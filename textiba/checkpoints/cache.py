@@ -1,0 +1,104 @@
+"""What loading computes and keeps in the user's cache, so that the next start is fast.
+
+The cache is a folder `textiba` in `$XDG_CACHE_HOME` or in `~/.cache`; `$TEXTIBA_CACHE` names another. It may be deleted
+at any time. A file that is damaged or cannot be written is passed over, and its content computed again.
+"""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+_HASHES = "hashes.json"
+_CHECKSUM = "sha256"
+
+
+def cache_folder() -> Path:
+    """The folder of the cache; it need not exist."""
+    if own := os.environ.get("TEXTIBA_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "textiba"
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def known_hash(path: Path) -> str:
+    """SHA-256 of a file, in hex, computed once for each size and time of change of the file."""
+    facts = path.stat()
+    identity = [facts.st_size, facts.st_mtime_ns]
+    record = cache_folder() / _HASHES
+    known: dict[str, list] = {}
+    with suppress(OSError, ValueError):
+        found = json.loads(record.read_text("utf-8"))
+        known = found if isinstance(found, dict) else {}
+    if (entry := known.get(str(path))) and entry[:2] == identity and isinstance(entry[2], str):
+        return entry[2]
+    digest = file_hash(path)
+    content = json.dumps(known | {str(path): [*identity, digest]}, indent=1)
+    _keep(record, lambda target: target.write_text(content, encoding="utf-8"))
+    return digest
+
+
+def merged_tensors(base: str, adapter: str) -> dict[str, Tensor] | None:
+    """The tensors in which a base with an adapter merged into it differs from the base; None if they are not kept.
+
+    Args:
+        base: hash of the base's weights.
+        adapter: hash of the adapter's weights.
+    """
+    try:
+        with safe_open(str(_merged(base, adapter)), framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+            return tensors if (file.metadata() or {}).get(_CHECKSUM) == _checksum(tensors) else None
+    except (OSError, SafetensorError):
+        return None
+
+
+def keep_merged(base: str, adapter: str, tensors: Mapping[str, Tensor]) -> None:
+    """Keeps tensors for `merged_tensors`."""
+    whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    facts = {_CHECKSUM: _checksum(whole)}
+    _keep(_merged(base, adapter), lambda target: save_file(whole, str(target), metadata=facts))
+
+
+def _merged(base: str, adapter: str) -> Path:
+    """The file of a merge; other versions and machines may merge to other last bits, so each has a file of its own."""
+    try:
+        peft = version("peft")
+    except PackageNotFoundError:
+        peft = ""
+    facts = ":".join([base, adapter, torch.__version__, peft, platform.machine()])
+    return cache_folder() / f"merged-{hashlib.sha256(facts.encode()).hexdigest()[:32]}.safetensors"
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(memoryview(tensors[name].reshape(-1).view(torch.uint8).numpy()))  # type: ignore[arg-type] - bytes
+    return digest.hexdigest()
+
+
+def _keep(target: Path, write: Callable[[Path], object]) -> None:
+    """Writes a file of the cache aside and renames it; does nothing where that is impossible."""
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        temporary.replace(target)
+    except (OSError, SafetensorError):
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

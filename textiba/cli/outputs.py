@@ -1,0 +1,104 @@
+"""The results of `textiba explain` as data: JSON, JSON Lines or CSV, written as they come.
+
+JSON has a value for each text, with its words and tokens; CSV has a line for each word. All of it is UTF-8, on standard
+output too. A file appears when all results are in it; if a signal ends the command before, the results so far are in a
+file with `.part` before its suffix.
+"""
+
+import csv
+import io
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from textiba.attribution import Attribution, class_name
+from textiba.cli.stop import Stopped
+from textiba.store.export import json_line
+from textiba.store.files import appearing
+
+STDOUT = Path("-")
+Write = Callable[[Sequence[Attribution]], None]
+
+_COLUMNS = (
+    "id", "word", "start", "end", "score", "unit", "checkpoint", "method", "layer", "target", "predicted",
+    "probability",
+)  # fmt: skip
+
+
+def record(a: Attribution) -> dict[str, Any]:
+    """An attribution as plain values; the score of a special token is None."""
+    words = [{"word": w.text, "start": w.start, "end": w.end, "score": w.score} for w in a.words()]
+    tokens = [{"token": t, "score": s} for t, s in zip(a.text.tokens, a.scores.tolist(), strict=True)]
+    return {
+        "id": a.text.source.id, "text": a.text.source.text, "checkpoint": a.checkpoint, "method": a.method,
+        "settings": dict(a.settings), "layer": a.layer, "target": class_name(a.labels, a.target),
+        "predicted": class_name(a.labels, a.predicted), "probability": a.probability, "unit": a.unit,
+        "signed": a.signed, "total": a.total, "tokens_cut": a.text.cut, "words": words, "tokens": tokens,
+    }  # fmt: skip
+
+
+@contextmanager
+def json_output(target: Path) -> Iterator[Write]:
+    """A function that writes results as JSON: a list in a `.json` file, else a line for each text."""
+    as_list = target.suffix.lower() == ".json"
+    with _opened(target, "\n]\n" if as_list else "") as file:
+        count = 0
+
+        def write(results: Sequence[Attribution]) -> None:
+            nonlocal count
+            for a in results:
+                before = ("[\n" if count == 0 else ",\n") if as_list else ""
+                file.write(before + json_line(record(a)) + ("" if as_list else "\n"))
+                count += 1
+            file.flush()
+
+        yield write
+
+
+@contextmanager
+def csv_output(target: Path) -> Iterator[Write]:
+    """A function that writes results as CSV, a line for each word."""
+    with _opened(target, "") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+
+        def write(results: Sequence[Attribution]) -> None:
+            for a in results:
+                labels = class_name(a.labels, a.target), class_name(a.labels, a.predicted)
+                facts = (a.unit, a.checkpoint, a.method, a.layer, *labels, a.probability)
+                writer.writerows((a.text.source.id, w.text, w.start, w.end, w.score, *facts) for w in a.words())
+            file.flush()
+
+        yield write
+
+
+def part_of(target: Path) -> Path:
+    """The file that holds the results of a command that was stopped."""
+    return target.with_name(f"{target.stem}.part{target.suffix}")
+
+
+@contextmanager
+def _opened(target: Path, end: str) -> Iterator[TextIO]:
+    """The standard output, or a file that appears when the block ends; `end` closes what is written."""
+    if target == STDOUT:
+        # A stream of bytes where there is one: data is UTF-8, whatever the terminal's encoding.
+        raw = getattr(sys.stdout, "buffer", None)
+        file = sys.stdout if raw is None else io.TextIOWrapper(raw, "utf-8", newline="", write_through=True)
+        try:
+            yield file
+        finally:
+            if raw is not None:
+                file.detach()  # type: ignore[union-attr] - it is the wrapper
+        return
+    with appearing(target) as path, path.open("w", encoding="utf-8", newline="") as file:
+        try:
+            yield file
+        except Stopped:
+            if file.tell():
+                file.write(end)
+                file.flush()
+                path.replace(part_of(target))
+            raise
+        file.write(end)
