@@ -146,7 +146,8 @@ def test_rationales_are_measured_on_words(small_benchmark: BenchmarkFolder):
 
 def test_without_faithfulness_metrics_only_texts_with_a_marked_word_are_run(tmp_path: Path):
     source = tmp_path / "reviews.jsonl"
-    texts = [{"text": "Not marked at all."}, {"text": "A superb film.", "rationale": [[2, 8]]}]
+    plain = [{"text": f"Not marked at all, number {n}."} for n in range(3)]  # more than a chunk of two
+    texts = [*plain, {"text": "A superb film.", "rationale": [[2, 8]]}]
     source.write_text("\n".join(json.dumps({**t, "label": 1}) for t in texts))
     values = {"data": {"texts": {"source": str(source)}}, "removals": [], "subsets": None, "noise": None}
     config = BenchmarkConfig.from_mapping(
@@ -154,7 +155,8 @@ def test_without_faithfulness_metrics_only_texts_with_a_marked_word_are_run(tmp_
     )
     made = benchmark(config, tmp_path / "run", only=["random"])
     [row] = made.read(Place("texts", "fine-tuned", "random"))
-    assert (row["index"], row["target"]) == (1, 1)
+    assert (row["index"], row["target"]) == (3, 1)
+    benchmark(config, tmp_path / "run", lambda *_: None, only=["random"])  # nothing is left to do
     assert {"rationale top_share", "rationale iou"} <= row.keys()
     columns = lead_table(leaderboard(made))
     assert list(columns)[:3] == ["method", "texts", "rationale top_share"]

@@ -327,3 +327,5 @@ def test_an_area_needs_both_curves_and_a_scale_two_ends():
         lerf_morf_area({"morf": curve})
     with pytest.raises(InputError, match="nothing to normalise by"):
         normalized({"morf": curve})
+    with pytest.raises(InputError, match=r"one of the curves \['morf'\]; got 'lerf'. Add it"):
+        normalized({"morf": curve}, "lerf")

@@ -18,7 +18,7 @@ evaluate = pytest.importorskip("evaluate")
 
 @pytest.fixture(scope="module")
 def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """`evaluate.load` with all its caches in a folder of the test's own."""
+    """`evaluate.load` with all its caches in a temporary folder."""
     folder = tmp_path_factory.mktemp("evaluate")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluate.config, "HF_MODULES_CACHE", folder / "modules")
@@ -39,7 +39,7 @@ def test_a_module_is_a_script_in_a_folder_of_its_name():
         metrics.module_path("rouge")
 
 
-def test_the_folder_will_do_too(load: Any):
+def test_a_module_loads_from_its_folder_too(load: Any):
     assert load(metrics.module_path("plausibility").parent).name == "plausibility"
 
 
@@ -120,3 +120,14 @@ def test_plausibility_says_what_is_wrong(load: Any):
         load(metrics.module_path("plausibility")).compute(scores=[[1.0, 2.0]], rationales=[[0, 0]])
     with pytest.raises(InputError, match="text 1 has 1 for 2"):
         load(metrics.module_path("plausibility")).compute(scores=[[1.0], [1.0, 2.0]], rationales=[[1], [1]])
+    for marks, wrong in (([2, 0], 2), ([1, -1], -1)):
+        with pytest.raises(InputError, match=f"a mark is 0 or 1; text 0 has {wrong}"):
+            load(metrics.module_path("plausibility")).compute(scores=[[1.0, 2.0]], rationales=[marks])
+
+
+@pytest.mark.parametrize("name", ["faithfulness", "plausibility"])
+def test_no_texts_have_no_mean(load: Any, name: str):
+    module = load(metrics.module_path(name))
+    given = {"morf": [], "lerf": [], "steps": [0, 1]} if name == "faithfulness" else {"scores": [], "rationales": []}
+    with pytest.raises(InputError, match="needs at least one text; got none"):
+        module._compute(**given)

@@ -165,8 +165,11 @@ def normalized(curves: Mapping[str, Curve], reference: str = "morf") -> dict[str
         reference: the curve whose first and last step give t and b, means over texts.
 
     Raises:
-        InputError: whole and fully degraded texts have the same probability on average.
+        InputError: the reference curve is missing, or whole and fully degraded texts have the same probability on
+            average.
     """
+    if reference not in curves:
+        raise InputError(f"the reference is one of the curves {sorted(curves)}; got '{reference}'. Add it to `orders`")
     whole = curves[reference].probability[:, 0].mean()
     bare = curves[reference].probability[:, -1].mean()
     if whole == bare:

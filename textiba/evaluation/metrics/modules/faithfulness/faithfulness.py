@@ -1,4 +1,4 @@
-"""Faithfulness of attributions as an `evaluate` metric: means over texts of what MoRF and LeRF curves hold."""
+"""Faithfulness of attributions as an `evaluate` metric: means over texts of the metrics of MoRF and LeRF curves."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,14 @@ from textiba.evaluation.metrics.faithfulness import AOPC_SHARES, aopc, areas, mi
 _INPUTS = """
 Args:
     morf: for each text, the target's probability as tokens are removed, the most relevant first.
-    lerf: the same, the least relevant first.
-    steps: the share of the tokens that is gone at each place of a curve, rising.
+    lerf: the same with the least relevant tokens first.
+    steps: the share of the tokens that is removed at each step of a curve, rising.
     shares: the k of comprehensiveness, sufficiency and log_odds.
 
 Returns:
-    The means over texts of area (LeRF − MoRF; larger is better) and of the areas under morf and lerf. If 0, all k and
-    all 1 − k are among the steps, also comprehensiveness (larger is better), sufficiency and log_odds (smaller is).
+    The means over texts of area (LeRF − MoRF; higher is better), lerf (higher is better) and morf (lower is better). If
+    0, all k and all 1 − k are among the steps, also comprehensiveness (higher is better), sufficiency and log_odds
+    (lower is better).
 """
 _CITATION = """
 @inproceedings{deyoung2020eraser, title={ERASER: A Benchmark to Evaluate Rationalized NLP Models},
@@ -46,6 +47,8 @@ class Faithfulness(evaluate.Metric):
         steps: Sequence[float],
         shares: Sequence[float] = AOPC_SHARES,
     ) -> dict[str, float]:
+        if not len(morf):
+            raise InputError("a mean over texts needs at least one text; got none. Add the curves of a text")
         for name, curves in (("morf", morf), ("lerf", lerf)):
             for n, curve in enumerate(curves):
                 if len(curve) != len(steps):

@@ -11,12 +11,12 @@ from textiba.evaluation.metrics.plausibility import from_units
 
 _INPUTS = """
 Args:
-    scores: for each text, the raw scores of its units (tokens or words); those for the target are highest.
-    rationales: for each text, 1 (or True) on the units that a person marked; one of them at least.
-    share: of the units that token_f1 and iou choose; None chooses as many as are marked.
+    scores: for each text, the raw scores of its units (tokens or words); units that speak for the target score highest.
+    rationales: for each text, 1 (or True) on the marked units and 0 on all others; at least one unit is marked.
+    share: of the units that token_f1 and iou choose; None chooses as many units as are marked.
 
 Returns:
-    The means over texts of top_share, auprc, token_f1 and iou: 0 … 1, larger is better.
+    The means over texts of top_share, auprc, token_f1 and iou: 0 … 1, higher is better.
 """
 _CITATION = """
 @inproceedings{schulz2020restricting, title={Restricting the Flow: Information Bottlenecks for Attribution},
@@ -46,9 +46,13 @@ class Plausibility(evaluate.Metric):
     def _compute(  # pyright: ignore[reportIncompatibleMethodOverride] - called with the names of the features
         self, scores: Sequence[Sequence[float]], rationales: Sequence[Sequence[int]], share: float | None = None
     ) -> dict[str, float]:
+        if not len(scores):
+            raise InputError("a mean over texts needs at least one text; got none. Add the scores of a text")
         found: list[dict[str, float]] = []
         for n, (values, marks) in enumerate(zip(scores, rationales, strict=True)):
             if len(values) != len(marks):
                 raise InputError(f"a rationale has a mark for each score; text {n} has {len(marks)} for {len(values)}")
+            if other := sorted({int(mark) for mark in marks} - {0, 1}):
+                raise InputError(f"a mark is 0 or 1; text {n} has {other[0]}. Mark the units of the rationale with 1")
             found.append(from_units(np.asarray(values, dtype=np.float64), np.asarray(marks, dtype=bool), share))
         return {name: float(np.mean([row[name] for row in found])) for name in found[0]}
