@@ -64,8 +64,15 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
                 found.append(f"cell {n} failed: {output.ename}")
             if output.get("name") == "stderr":
                 found.append(f"cell {n} wrote to stderr: {output.text[:80]!r}")
-            found += [f"cell {n} has a path: {p}" for p in (str(FOLDER.parent), str(Path.home()), "/tmp/") if p in text]  # noqa: S108
+            if path := _path_in(text):
+                found.append(f"cell {n} has a path: {path}")
     return found
+
+
+def _path_in(text: str) -> str | None:
+    """The first path of this machine in a text; the clone may lie within the home folder or the temporary folder."""
+    places = (str(FOLDER.parent), str(Path.home()), "/tmp/")  # noqa: S108
+    return next((place for place in places if place != "/" and place in text), None)
 
 
 def shows(source: str) -> bool:

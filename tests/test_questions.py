@@ -89,7 +89,7 @@ def test_a_masked_token_is_read_at_the_mask_of_the_template():
         assert text.ids[place] == asked.tokenizer.mask_token_id
         alone = module(**asked.inputs(asked.collate([text]))).logits[0, place, [7, 9]]
         np.testing.assert_allclose(row.numpy(), alone.detach().numpy(), atol=1e-5)
-    with pytest.raises(SettingError, match=r"a masked token needs a template with \[MASK\] once"):
+    with pytest.raises(SettingError, match=r"a masked token needs a template with \[MASK\] exactly once"):
         asked.asking(MaskedToken(candidates=("w7", "w9"), template="{text}"))
 
 
