@@ -14,8 +14,8 @@ from benchmarks.report import number
 from benchmarks.subjects import Subject
 from textiba import Attribution, Evidence, Method, PerSampleBottleneck, ReadoutBottleneck
 from textiba.methods import METHODS, OURS
-from textiba.methods.base import resolve_targets
 from textiba.methods.optimised import Optimised
+from textiba.methods.results import resolve_targets
 from textiba.texts.batches import Batch
 from textiba.texts.tokens import TokenizedText
 

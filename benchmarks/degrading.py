@@ -49,7 +49,7 @@ def literal(subject: Subject, attributions: list[Attribution]) -> list[float]:
     for attribution in attributions:
         for order in SETTINGS.orders:
             falling = removal_order(attribution, order, SETTINGS.seed)
-            for count in SETTINGS.counts(len(falling)):
+            for count in SETTINGS.counts(len(falling), order):
                 variant = subject.model.without(attribution.text, falling[:count], SETTINGS.removal)
                 logits = model(torch.tensor([variant.ids])).logits
                 probabilities.append(float(logits.softmax(dim=1)[0, attribution.target]))

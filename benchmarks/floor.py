@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from textiba.methods import Method, ReadoutBottleneck
-from textiba.model.layers import layers_of
 from textiba.model.view import Model
 
 
@@ -15,8 +14,9 @@ def forward_operations(model: Model, tokens: int) -> float:
 
     Norms, activations, the softmax, the embeddings and the head are not counted.
     """
-    layers = layers_of(model.module)
-    linear = sum(m.in_features * m.out_features for m in layers.modules() if isinstance(m, nn.Linear))
+    linear = sum(
+        m.in_features * m.out_features for layer in model.layers for m in layer.modules() if isinstance(m, nn.Linear)
+    )
     attention = 2 * tokens * model.module.config.hidden_size * model.n_layers
     return 2.0 * tokens * (linear + attention)
 
@@ -25,7 +25,7 @@ def narrow_operations(model: Model, tokens: int) -> float:
     """What a pass saves of its last layer, BERT's kind: the first token alone goes through it, and in place of every
     token's key and value each head looks at the states themselves.
     """
-    [last] = list(layers_of(model.module))[-1:]
+    last = model.layers[-1]
     linear = sum(m.in_features * m.out_features for m in last.modules() if isinstance(m, nn.Linear))
     config = model.module.config
     whole = tokens * (linear + 2 * tokens * config.hidden_size)

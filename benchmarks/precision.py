@@ -19,7 +19,6 @@ from textiba import Evidence, Model, PerSampleBottleneck, bundled_reviews, load,
 from textiba.cli import keep_freed_memory
 from textiba.evaluation.metrics import rank_agreement
 from textiba.methods import Method
-from textiba.model.layers import layers_of
 from textiba.texts.batches import Batch
 
 TEXTS = 8
@@ -38,7 +37,7 @@ NOTE = (
 def variants(model: Model) -> dict[str, Model]:
     """The model as it is, in bfloat16, and with every layer compiled."""
     compiled = model.copy()
-    for layer in layers_of(compiled.module):
+    for layer in compiled.layers:
         layer.compile(dynamic=True)
     return {"float32": model, "bfloat16": model.in_precision(torch.bfloat16), "compiled": compiled}
 

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from textiba.model.layers import layers_of
-
 STEPS, SAMPLES, LEARNING_RATE, BETA = 10, 10, 1.0, 1e-5
 INITIAL_LOGIT, SMALLEST_SQUARE = 5.0, 1e-5
 
@@ -56,7 +54,7 @@ def explain_published(model: Any, ids: Tensor, layer: int, steps: int = STEPS, s
         plain = model(ids, output_hidden_states=True)
     target = plain.logits.argmax(dim=1).expand(samples)
     bottleneck = PublishedBottleneck(plain.hidden_states[layer - 1][0])
-    place = layers_of(model)[layer - 1]
+    place = model.base_model.encoder.layer[layer - 1]
     hook = place.register_forward_hook(lambda _module, _inputs, output: _noised(bottleneck, output))
     try:
         adam = torch.optim.Adam(bottleneck.parameters(), lr=LEARNING_RATE)

@@ -8,7 +8,7 @@ from benchmarks.report import Bar
 from benchmarks.subjects import Subject, texts_of
 from benchmarks.timing import in_turns
 from textiba import Evidence, Method, PerSampleBottleneck, stream, sweep_grid
-from textiba.methods.base import resolve_targets
+from textiba.methods.results import resolve_targets
 
 MOST = 1.1
 

@@ -1,7 +1,8 @@
-"""What mkdocs does not do by itself: equations without a network, and links to files of the repository.
+"""Hooks of mkdocs: the version in the footer, equations without a network, and links to files of the repository.
 
-An equation is a fenced block in LaTeX, marked `math`; GitHub draws it as it is, and here it becomes MathML, which
-browsers draw. A link to a file outside docs/ takes that file into the site: Markdown as a page, all else as it is.
+An equation is a fenced block of LaTeX that is marked `math`. GitHub draws such a block; the site contains it as MathML,
+which browsers draw. A link to a file outside docs/ adds that file to the site: Markdown as a page, other files as they
+are.
 """
 
 import posixpath
@@ -19,8 +20,23 @@ FENCE = re.compile(r"^(```+)([^\n]*)\n(.*?)^\1[ \t]*$", re.M | re.S)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s#:]+)(#[^)\s]*)?\)")  # [MASK] may be in the text
 
 
+VERSION = re.compile(r'^__version__ = "([^"]+)"$', re.M)
+
+
+def on_config(config: Any) -> Any:
+    """Puts the version of the package into the footer of every page."""
+    config.copyright = f"textiba {version()}"
+    return config
+
+
+def version() -> str:
+    """The version in textiba/__init__.py, which is not imported."""
+    [found] = VERSION.findall((ROOT / "textiba" / "__init__.py").read_text("utf-8"))
+    return found
+
+
 def on_files(files: Files, config: Any) -> Files:
-    """Adds every file of the repository that a page links to, and that those link to."""
+    """Adds every file of the repository that a page links to, and the files that these link to."""
     waiting = [file.src_uri for file in files.documentation_pages()]
     while waiting:
         for target in _targets(waiting.pop()):
@@ -31,12 +47,12 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Draws the equations, and lets links to the repository's files point to where they are in the site."""
+    """Draws the equations, and changes links to files of the repository into links within the site."""
     return _outside_fences(markdown, lambda text: LINK.sub(lambda link: _link(link, page.file.src_uri), text), True)
 
 
 def _targets(page: str) -> Iterator[str]:
-    """Where the links of a page lead that are files of the repository."""
+    """The files of the repository that a page links to, as places in the site."""
     source = ROOT / "docs" / page if (ROOT / "docs" / page).is_file() else ROOT / page
     links: list[str] = []
     _outside_fences(source.read_text("utf-8"), lambda text: links.extend(m[3] for m in LINK.finditer(text)) or text)
@@ -47,11 +63,11 @@ def _targets(page: str) -> Iterator[str]:
 
 
 def place(page: str, link: str) -> str | None:
-    """Where in the site a link of a page leads; None for a folder without a README.
+    """The place in the site that a link leads to; None for a folder without a README.
 
     Args:
-        page: its place in the site.
-        link: as the page writes it, relative to where its file is in the repository.
+        page: the place of the page in the site.
+        link: the link as the page writes it, relative to the page's file in the repository.
     """
     home = "docs" if (ROOT / "docs" / page).is_file() else ""
     target = posixpath.normpath(posixpath.join(home, posixpath.dirname(page), link))
@@ -71,7 +87,7 @@ def _link(link: re.Match[str], page: str) -> str:
 
 
 def _outside_fences(markdown: str, change: Callable[[str], str], draw: bool = False) -> str:
-    """The page with its text changed, and its fenced blocks left, but for equations that are drawn."""
+    """Changes the text of a page outside its fenced blocks; with `draw`, draws the equations in them."""
     out, at = [], 0
     for fence in FENCE.finditer(markdown):
         equation = draw and fence[2].strip() == "math"
@@ -81,7 +97,7 @@ def _outside_fences(markdown: str, change: Callable[[str], str], draw: bool = Fa
 
 
 def equation_html(latex: str) -> str:
-    """One display equation as MathML, on a line of its own, which Markdown leaves alone."""
+    """A display equation as MathML on one line, which Markdown does not change."""
     drawn = convert(" ".join(latex.split()), display="block")
     if "\\" in drawn:
         raise ValueError(f"latex2mathml does not know a command of this equation: {latex}")

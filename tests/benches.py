@@ -1,4 +1,4 @@
-"""A small benchmark on the built-in checkpoint, which the tests of the benchmark share."""
+"""A small benchmark on the built-in checkpoint, shared by the tests of the benchmark."""
 
 from typing import Any
 
@@ -16,6 +16,7 @@ MAPPING: dict[str, Any] = {
     ],
     "reference": "evidence two nodes",
     "subsets": {"count": 6, "limit": 3},
+    "noise": {"shares": [0.1, 0.5], "draws": 2, "limit": 4},
     "leave_one_out": "occlusion",
     "sanity": {"texts": 2, "methods": ["evidence two nodes"]},
     "max_length": 24,
@@ -29,7 +30,7 @@ def changed(**values: Any) -> dict[str, Any]:
 
 
 def written(folder: BenchmarkFolder) -> str:
-    """The leaderboard's CSV without what the clock says."""
+    """The CSV of the leaderboard without its seconds, and the CSV of the sanity check."""
     write_tables(folder, leaderboard(folder))
     lines = (folder.path / "leaderboard.csv").read_text().splitlines()
     return "\n".join([*(line for line in lines if ",seconds," not in line), (folder.path / "sanity.csv").read_text()])

@@ -1,4 +1,4 @@
-"""What the tests of documentation share: the blocks of a page, and the commands in them."""
+"""Helpers for the tests of the documentation: the blocks of a page, and the commands in them."""
 
 import re
 import shlex
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-_FENCE = re.compile(r"^```([a-z]*)(?: title=\"([^\"]+)\")?[^\n`]*\n(.*?)^```$", re.M | re.S)
+_FENCE = re.compile(r"^(<!-- pending -->\n)?```([a-z]*)(?: title=\"([^\"]+)\")?[^\n`]*\n(.*?)^```$", re.M | re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +14,10 @@ class Block:
     """A fenced block of a page.
 
     Attributes:
-        language: as written; empty for commands.
-        title: the file that the reader is told to save it as.
-        code: without the fences.
-        line: where the code begins.
+        language: the language after the fence; empty for commands.
+        title: the name of the file that the reader saves the block as.
+        code: the code without the fences.
+        line: the line of the page where the code begins.
     """
 
     language: str
@@ -26,10 +26,16 @@ class Block:
     line: int
 
 
-def blocks(page: Path) -> list[Block]:
-    """The fenced blocks of a page, in order."""
+def blocks(page: Path, pending: bool = False) -> list[Block]:
+    """The fenced blocks of a page that the tests run, in order.
+
+    Args:
+        page: a Markdown file.
+        pending: give the other blocks instead: those after `<!-- pending -->`, whose feature does not exist yet.
+    """
     text = page.read_text("utf-8")
-    return [Block(m[1], m[2] or "", m[3], text[: m.start(3)].count("\n") + 1) for m in _FENCE.finditer(text)]
+    found = [m for m in _FENCE.finditer(text) if bool(m[1]) == pending]
+    return [Block(m[2], m[3] or "", m[4], text[: m.start(4)].count("\n") + 1) for m in found]
 
 
 def prose(page: Path) -> str:
@@ -38,20 +44,20 @@ def prose(page: Path) -> str:
 
 
 def commands(block: Block) -> list[list[str]]:
-    """The words of each command of a block without a language; comments and `&&` fall away."""
+    """The words of each command in a block without a language, without comments and `&&`."""
     lines = [] if block.language else block.code.replace("\\\n", " ").splitlines()
     words = [shlex.split(part, comments=True) for line in lines for part in line.split("&&")]
     return [w for w in words if w]
 
 
 def inline_commands(page: Path) -> list[list[str]]:
-    """The words of commands that stand between backticks, in a table say, and name a config."""
+    """The words of the commands between backticks, for example in a table, that name a config."""
     spans = [span for span in re.findall(r"`(textiba [^`\n]+)`", prose(page)) if ".yaml" in span]
     return [shlex.split(part) for span in spans for part in span.split("&&")]
 
 
 def textiba_arguments(words: list[str]) -> list[str] | None:
-    """What textiba is given by a command, launched by itself or by another; None where it is another program's."""
+    """The arguments of textiba in a command, directly or after `-m textiba`; None for another program."""
     if words[0] == "textiba":
         return words[1:]
     if "-m" in words and words[words.index("-m") + 1] == "textiba":

@@ -38,7 +38,7 @@ def scores(data: dict[str, Any], run: int) -> list[float]:
     counts = [data["layouts"]["words"][layout] for layout in columns["layout"]]
     start = sum(counts[:run])
     whole = columns["score"][start : start + counts[run]].astype(float)
-    return np.where(whole == -32768, np.nan, whole * columns["step"][run]).tolist()
+    return np.where(whole == -32768, np.nan, whole**3 * columns["step"][run]).tolist()
 
 
 def segments(data: dict[str, Any], layout: int) -> list[tuple[str, int]]:

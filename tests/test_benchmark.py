@@ -36,6 +36,8 @@ MODEL = toys.model()
         ({"methods": [{"name": "evidence", "label": "_x"}]}, "a label starts with a letter or digit"),
         ({"methods": [{"name": "nothing"}]}, "no method is called 'nothing'"),
         ({"data": {"a/b": {}}}, "got 'a/b'"),
+        ({"noise": {"shares": [0.5, 1]}}, "a share of the tokens lies between 0 and 1"),
+        ({"noise": {"draws": 0}}, "noise: .*draws: .*greater than or equal to 1; got 0"),
         ({"steps": [0.5, 2]}, "steps are shares between 0 and 1"),
         ({"statistics": {"tuned": "x"}}, "statistics names 'tuned', which is no checkpoint"),
         ({"removals": ["burn"]}, "'delete', 'mask', 'pad' or 'attention'"),
@@ -58,18 +60,19 @@ def test_rows_hold_scores_metrics_and_cost():
     method = textiba.method("input_x_gradient")
     texts = toys.texts(4, seed=31, shortest=8)
     timed = attribute(MODEL, method, texts, None, "predicted", 0)
-    found = rows(MODEL, method, timed, [10, 11, 12, 13], config)
+    found = rows(MODEL, method, timed, [1, 2, 3, 4], config, toys.statistics(MODEL))
     curves = degrade(MODEL, [a for a, _ in timed], Degradation(removal="mask", steps=aopc_steps(others=(0.3, 1.0))))
-    assert [row["index"] for row in found] == [10, 11, 12, 13]
+    assert [row["index"] for row in found] == [1, 2, 3, 4]
     assert [a.text.source.text for a, _ in timed] == texts
     assert [row["mask area"] for row in found] == pytest.approx(lerf_morf_area(curves).tolist(), abs=1e-6)
     for row, (a, seconds) in zip(found, timed, strict=True):
         assert row["scores"] == [float(a.scores[i]) for i in a.text.content]
         assert (row["forward"], row["backward"], row["seconds"]) == (2.0, 1.0, seconds)
         assert not any(name.startswith("rationale") for name in row)
+        assert ("noise kept" in row) == (row["index"] < 4), "the config limits noise to four texts"
 
 
-def test_subsets_are_all_of_one_size_and_the_review_s_own():
+def test_subsets_have_one_size_and_do_not_depend_on_the_batch():
     [text] = MODEL.tokenize(toys.texts(1, seed=32, shortest=15))
     chosen = subsets(text, Subsets(count=7, share=0.4), seed=3)
     assert chosen.shape == (7, len(text.content))
@@ -96,13 +99,15 @@ def test_the_leaderboard_s_numbers_are_means_of_the_rows(small_benchmark: Benchm
     assert {title: len(r) for title, r in by.items()} == {"evidence two nodes": 5, "random": 5, "occlusion": 3}
     ours, lucky = (np.array([row["delete area"] for row in by[x]]) for x in ("evidence two nodes", "random"))
     score = score_of(found, "random", "delete area")
-    assert score.value.mean == pytest.approx(lucky.mean())
-    assert score.difference is not None
-    assert score.difference.mean == pytest.approx((ours - lucky).mean())
-    assert score.difference.low < score.difference.mean < score.difference.high
-    assert score_of(found, "evidence two nodes", "delete area").difference is None
-    assert score_of(found, "random", "delete area", "common").value.mean == pytest.approx(lucky[:3].mean())
-    assert score_of(found, "occlusion", "forward").value.mean == pytest.approx(
+    assert score.center == pytest.approx(lucky.mean())
+    assert score.comparison is not None
+    assert score.comparison.pairs == 5
+    gain = score.comparison.advantage
+    assert gain.mean == pytest.approx((lucky - ours).mean())
+    assert gain.low < gain.mean < gain.high
+    assert score_of(found, "evidence two nodes", "delete area").comparison is None
+    assert score_of(found, "random", "delete area", "common").center == pytest.approx(lucky[:3].mean())
+    assert score_of(found, "occlusion", "forward").center == pytest.approx(
         np.mean([1 + row["tokens"] for row in by["occlusion"]])
     )
 
@@ -116,12 +121,12 @@ def test_metrics_that_rest_on_others_rows(small_benchmark: BenchmarkFolder):
         rank_agreement(np.array(a["scores"]), np.array(b["scores"])) for a, b in zip(mine, theirs, strict=True)
     ]
     score = score_of(found, "evidence two nodes", "leave-one-out agreement")
-    assert (score.texts, score.value.mean) == (3, pytest.approx(np.mean(agreement)))
+    assert (score.texts, score.center) == (3, pytest.approx(np.mean(agreement)))
     sensitivity = [
         sensitivity_n(np.array(a["scores"]), np.array(b["removed"]).reshape(6, -1), np.array(b["drops"]))
         for a, b in zip(mine, removed, strict=True)
     ]
-    assert score_of(found, "evidence two nodes", "sensitivity-n").value.mean == pytest.approx(np.mean(sensitivity))
+    assert score_of(found, "evidence two nodes", "sensitivity-n").center == pytest.approx(np.mean(sensitivity))
     assert not [s for s in found if s.label == "occlusion" and s.metric == "leave-one-out agreement"]
 
 
@@ -136,15 +141,17 @@ def test_rationales_are_measured_on_words(small_benchmark: BenchmarkFolder):
     [tokenized] = load("fine-tuned", 24).tokenize([text])
     a = toys.scored(tokenized, row["scores"])
     assert row["rationale auprc"] == pytest.approx(from_attribution(a)["auprc"], rel=1e-5)
-    assert 0 < score.value.mean < 1
+    assert 0 < score.center < 1
 
 
-def test_without_removals_only_reviews_with_a_marked_word_are_run(tmp_path: Path):
+def test_without_faithfulness_metrics_only_texts_with_a_marked_word_are_run(tmp_path: Path):
     source = tmp_path / "reviews.jsonl"
     texts = [{"text": "Not marked at all."}, {"text": "A superb film.", "rationale": [[2, 8]]}]
     source.write_text("\n".join(json.dumps({**t, "label": 1}) for t in texts))
-    values = {"data": {"texts": {"source": str(source)}}, "removals": [], "subsets": None, "leave_one_out": None}
-    config = BenchmarkConfig.from_mapping(changed(**values, sanity={}, target="gold", rationale_share=0.3), "test")
+    values = {"data": {"texts": {"source": str(source)}}, "removals": [], "subsets": None, "noise": None}
+    config = BenchmarkConfig.from_mapping(
+        changed(**values, leave_one_out=None, sanity={}, target="gold", rationale_share=0.3), "test"
+    )
     made = benchmark(config, tmp_path / "run", only=["random"])
     [row] = made.read(Place("texts", "fine-tuned", "random"))
     assert (row["index"], row["target"]) == (1, 1)
@@ -159,7 +166,7 @@ def test_tables_and_figure(small_benchmark: BenchmarkFolder):
     assert [p.name for p in paths] == ["leaderboard.md", "leaderboard.csv", "sanity.csv"]
     page = paths[0].read_text()
     assert "## texts · fine-tuned · common" in page
-    assert "5 of 5 texts were longer than the model reads here" in page
+    assert "5 of 5 texts were longer than the model's limit here" in page
     with paths[1].open() as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == len(found)
@@ -167,7 +174,7 @@ def test_tables_and_figure(small_benchmark: BenchmarkFolder):
     assert list(tables) == ["texts · fine-tuned · common", "texts · fine-tuned"]
     for scores in tables.values():
         columns = lead_table(scores)
-        assert {"delete area", "Δ mask area", "s / text"} <= columns.keys()
+        assert {"delete area", "Δ mask area", "noise kept", "Δ noise kept", "median s / text"} <= columns.keys()
         assert columns["method"][-1] == "random"
         figure = plot_leaderboard(scores, "a title", ["random"])
         assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "3  random"
@@ -175,7 +182,7 @@ def test_tables_and_figure(small_benchmark: BenchmarkFolder):
 
 def test_a_figure_needs_something_to_draw(small_benchmark: BenchmarkFolder):
     costs = [s for s in leaderboard(small_benchmark) if s.metric == "seconds"]
-    with pytest.raises(InputError, match="needs areas or plausibility metrics"):
+    with pytest.raises(InputError, match="needs areas, noise kept or plausibility metrics"):
         plot_leaderboard(costs)
 
 

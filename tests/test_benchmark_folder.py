@@ -92,7 +92,7 @@ def test_nothing_is_computed_twice(small_benchmark: BenchmarkFolder, monkeypatch
 def test_methods_can_be_chosen(tmp_path: Path):
     first = benchmark(CONFIG, tmp_path, only=["random"])
     assert {s.label for s in leaderboard(first)} == {"random"}
-    assert all(s.difference is None for s in leaderboard(first)), "there is no reference to compare with yet"
+    assert all(s.comparison is None for s in leaderboard(first)), "there is no reference to compare with yet"
     with pytest.raises(InputError, match="no method is labelled 'lime'"):
         benchmark(CONFIG, tmp_path, only=["lime"])
 
@@ -118,7 +118,7 @@ def test_a_method_can_be_added_and_the_reference_changed(small_benchmark: Benchm
         score_of(wider, "random", "delete area").value
         == score_of(leaderboard(small_benchmark), "random", "delete area").value
     )
-    assert score_of(wider, "random", "delete area").difference is None
+    assert score_of(wider, "random", "delete area").comparison is None
 
 
 def test_a_damaged_file_is_named(tmp_path: Path):

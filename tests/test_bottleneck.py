@@ -1,4 +1,4 @@
-"""The bottleneck module: gates where they belong, and nothing touched elsewhere."""
+"""The bottleneck module: only gated tokens get noise and have information."""
 
 import pytest
 import torch

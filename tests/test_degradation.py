@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ STAND_INS = {"mask": toys.VOCABULARY.index("[MASK]"), "pad": toys.VOCABULARY.ind
 
 
 def attributions(count: int = 5, seed: int = 11) -> list[Attribution]:
-    """Scores drawn at random, none twice, for texts with and without a label."""
+    """Random scores without ties, for texts with and without a label."""
     texts = [Text(t, label=(0, 1, 2, None)[i % 4]) for i, t in enumerate(toys.texts(count, seed=seed))]
     draw = np.random.default_rng(seed)
     return [
@@ -31,14 +32,25 @@ def attributions(count: int = 5, seed: int = 11) -> list[Attribution]:
     ]
 
 
+def nearest(share: float, tokens: int) -> int:
+    """The whole number nearest to `share · tokens` in decimal arithmetic; of two as near, the even number."""
+    exact = Decimal(str(share)) * tokens
+    return min(range(tokens + 1), key=lambda count: (abs(exact - count), count % 2))
+
+
 def literal(a: Attribution, order: str, settings: Degradation, bert: Any) -> tuple[list[float], list[float]]:
-    """Probability of the target and whether the gold class wins, at each step, by lists of ids alone."""
-    scored = [(float(a.scores[i]), i) for i in a.text.content]
-    falling = [i for _, i in sorted(scored, key=lambda pair: -pair[0] if order == "morf" else pair[0])]
+    """Probability of the target, and whether the gold class is predicted, at each step; by lists of ids alone."""
+    falling = [i for _, i in sorted([(-float(a.scores[i]), i) for i in a.text.content])]
     probabilities, wins = [], []
     for step in settings.steps:
-        count = min(step, len(falling)) if settings.by == "count" else round(step * len(falling))
-        gone = falling[: int(count)]
+        if settings.by == "count":
+            ordered = falling if order == "morf" else falling[::-1]
+            gone = ordered[: int(step)]
+        elif order == "morf":
+            gone = falling[: nearest(step, len(falling))]
+        else:  # LeRF keeps what MoRF removes at the complement
+            complement = float(1 - Decimal(str(step)))
+            gone = falling[nearest(complement, len(falling)) :]
         places = list(range(len(a.text)))
         if settings.removal in STAND_INS:
             ids = [STAND_INS[settings.removal] if i in gone else v for i, v in enumerate(a.text.ids)]
@@ -46,7 +58,7 @@ def literal(a: Attribution, order: str, settings: Degradation, bert: Any) -> tup
         else:
             ids = [v for i, v in enumerate(a.text.ids) if i not in gone]
             types = [v for i, v in enumerate(a.text.type_ids) if i not in gone]
-            # Hidden from attention is the same as not there, but for the place that the others keep.
+            # A token that is hidden from attention is absent, except that the others keep their positions.
             places = [i for i in places if i not in gone] if settings.removal == "attention" else places[: len(ids)]
         with torch.no_grad():
             arguments = {"token_type_ids": torch.tensor([types]), "position_ids": torch.tensor([places])}
@@ -58,10 +70,11 @@ def literal(a: Attribution, order: str, settings: Degradation, bert: Any) -> tup
 
 
 @pytest.mark.parametrize("removal", ["delete", "mask", "pad", "attention"])
-@pytest.mark.parametrize(("by", "steps"), [("fraction", (0, 0.15, 0.5, 1.0)), ("count", (0, 1, 2, 5, 30))])
+@pytest.mark.parametrize(("by", "steps"), [("fraction", (0, 0.15, 0.5, 0.85, 1.0)), ("count", (0, 1, 2, 5, 30))])
 def test_curves_equal_the_literal_loop(removal: Any, by: Any, steps: tuple[float, ...]):
     settings = Degradation(removal=removal, by=by, steps=steps)
     found, bert = attributions(), toys.classifier().eval()
+    assert any(len(a.text.content) % 2 for a in found), "half of an odd number of tokens has to be rounded"
     curves = degrade(MODEL, found, settings, budget=80)
     for order in ("morf", "lerf"):
         for i, a in enumerate(found):
@@ -188,6 +201,33 @@ def test_normalised_curves_run_from_one_to_nothing():
 def test_counts_of_steps():
     assert Degradation(steps=(0, 0.1, 0.5, 1)).counts(7) == [0, 1, 4, 7]
     assert Degradation(by="count", steps=(0, 1, 5, 50)).counts(7) == [0, 1, 5, 7]
+    assert Degradation(by="count", steps=(0, 1, 5, 50)).counts(7, "lerf") == [0, 1, 5, 7]
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 3, 5, 9, 10, 13, 30, 50, 77])
+def test_lerf_keeps_the_tokens_that_morf_removes(tokens: int):
+    shares = (0, 0.01, 0.05, 0.1, 0.2, 0.25, 0.5, 0.75, 0.8, 0.9, 0.95, 0.99, 1)
+    settings = Degradation(steps=shares)
+    assert settings.counts(tokens) == [nearest(share, tokens) for share in shares]
+    complements = settings.counts(tokens, "lerf")[::-1]  # the shares are their own complements, backwards
+    assert [tokens - count for count in complements] == settings.counts(tokens)
+
+
+@pytest.mark.parametrize("tokens", [5, 9, 13])
+def test_half_of_an_odd_text_is_the_same_half_for_both_orders(tokens: int, monkeypatch: pytest.MonkeyPatch):
+    [text] = MODEL.tokenize([" ".join(toys.FILLER[:tokens])])
+    a = toys.scored(text, list(range(tokens)))
+    seen: list[tuple[str, ...]] = []
+    without = Model.without
+
+    def recorded(self: Model, whole: TokenizedText, gone: list[int], removal: str) -> TokenizedText:
+        seen.append(tuple(whole.tokens[i] for i in sorted(gone)))
+        return without(self, whole, gone, removal)
+
+    monkeypatch.setattr(Model, "without", recorded)
+    degrade(MODEL, [a], Degradation(steps=(0, 0.5), orders=("morf", "lerf")))
+    _, removed, _, lost = seen
+    assert sorted((*removed, *lost)) == sorted(toys.FILLER[:tokens]), "MoRF removes what LeRF keeps, and nothing twice"
 
 
 def test_what_cannot_be_degraded():
@@ -198,9 +238,44 @@ def test_what_cannot_be_degraded():
 
 
 @pytest.mark.parametrize("steps", [(0.1, 0.5), (0, 0.5, 0.5), (0, 0.5, 0.2), (0, math.nan)])
-def test_steps_rise_from_nothing(steps: tuple[float, ...]):
+def test_steps_rise_from_zero(steps: tuple[float, ...]):
     with pytest.raises(SettingError, match="steps"):
         Degradation(steps=steps)
+
+
+@pytest.mark.parametrize("steps", [(0, 0.1, 0.5, 1), (0, 2.5), (0, 1, 1.25)])
+def test_numbers_of_tokens_are_whole(steps: tuple[float, ...]):
+    broken = next(step for step in steps if step != int(step))
+    with pytest.raises(SettingError, match=f"a number of tokens is whole; got {broken}.*set by='fraction'"):
+        Degradation(by="count", steps=steps)
+
+
+def test_a_curve_is_of_one_method():
+    one, two, *_ = attributions()
+    for other in (replace(two, method="lrp"), replace(two, settings={"layer": 1}), replace(two, settings={"layer": 2})):
+        with pytest.raises(InputError, match=r"is of one method with one choice of settings.*Call degrade once for"):
+            degrade(MODEL, [one, other])
+
+
+@pytest.mark.parametrize("place", [0, 1, -1])
+def test_a_score_that_is_no_number_has_no_place_in_the_order(place: int):
+    [a] = attributions(1)
+    scores = a.scores.copy()
+    scores[a.text.content[place]] = math.nan
+    with pytest.raises(InputError, match=f"1 of {len(a.text.content)} are NaN"):
+        degrade(MODEL, [replace(a, scores=scores)])
+
+
+def test_an_area_is_between_curves_of_the_same_texts_and_steps():
+    steps = [0.0, 0.5, 1.0]
+    morf = given("morf", [[0.9, 0.1, 0.5], [0.8, 0.8, 0.8]], steps)
+    lerf = given("lerf", [[0.9, 0.7, 0.5], [0.8, 0.4, 0.8]], steps)
+    with pytest.raises(InputError, match="the same steps"):
+        lerf_morf_area({"morf": morf, "lerf": replace(lerf, steps=np.asarray([0.0, 0.4, 1.0]))})
+    with pytest.raises(InputError, match="the same texts in the same order"):
+        lerf_morf_area({"morf": replace(morf, texts=(0, 1)), "lerf": replace(lerf, texts=(1, 0))})
+    with pytest.raises(InputError, match="got 2 and 1 texts"):
+        lerf_morf_area({"morf": morf, "lerf": given("lerf", [[0.9, 0.7, 0.5]], steps)})
 
 
 @pytest.mark.parametrize("removal", ["mask", "pad"])

@@ -1,6 +1,8 @@
-"""The documentation runs as it stands: its Python, its commands, its configs, its links, and the site itself."""
+"""The documentation is right as it stands: its Python, its commands, its configs, its links, and the site."""
 
+import html
 import importlib.util
+import inspect
 import re
 import shutil
 import subprocess
@@ -15,6 +17,7 @@ import evaluate.config
 import pytest
 import yaml
 from guides import ROOT, Block, blocks, commands, inline_commands, name, prose, textiba_arguments
+from test_imports import ROOMS
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -23,8 +26,9 @@ from textiba.benchmark import BenchmarkConfig
 from textiba.cli import app
 from textiba.corpus import CorpusConfig
 from textiba.errors import FewTextsWarning, SettingError, TruncationWarning
+from textiba.evaluation.degradation import Degradation
 from textiba.methods import METHODS
-from textiba.runs.config import SweepConfig
+from textiba.runs.config import DataChoice, MethodChoice, SweepConfig
 from textiba.settings import Settings
 from textiba.training.finetune import Recipe
 from textiba.training.readout import ReadoutRecipe
@@ -38,6 +42,9 @@ CONFIGS: dict[str, type[Settings]] = {
 }  # fmt: skip
 LINK = re.compile(r"\]\(([^)\s#:]+)(?:#[^)\s]*)?\)")
 TUTORIAL = ROOT / "docs" / "tutorial.md"
+GLOSSARY = ROOT / "docs" / "glossary.md"
+# Public functions whose docstring does not list the arguments yet.
+UNLISTED = {"explain", "layer_profile", "lerf_morf_area"}
 
 
 # Python, in order, each page in a folder of its own.
@@ -45,7 +52,7 @@ TUTORIAL = ROOT / "docs" / "tutorial.md"
 
 @pytest.fixture
 def own_caches(tmp_path: Path) -> Iterator[None]:
-    """The metrics that a page loads from their scripts leave nothing behind."""
+    """Removes the metrics that a page loads from their scripts."""
     with pytest.MonkeyPatch.context() as patch:
         for cache in ("HF_MODULES_CACHE", "HF_METRICS_CACHE"):
             patch.setattr(evaluate.config, cache, tmp_path / cache)
@@ -61,7 +68,7 @@ def test_the_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     space: dict[str, Any] = {"__name__": "__main__"}
     with warnings.catch_warnings():
-        for expected in (FewTextsWarning, TruncationWarning):  # the pages speak of both
+        for expected in (FewTextsWarning, TruncationWarning):  # the pages mention both
             warnings.simplefilter("ignore", expected)
         for block in blocks(page):
             run(block, page, space)
@@ -79,11 +86,26 @@ def run(block: Block, page: Path, space: dict[str, Any]) -> None:
             assert result.exit_code == 0, f"{' '.join(words)}: {result.output}"
 
 
-# Commands: what they are called with exists.
+# Blocks whose feature does not exist yet.
+
+
+def test_blocks_are_pending_in_one_page_only():
+    assert {name(page) for page in PAGES if blocks(page, pending=True)} <= {"docs/how-to/own-file.md"}
+
+
+def test_a_pending_block_is_not_run(tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- pending -->\n```python\nraise\n```\n\n```\ntextiba demo\n```\n", "utf-8")
+    assert [block.code for block in blocks(page)] == ["textiba demo\n"]
+    [pending] = blocks(page, pending=True)
+    assert (pending.language, pending.code, pending.line) == ("python", "raise\n", 3)
+
+
+# Commands: their options, files and configs exist.
 
 
 def parsed(words: list[str]) -> str:
-    """The name of the command that would run; raises what the command line would for a wrong one."""
+    """The name of the command that would run; raises the error of the command line for a wrong command."""
     command: Any = get_command(app)
     rest = list(words)
     while hasattr(command, "commands"):
@@ -106,7 +128,7 @@ def all_commands() -> list[Any]:
 def test_a_command_exists_with_its_options_and_files(page: Path, words: list[str]):
     arguments = textiba_arguments(words)
     if arguments is None:
-        if page not in ACCOUNTS:  # those show output too
+        if page not in ACCOUNTS:  # the accounts show output too
             check_other(words)
         return
     command = parsed(arguments)
@@ -117,18 +139,18 @@ def test_a_command_exists_with_its_options_and_files(page: Path, words: list[str
 
 
 def check_other(words: list[str]) -> None:
-    """A program of which we know what to look at."""
+    """Checks the arguments of another program."""
     if words[0] == "make":
         targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
         assert set(words[1:]) <= {*targets}
     elif words[0] == ".venv/bin/pytest":
         assert all((ROOT / word).exists() for word in words[1:])
     else:
-        assert words[0] in ("git", "cd", ".venv/bin/pre-commit"), f"{words[0]}: teach check_other what to look at"
+        assert words[0] in ("git", "cd", ".venv/bin/pre-commit"), f"{words[0]}: check its arguments in check_other"
 
 
 def check_config(page: Path, kind: type[Settings], config: str) -> None:
-    """It is in the repository, or the page says what is in it."""
+    """Reads a config that is in the repository, or whose content the page gives."""
     written = [block.code for block in blocks(page) if block.title == config]
     if not written:
         kind.from_yaml(ROOT / config)
@@ -154,6 +176,37 @@ def test_every_yaml_block_is_a_file_that_a_command_of_its_page_reads():
         read = {word for block in blocks(page) for words in commands(block) for word in words}
         for block in blocks(page):
             assert block.language != "yaml" or block.title in read, f"{name(page)}, line {block.line}"
+
+
+# What the pages promise: arguments, terms, the map of rooms.
+
+
+def test_every_argument_of_a_public_function_is_described():
+    functions = {n: f for n in textiba.__all__ if inspect.isfunction(f := getattr(textiba, n))}
+    assert len(functions) > 10
+    missing = set()
+    for public, function in functions.items():
+        _, _, described = (function.__doc__ or "").partition("Args:")
+        if not all(re.search(rf"\b{argument}\b.*:", described) for argument in inspect.signature(function).parameters):
+            missing.add(public)
+    assert missing <= UNLISTED
+
+
+def test_the_glossary_is_alphabetical_and_brief():
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|$", GLOSSARY.read_text("utf-8"), re.M)[1:]
+    terms = [term.replace("β (beta)", "beta").lower() for term, _ in rows]
+    assert len(terms) > 15
+    assert terms == sorted(terms)
+    for term, meaning in rows:
+        assert meaning.endswith("."), term
+        assert len(re.findall(r"[.:](?= |$)", meaning)) <= 3, f"{term}: one sentence, or two short ones"
+
+
+def test_contributing_has_the_map_of_rooms():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    table = text.partition("| rooms, from top to bottom |")[2].partition("\n\n")[0]
+    rows = [set(re.findall(r"`(\w+)`", line.split("|")[1])) for line in table.splitlines()[2:]]
+    assert rows == [set(row) for row in reversed(ROOMS)]
 
 
 # Links, and the site.
@@ -203,7 +256,7 @@ def test_an_equation_that_cannot_be_drawn_is_an_error():
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole site, built as `make docs` does; a warning ends it."""
+    """The whole site, built in the same way as by `make docs`; a warning is an error."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)  # noqa: S603
@@ -217,6 +270,46 @@ def test_every_public_name_is_in_the_reference(site: Path):
     assert {f"textiba.{public}" for public in textiba.__all__} <= known
     methods = {f"{method.__module__}.{method.__name__}" for method in METHODS.values()}
     assert methods <= known
+
+
+SETTINGS_OF_PAGES: dict[str, dict[str, type[Settings]]] = {
+    "methods.html": {f"textiba.{method.__name__}": method for method in METHODS.values()},
+    "metrics.html": {"textiba.Degradation": Degradation},
+    "models.html": {
+        "textiba.training.finetune.Recipe": Recipe,
+        "textiba.training.readout.ReadoutRecipe": ReadoutRecipe,
+    },
+    "runs.html": {
+        "textiba.runs.config.SweepConfig": SweepConfig,
+        "textiba.runs.config.MethodChoice": MethodChoice,
+        "textiba.runs.config.DataChoice": DataChoice,
+        "textiba.benchmark.BenchmarkConfig": BenchmarkConfig,
+        "textiba.corpus.CorpusConfig": CorpusConfig,
+    },
+}
+
+
+def described(site: Path, page: str, qualified: str) -> str:
+    """The text of a class on an API page, without its members."""
+    _, _, rest = (site / "api" / page).read_text("utf-8").partition(f'id="{qualified}"')
+    assert rest, f"{page} has no {qualified}"
+    return html.unescape(re.sub(r"<[^>]+>", "", re.split(r'<h[2-6] id="', rest)[0]))
+
+
+@pytest.mark.parametrize(
+    ("page", "qualified"), [(page, qualified) for page, classes in SETTINGS_OF_PAGES.items() for qualified in classes]
+)
+def test_the_page_of_a_class_lists_every_setting_with_its_default(site: Path, page: str, qualified: str):
+    _, _, listed = described(site, page, qualified).rpartition("Settings:\n")
+    fields = SETTINGS_OF_PAGES[page][qualified].model_fields
+    names = re.findall(r"^ *(\w+)\n +\(", listed, re.M)
+    assert sorted(names) == sorted(fields)
+    assert listed.count("Default: ") + listed.count("Required.") == len(fields)
+
+
+def test_every_page_names_the_version(site: Path):
+    for page in ("index.html", "maths.html", "api/methods.html"):
+        assert f"textiba {textiba.__version__}" in (site / page).read_text("utf-8")
 
 
 def test_every_equation_is_drawn(site: Path):
@@ -237,7 +330,7 @@ def test_the_site_holds_what_its_pages_link_to(site: Path):
     assert (site / "experiments" / "demo" / "general-beside-fine-tuned.png").is_file()
     assert (site / "experiments" / "main" / "validation.yaml").is_file()
     assert (site / "experiments" / "main" / "index.html").is_file()
-    assert not list(site.rglob("hooks*"))
+    assert not list(site.rglob("*.py"))
 
 
 def test_there_is_a_command_that_builds_it():

@@ -1,4 +1,4 @@
-"""Evidence: it adds up, it is what a literal Riemann sum gives, and its sign is the target's."""
+"""Evidence: completeness, equality with a literal Riemann sum, and the sign of the scores."""
 
 from typing import Any, Literal
 
@@ -33,7 +33,7 @@ def calm() -> tuple[Model, Any]:
 
 @pytest.mark.parametrize("gate_special", [False, True])
 @pytest.mark.parametrize("closed", ["mean", "mask"])
-def test_evidence_adds_up_to_what_the_tokens_changed(calm: tuple[Model, Any], closed: Any, gate_special: bool):
+def test_evidence_sums_to_the_difference_of_log_probabilities(calm: tuple[Model, Any], closed: Any, gate_special: bool):
     model, _ = calm
     for layer in range(model.n_layers + 1):
         method = Evidence(layer=layer, nodes=40, closed=closed, gate_special=gate_special)
@@ -121,14 +121,14 @@ def test_one_node_is_exact_where_the_model_is_linear(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 5, 9])
-def test_thequadrature_is_exact_for_polynomials_up_to_its_degree(nodes: int):
+def test_the_quadrature_is_exact_for_polynomials_up_to_its_degree(nodes: int):
     for power in range(2 * nodes):
         integral = sum(weight * place**power for weight, place in quadrature(nodes))
         assert integral == pytest.approx(1 / (power + 1), rel=1e-12)
 
 
 @pytest.mark.parametrize("closed", ["mean", "mask"])
-def test_a_review_s_scores_do_not_depend_on_its_batch(closed: Any):
+def test_a_text_s_scores_do_not_depend_on_its_batch(closed: Any):
     method = Evidence(closed=closed)
     together = toys.attribute(MODEL, method, TEXTS)
     backwards = toys.attribute(MODEL, method, TEXTS[::-1])[::-1]
@@ -149,7 +149,7 @@ def test_the_sign_turns_with_the_target_and_the_cue_speaks_for_its_class(planted
         assert speaks_for.scores[cue] > 0 > speaks_against.scores[cue]
 
 
-def test_no_statistics_are_needed_where_closed_means_mask():
+def test_no_statistics_are_needed_with_closed_mask():
     forward = toys.forward(MODEL, TEXTS)
     targets = MODEL.predict(forward)
     assert len(Evidence(closed="mask").attribute(MODEL, forward, targets)) == len(TEXTS)

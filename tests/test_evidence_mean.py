@@ -1,4 +1,4 @@
-"""The mean of evidences: it is one, term by term, and adds up as they do."""
+"""The mean of evidences: each term is a mean, and the terms sum to the difference of log-probabilities."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_it_is_the_mean_of_its_evidences():
         assert a.settings["layers"] == [0, 2]
 
 
-def test_scores_and_residual_add_up_to_what_opening_all_gates_did():
+def test_scores_and_residual_sum_to_the_difference_of_log_probabilities():
     [a] = toys.attribute(MODEL, EvidenceMean(layers=(0, 1), nodes=30), TEXTS[:1])
     assert isinstance(a.details, EvidenceDetails)
     assert a.total + a.details.residual == pytest.approx(a.details.opened - a.details.closed, abs=1e-5)
@@ -43,6 +43,6 @@ def test_a_layer_that_does_not_exist():
 
 
 @pytest.mark.parametrize("settings", [{"layers": (1, 1)}, {"closed": ("mask", "mask")}])
-def test_each_is_averaged_once(settings: dict):
-    with pytest.raises(SettingError, match="remove what is named twice"):
+def test_repeated_layers_or_closed_states_raise(settings: dict):
+    with pytest.raises(SettingError, match="averaged once; remove the repeated ones"):
         EvidenceMean(**settings)

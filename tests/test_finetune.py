@@ -1,7 +1,15 @@
 """Making checkpoints, on a model small enough to train in seconds."""
 
+import json
+import random
+import shutil
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,10 +19,15 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from textiba.bottleneck.statistics import load_statistics
 from textiba.checkpoints.find import CARD
-from textiba.checkpoints.load import load
+from textiba.checkpoints.load import load, load_base
 from textiba.errors import InputError
+from textiba.texts.rows import Named
 from textiba.texts.sources import imdb
-from textiba.training.finetune import Recipe, accuracy, finetune, head_features
+from textiba.texts.text import Text
+from textiba.training.finetune import accuracy, choice_of, finetune
+from textiba.training.fitting import head_features, train_adapter
+from textiba.training.labelled import Choice, class_names, labelled_texts
+from textiba.training.recipe import Recipe
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::textiba.errors.FewTextsWarning", "ignore::textiba.errors.FreshHeadWarning", "ignore::FutureWarning"
@@ -87,10 +100,209 @@ def test_a_fresh_head_depends_on_its_seed_only(world: tuple[Path, Path], tmp_pat
 
 
 def test_reviews_without_labels_are_refused(world: tuple[Path, Path], tmp_path: Path):
-    from textiba.checkpoints.load import load_base
-    from textiba.texts.sources import Text
-    from textiba.training.finetune import train_adapter
-
     base, tokenizer, _ = load_base(str(world[0]))
     with pytest.raises(InputError, match="needs a label for every text"):
         train_adapter(_recipe(world), [Text("x")], tmp_path, base, tokenizer)
+
+
+WORDS = ("dreadful", "superb", "film")
+
+
+def _file(path: Path, count: int, names: Sequence[object], seed: int = 0) -> Path:
+    """A file of texts that one word decides, and the label of each; sorted by label, as files often are."""
+    draw = random.Random(seed)
+    rows = []
+    for n in range(count):
+        label = n * len(names) // count
+        filler = draw.choices(toys.FILLER[6:], k=8)
+        rows.append({"comment": " ".join([*filler[:4], WORDS[label], *filler[4:]]), "stars": names[label]})
+    frame = pd.DataFrame(rows)
+    if path.suffix == ".jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    elif path.suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False)
+    return path
+
+
+class TestOneFile:
+    """A file of the user's own has no test part: a share is held out, or another file is given."""
+
+    @pytest.mark.parametrize(
+        ("name", "names"), [("a.csv", ("bad", "good")), ("a.jsonl", (0, 1)), ("a.parquet", ("1", "5"))]
+    )
+    def test_a_share_is_held_out_and_said(
+        self, world: tuple[Path, Path], tmp_path: Path, name: str, names: tuple[object, object]
+    ):
+        data = _file(tmp_path / name, 80, names)
+        recipe = _recipe(world, kind="fresh", data=str(data), **COLUMNS)
+        card = finetune(recipe, tmp_path / "made")
+        assert card["test_texts"] == 8
+        assert card["tested_on"] == f"10% of {data}, held out with seed 0"
+        assert card["labels"] == (["negative", "positive"] if name == "a.jsonl" else [str(name) for name in names])
+        assert f"8 test texts (10% of {data}, held out with seed 0)" in (tmp_path / "made" / "README.md").read_text()
+        assert load(tmp_path / "made", 16).labels == tuple(card["labels"])
+
+    def test_a_probe_learns_three_classes_with_the_data_s_names(self, world: tuple[Path, Path], tmp_path: Path):
+        data = _file(tmp_path / "a.csv", 240, ("bad", "good", "other"))
+        recipe = _recipe(world, kind="probe", data=str(data), test_share=0.25, **COLUMNS)
+        card = finetune(recipe, tmp_path / "probe")
+        assert card["test_texts"] == 60
+        assert card["test_accuracy"] > 0.6, "chance is a third"
+        model = load(tmp_path / "probe", 16)
+        assert model.labels == ("bad", "good", "other")
+        texts = labelled_texts(choice_of(recipe), None)
+        assert accuracy(model, texts.test) == card["test_accuracy"]
+        assert accuracy(model, texts.train) != card["test_accuracy"]
+        load_statistics(tmp_path / "probe").check(model)
+
+    @pytest.mark.parametrize("classes", [2, 3])
+    def test_a_probe_gives_the_regression_s_probabilities(self, world: tuple[Path, Path], tmp_path: Path, classes: int):
+        from sklearn.linear_model import LogisticRegressionCV
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        data = _file(tmp_path / "a.csv", 90, ("a", "b", "c")[:classes])
+        recipe = _recipe(world, kind="probe", data=str(data), **COLUMNS)
+        finetune(recipe, tmp_path / "probe")
+        model = load(tmp_path / "probe", 16)
+        features, labels = head_features(model, labelled_texts(choice_of(recipe), None).train)
+        regression = LogisticRegressionCV(Cs=7, cv=3, max_iter=2000, random_state=0)
+        wanted = make_pipeline(StandardScaler(), regression).fit(features, labels).predict_proba(features)
+        found = model.module.classifier(torch.from_numpy(features)).softmax(dim=1)
+        np.testing.assert_allclose(found.detach().numpy(), wanted, atol=2e-3)
+
+    def test_an_adapter_learns_three_classes(self, world: tuple[Path, Path], tmp_path: Path):
+        data = _file(tmp_path / "a.jsonl", 240, ("bad", "good", "other"))
+        settings = {"epochs": 8, "learning_rate": 5e-3, "batch_size": 16, "test_share": 0.2} | COLUMNS
+        card = finetune(_recipe(world, kind="adapter", data=str(data), **settings), tmp_path / "adapter")
+        assert card["test_accuracy"] > 0.9
+        assert load(tmp_path / "adapter", 16).labels == ("bad", "good", "other")
+
+    def test_a_file_of_test_texts_without_those_of_the_training(self, world: tuple[Path, Path], tmp_path: Path):
+        train, test = _file(tmp_path / "a.csv", 40, ("bad", "good")), _file(tmp_path / "b.csv", 20, ("bad", "good"), 1)
+        with test.open("a") as file:
+            file.writelines(train.read_text().splitlines(keepends=True)[1:4])
+        recipe = _recipe(world, kind="fresh", data=str(train), test_data=str(test), **COLUMNS)
+        card = finetune(recipe, tmp_path / "made")
+        assert (card["test_texts"], card["tested_on"]) == (
+            20, f"{test}; 3 of its texts are in the training data too, and were left out",
+        )  # fmt: skip
+        with pytest.raises(InputError, match="test_data is the training data, .*a share of the data is held out then"):
+            finetune(recipe.model_copy(update={"test_data": str(train)}), tmp_path / "same")
+        shutil.copy(train, tmp_path / "copy.csv")
+        with pytest.raises(InputError, match="every text of .*copy.csv is in .*a.csv too"):
+            finetune(recipe.model_copy(update={"test_data": str(tmp_path / "copy.csv")}), tmp_path / "same")
+
+    def test_a_base_with_a_head_of_its_own(self, world: tuple[Path, Path], tmp_path: Path):
+        own = toys.classifier(labels=2)
+        own.config.id2label = {0: "bad", 1: "good"}
+        own.save_pretrained(tmp_path / "base")
+        toys.tokenizer().save_pretrained(tmp_path / "base")
+        kept = _recipe(world, base=str(tmp_path / "base"), kind="fresh", **COLUMNS)
+        for name, names, wanted in (
+            ("a.csv", ("good", "Bad"), ("bad", "good")),  # the same classes in another order and spelling
+            ("b.csv", ("ham", "spam"), ("ham", "spam")),
+            ("c.csv", ("bad", "good", "other"), ("bad", "good", "other")),
+        ):
+            data = _file(tmp_path / name, 60, names)
+            finetune(kept.model_copy(update={"data": str(data)}), tmp_path / f"made {name}")
+            made = load(tmp_path / f"made {name}", 16)
+            assert made.labels == wanted
+            alike = made.n_labels == 2 and torch.equal(made.module.classifier.weight, own.classifier.weight)
+            assert alike == (name == "a.csv"), "a head for other classes is a fresh one"
+
+
+COLUMNS = {"text_column": "comment", "label_column": "stars"}
+
+
+class TestLabelledTexts:
+    """Which texts are for training, which for the test, and what the classes are."""
+
+    def choice(self, path: Path, **changes: Any) -> Choice:
+        settings = {"test_data": None, "test_share": 0.1, "labels": (), "limit": None, "test_limit": None, "seed": 0}
+        return Choice(data=str(path), named=Named(), **(settings | changes))
+
+    def test_the_split_keeps_each_class_s_share_and_no_text_twice(self, tmp_path: Path):
+        rows = [{"text": f"text {i}", "label": "rare" if i % 10 == 0 else "often"} for i in range(100)]
+        path = tmp_path / "a.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows * 2))
+        found = labelled_texts(self.choice(path, test_share=0.2), None)
+        assert Counter(text.label for text in found.test) == {0: 18, 1: 2}
+        assert Counter(text.label for text in found.train) == {0: 72, 1: 8}
+        assert not {text.text for text in found.test} & {text.text for text in found.train}
+        again, other = (labelled_texts(self.choice(path, test_share=0.2, seed=seed), None) for seed in (0, 1))
+        assert again == found
+        assert {text.text for text in other.test} != {text.text for text in found.test}
+        few = labelled_texts(self.choice(path, test_share=0.2, limit=7, test_limit=3), None)
+        assert (few.train, few.test) == (found.train[:7], found.test[:3])
+
+    def test_a_class_of_one_text_is_for_training_and_of_two_for_both(self, tmp_path: Path):
+        path = tmp_path / "a.csv"
+        path.write_text("text,label\nA,x\nB,y\nC,y\nD,z\nE,z\n")
+        found = labelled_texts(self.choice(path), None)
+        assert sorted(Counter(text.label for text in found.train).items()) == [(0, 1), (1, 1), (2, 1)]
+        assert sorted(Counter(text.label for text in found.test).items()) == [(1, 1), (2, 1)]
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ("text,label\nA,x\nB,x\nC,\nD,y\n", "needs a label for every text; a-3 has none"),
+            ("text,label\nA,x\nB,x\n", r"at least two classes; the labels are \['x'\]"),
+            ("text\nA\nB\n", "needs a label for every text; a-[12] has none"),
+            (
+                "text,label\nA,0\nB,2\nC,0\nD,2\n",
+                r"class indices, 0 to .*the labels are \[0, 2\]. Write them as strings",
+            ),
+            ("text,label\nA,Good\nB,good\nC,good\n", r"differ by upper and lower case alone; .*\['Good', 'good'\]"),
+            ("text,label\nA,x\nB,y\n", "2 texts are too few to hold any out for the test; name a file of test texts"),
+        ],
+    )
+    def test_data_that_cannot_be_used(self, tmp_path: Path, content: str, message: str):
+        (tmp_path / "a.csv").write_text(content)
+        with pytest.raises(InputError, match=message):
+            labelled_texts(self.choice(tmp_path / "a.csv"), None)
+
+    @pytest.mark.parametrize(
+        ("found", "given", "own", "wanted"),
+        [
+            ({0, 1}, (), None, ("negative", "positive")),
+            ({0, 1, 2}, (), None, ("0", "1", "2")),
+            ({"spam", "ham"}, (), None, ("ham", "spam")),
+            ({"10", "9", "1"}, (), None, ("1", "9", "10")),
+            ({"True", "False"}, (), None, ("False", "True")),
+            ({0, 1}, ("no", "yes"), None, ("no", "yes")),
+            ({0, 1}, (), ("no", "yes", "maybe"), ("no", "yes", "maybe")),
+            ({"YES", "no"}, (), ("no", "yes"), ("no", "yes")),
+            ({"spam", "no"}, (), ("no", "yes"), ("no", "spam")),
+        ],
+    )
+    def test_class_names(
+        self, found: set[int | str], given: tuple[str, ...], own: tuple[str, ...] | None, wanted: tuple[str, ...]
+    ):
+        assert class_names(found, given, own) == wanted
+
+    def test_names_and_indices_do_not_mix(self):
+        with pytest.raises(InputError, match=r"all names or all class indices; the labels are \[0, 'x'\]"):
+            class_names({0, "x"}, (), None)
+        with pytest.raises(InputError, match=r"labels names at least two classes; got \['x'\]"):
+            class_names({0}, ("x",), None)
+
+    def test_a_probe_says_which_class_has_too_few_texts(self, world: tuple[Path, Path], tmp_path: Path):
+        path = tmp_path / "a.csv"
+        path.write_text("text,label\n" + "".join(f"the film {i},{'x' if i else 'rare'}\n" for i in range(20)))
+        with pytest.raises(InputError, match="3 training texts of each class; there are 1 of 'rare'"):
+            finetune(_recipe(world, kind="probe", data=str(path)), tmp_path / "probe")
+
+
+def test_a_tokenizer_without_a_padding_token(world: tuple[Path, Path], tmp_path: Path):
+    base = tmp_path / "base"
+    shutil.copytree(world[0], base)
+    settings = json.loads((base / "tokenizer_config.json").read_text())
+    (base / "tokenizer_config.json").write_text(json.dumps(settings | {"pad_token": None}))
+    assert load_base(str(base), warn=False)[1].pad_token is None
+    data = _file(tmp_path / "a.csv", 40, ("bad", "good"))
+    for kind in ("adapter", "probe"):
+        recipe = _recipe(world, kind=kind, base=str(base), data=str(data), epochs=1, **COLUMNS)
+        assert 0 <= finetune(recipe, tmp_path / kind)["test_accuracy"] <= 1

@@ -42,7 +42,7 @@ def explained(logits: Tensor, output: Output = "log_probability") -> Tensor:
 
 
 class FromState(nn.Module):
-    """The plain model as a function of a state [1, tokens, features], for what in Captum explains an input.
+    """The plain model as a function of a state [1, tokens, features], for Captum's methods that explain an input.
 
     `channels` sees the state as Captum's Grad-CAM wants it: [1, features, tokens].
     """
@@ -64,7 +64,7 @@ def hidden(bert: Any, ids: tuple[int, ...], layer: int) -> Tensor:
 
 
 def module(bert: Any, layer: int) -> nn.Module:
-    """Whose output is `hidden_states[layer]`."""
+    """The module whose output is `hidden_states[layer]`."""
     return bert.bert.embeddings if layer == 0 else bert.bert.encoder.layer[layer - 1]
 
 
@@ -109,7 +109,7 @@ def test_integrated_gradients_are_captum_s_on_the_plain_model(layer: int, baseli
 
 @pytest.mark.parametrize("output", ["logit", "log_probability", "probability"])
 @pytest.mark.parametrize("layer", [0, 2])
-def test_integrated_gradients_add_up(layer: int, output: Output):
+def test_integrated_gradients_are_complete(layer: int, output: Output):
     forward = toys.forward(MODEL, TEXTS)
     targets = torch.full((len(TEXTS),), TARGET)
     method = IntegratedGradients(layer=layer, steps=30, output=output)
@@ -207,14 +207,14 @@ def hooks(model: Model) -> int:
 
 
 @pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
-def test_guided_backprop_finds_one_activation_a_layer_and_lets_go_of_it(kind: str):
+def test_guided_backprop_hooks_one_activation_per_layer_and_removes_the_hooks(kind: str):
     model = toys.model(kind)
     with guided(model):
         assert hooks(model) == model.n_layers
     assert hooks(model) == 0
 
 
-def test_guided_backprop_lets_go_after_an_exception(monkeypatch: pytest.MonkeyPatch):
+def test_guided_backprop_removes_its_hooks_after_an_exception(monkeypatch: pytest.MonkeyPatch):
     seen = []
 
     def fail(*_args: Any) -> None:
@@ -227,12 +227,12 @@ def test_guided_backprop_lets_go_after_an_exception(monkeypatch: pytest.MonkeyPa
     assert (seen, hooks(MODEL)) == ([3], 0)
 
 
-def test_guided_backprop_says_when_there_is_nothing_to_guide():
+def test_guided_backprop_raises_without_an_activation_module():
     bert = toys.classifier()
     del bert.bert.encoder.layer[1].intermediate.intermediate_act_fn
     bert.bert.encoder.layer[1].intermediate.intermediate_act_fn = nn.functional.gelu
     model = Model(bert, toys.tokenizer())
-    rule = "activation module 'intermediate.intermediate_act_fn' in each layer; layer 1 of model has none"
+    rule = "needs in each layer a Hugging Face activation module; layer 1 of model has none"
     with pytest.raises(UnsupportedModelError, match=rule):
         toys.attribute(model, GuidedBackprop(), TEXTS)
     assert hooks(model) == 0
@@ -295,5 +295,5 @@ def test_settings_out_of_range():
         IntegratedGradients(steps=0)
     with pytest.raises(SettingError, match=r"noise: .*greater than or equal to 0; got -1"):
         SmoothGradXInput(noise=-1)
-    with pytest.raises(SettingError, match=r"output: .*'logit', 'log_probability' or 'probability'; got 'loss'"):
+    with pytest.raises(SettingError, match=r"output: .*'log_probability', 'log_odds' or 'probability'; got 'loss'"):
         Gradient(output="loss")  # type: ignore[arg-type]

@@ -1,7 +1,6 @@
-"""Colours mean the same everywhere, and words carry exactly their score."""
+"""Words carry exactly their score, in a terminal and in HTML."""
 
 import io
-import math
 import re
 from typing import Any
 
@@ -11,65 +10,14 @@ from rich.console import Console
 
 from textiba.attribution import Attribution
 from textiba.errors import InputError
-from textiba.show.highlight import highlight_html, print_highlight, segments
-from textiba.show.scale import DARK_GROUND, RAMPS, Range, Scale, blend, contrast
+from textiba.show.highlight import highlight_html, print_highlight
+from textiba.show.scale import DARK_GROUND, RAMPS, Range, Scale, contrast
+from textiba.show.segments import segments
 from textiba.show.typeset import typeset
 from textiba.texts.sources import Text
 
 SCORES = (0.5, -1.0, 0.0, 0.25, 1.0, 1.0, 0.0)  # "wonderful" is two tokens
 UP_TO_2 = Scale({"nats": Range("nats", 2.0, True), "bits": Range("bits", 2.0, False)})
-
-
-def test_a_scale_is_the_98th_percentile_of_word_scores_over_all():
-    low, high = attribution(SCORES), attribution([10 * s for s in SCORES], checkpoint="general")
-    scale = Scale.of([low, high])
-    magnitudes = sorted(abs(w.score) for a in (low, high) for w in a.words())
-    assert magnitudes[-2:] == [10.0, 20.0]
-    assert scale.at(low) == scale.at(high)
-    assert scale.at(low).limit == pytest.approx(10 + 10 * (0.98 * 11 - 10))
-
-
-def test_units_have_ranges_of_their_own_and_unitless_methods_too():
-    a, b = attribution(SCORES, "bits"), attribution(SCORES)
-    x, y = (
-        attribution(SCORES, "score", method="gradient"),
-        attribution([9 * s for s in SCORES], "score", method="random"),
-    )
-    scale = Scale.of([a, b, x, y])
-    assert not scale.at(a).signed
-    assert scale.at(b).signed
-    assert scale.at(y).limit == pytest.approx(9 * scale.at(x).limit)
-    with pytest.raises(InputError, match=r"covers \['bits'\], not 'nats'"):
-        Scale.of([a]).at(b)
-
-
-def test_colours_at_the_ends_and_in_the_middle():
-    span = Range("nats", 2.0, True)
-    blue, *_, red = RAMPS["light"]["diverging"]
-    assert [span.color(v) for v in (-5.0, -2.0, 0.0, 2.0, 5.0)] == [blue, blue, "#ffffff", red, red]
-    bits = Range("bits", 2.0, False)
-    assert bits.color(0.0) == "#ffffff"
-    assert bits.color(3.0) == RAMPS["light"]["sequential"][-1]
-    assert blend(("#000000", "#ffffff"), 0.5) == "#808080"
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["sequential", "diverging"])
-def test_text_can_be_read_on_every_colour(theme: str, kind: str):
-    for i in range(101):
-        ground = blend(RAMPS[theme][kind], i / 100)
-        assert max(contrast(ink, ground) for ink in ("#111111", "#ffffff")) >= 4.3
-
-
-def test_no_colour_stands_for_nan():
-    with pytest.raises(InputError, match="only finite scores have a colour; got nan"):
-        Range("bits", 1.0, False).color(math.nan)
-    with pytest.raises(InputError, match="at least one"):
-        Scale.of([])
-
-
-def test_all_zero_scores_still_have_a_scale():
-    assert Scale.of([attribution([0.0] * 7)]).ranges["nats"].limit == 1.0
 
 
 def test_segments_give_the_text_back_with_a_score_a_word():
@@ -95,10 +43,10 @@ def test_html_has_exact_scores_colours_and_rationales():
 
 def test_html_says_what_the_colours_mean_and_the_sum():
     markup = highlight_html([attribution(SCORES), attribution(SCORES, "bits")], UP_TO_2)
-    assert "≤ −2 <span" in markup
-    assert "</span> ≥ +2 nats per word: red speaks for the explained class, blue against it" in markup
-    assert "bits per word: how much of it" in markup
-    assert "sum +1.75 nats · gold positive · log p −2 with closed gates, −0.1 with open ones" in markup
+    assert ">−2 <span" in markup
+    assert "</span> +2 nats per word: red speaks for the explained class, blue against it<" in markup
+    assert "</span> 2 bits per word: how much of it" in markup
+    assert "sum +1.75 nats · gold positive · log p −2 with closed gates, −0.1 with open gates" in markup
     assert "sum 3.75 bits · gold positive · p 0.90 with the bottleneck in place<" in markup
     assert "wonderful +2</span> · <span" in markup
 
@@ -156,7 +104,7 @@ def sgr(role: int, color: str) -> str:
 
 
 @pytest.mark.parametrize(("ground", "theme"), [("", "dark"), ("15;0", "dark"), ("0;15", "light")])
-def test_a_terminal_shows_the_review_on_a_ground_of_its_own(ground: str, theme: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_terminal_shows_the_text_on_a_background_of_its_own(ground: str, theme: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLORFGBG", ground)
     text = printed(attribution(SCORES), color_system="truecolor")
     red = RAMPS[theme]["diverging"][-1]
@@ -164,7 +112,7 @@ def test_a_terminal_shows_the_review_on_a_ground_of_its_own(ground: str, theme: 
     card = {"light": "#ffffff", "dark": DARK_GROUND}[theme]
     assert re.search(rf"\x1b\[[\d;]*{sgr(48, card)}m +\x1b", text)  # to the end of the line
     assert re.search(r"\x1b\[4;[\d;]*m \x1b", text)  # the underline runs on between words
-    assert "≤ −2 " in text
+    assert "−2 \x1b" in text
     assert "nats per word: red speaks" in text
 
 
@@ -172,22 +120,58 @@ def test_a_terminal_lists_the_top_words_the_sum_and_one_legend_for_all():
     text = printed(attribution(SCORES), attribution([s / 2 for s in SCORES], checkpoint="general"), no_color=True)
     lines = [" ".join(line.split()) for line in re.sub(r"\x1b\[[\d;]*m", "", text).splitlines()]
     assert "wonderful +2 █████████████████████" in lines
-    assert "wonderful +1 ██████████" in lines
-    assert "dull −0.5 █████" in lines
-    assert "sum +0.875 nats · gold positive · log p −2 with closed gates, −0.1 with open ones" in lines
+    assert "wonderful +1 ██████████▌" in lines
+    assert "dull −0.5 █████▎" in lines
+    assert "sum +0.875 nats · gold positive · log p −2 with closed gates, −0.1 with open gates" in lines
     assert sum("per word" in line for line in lines) == 1
     assert not any("red" in line for line in lines)
 
 
-@pytest.mark.parametrize("how", [{"no_color": True}, {"force_terminal": False}])
-def test_without_colours_the_larger_scores_stand_in_the_text(how: dict[str, Any]):
-    text = printed(attribution(SCORES, text=tokenized(cut=7)), **how)
-    assert "dull −1],\nalways [wonderful +2]." in re.sub(r"\x1b\[[\d;]*m", "", text)
+@pytest.mark.parametrize("how", [{"no_color": True}, {"force_terminal": False}, {"color_system": "standard"}])
+def test_with_few_colours_the_scores_that_matter_stand_in_the_text(how: dict[str, Any]):
+    text = printed(attribution((0.1, -1.0, 0.0, 0.12, 1.0, 1.0, 0.0), text=tokenized(cut=7)), **how)
+    # The sum of |scores| is 3.22: the 0.1 of "Never" and the 0.12 of "always" are less than 5 % of it.
+    assert "Never [dull −1],\nalways [wonderful +2]." in re.sub(r"\x1b\[[\d;]*m", "", text)
     assert "48;2" not in text
-    assert "[always" not in text
     assert "fine-tuned · evidence · layer 1 · positive 0.90" in text
-    assert "7 tokens were cut" in text
-    assert "printed from 0.5 on" in text
+    assert "7 tokens were cut" in " ".join(re.sub(r"\x1b\[[\d;]*m", "", text).split())
+    assert "in brackets: words with at least 5 %" in text
+
+
+def test_words_that_matter_are_never_printed_by_the_dozen():
+    many = tokenized(Text(" ".join(f"w{i}" for i in range(300))))
+    flat = printed(attribution([1.0 + i / 1e4 for i in range(300)], text=many), force_terminal=False)
+    assert "[" not in flat.split("\n\n")[1]
+    sparse = printed(attribution([900.0 * (i in (7, 8)) + 1.2 for i in range(300)], "bits", many), force_terminal=False)
+    assert re.findall(r"\[(\w+ [\d,.]+)\]", sparse) == ["w7 901", "w8 901"]
+
+
+def test_bars_are_proportional_to_the_scores_of_all_texts():
+    shown = [attribution((k * 919.0, k * 460.0, 0.0, k * 1.24, 0.0, 0.0, 0.0), "bits") for k in (1, 0.5)]
+    out = io.StringIO()
+    print_highlight(shown, console=Console(file=out, width=100, force_terminal=False))
+    bars = re.findall(r"^(\w+) +[\d.]+ *([█▏▎▍▌▋▊▉]*)$", out.getvalue(), re.M)
+    columns = [sum(("▏▎▍▌▋▊▉█".index(column) + 1) / 8 for column in bar) for _, bar in bars]
+    assert [word for word, _ in bars] == ["Never", "dull", "always"] * 2
+    wanted = [21 * score / 919 for score in (919, 460, 1.24, 459.5, 230, 0.62)]
+    assert columns == pytest.approx(wanted, abs=1 / 16)
+
+
+def test_a_scale_made_for_other_texts_says_what_lies_beyond_it():
+    small, large = attribution(SCORES), attribution([10 * s for s in SCORES])
+    scale = Scale.of([small])
+    assert "4 of 6 words, beyond 2, share the last colour" in highlight_html([large], scale)
+    out = io.StringIO()
+    print_highlight([large], scale, Console(file=out, width=100, force_terminal=True, color_system="truecolor"))
+    assert "4 of 6 words, beyond 2, share the last" in out.getvalue()
+    assert "beyond" not in highlight_html([small, large])
+
+
+def test_a_console_without_unicode_gets_bars_too():
+    file = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace")
+    print_highlight([attribution(SCORES)], console=Console(file=file, width=100))
+    file.flush()
+    assert b"+2 #####################\n" in file.buffer.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_pipe_gets_whole_lines_and_a_narrow_terminal_its_width():
@@ -200,7 +184,7 @@ def test_a_pipe_gets_whole_lines_and_a_narrow_terminal_its_width():
     assert max(map(len, wide.splitlines())) == 100
 
 
-def test_a_review_gives_the_terminal_no_commands():
+def test_a_text_gives_the_terminal_no_commands():
     text = printed(attribution(text=tokenized(Text("a \x1b]0;b\x07"))), force_terminal=False)
     assert "\x1b" not in text
     assert "\ufffd" in text

@@ -55,14 +55,14 @@ def test_the_gradient_of_kl_is_finite_at_extreme_gates(logit: float):
     assert (gradient >= -1e-12).all(), "a gate that opens never lets less through, but for rounding"
 
 
-def test_kl_is_nothing_for_a_closed_gate_and_grows_as_it_opens():
+def test_kl_is_zero_for_a_closed_gate_and_grows_as_it_opens():
     gates = torch.linspace(-20, 20, 81, dtype=torch.float64)[:, None, None]
     nats = kl_nats(draw(1, 1, 8, seed=9).expand(81, 1, 8), gates)
     assert nats[0].abs().max() < 1e-8
     assert (nats.diff(dim=0) >= -1e-12).all()
 
 
-def test_mix_is_the_paper_s_line():
+def test_mix_is_the_paper_s_equation():
     state, noise = draw(2, 3, 4, seed=10), draw(2, 3, 4, seed=11)
     for gate in (0.0, 0.25, 1.0):
         mixed = mix(state, torch.full((2, 3, 1), gate, dtype=torch.float64), noise)

@@ -154,7 +154,7 @@ def test_at_one_layer_it_is_the_per_sample_bottleneck(layer: int, shared: dict[s
         assert ours.special_bits == pytest.approx(theirs.special_bits, rel=1e-4)
 
 
-def test_settings_that_both_have_have_the_same_defaults():
+def test_settings_shared_with_per_sample_have_the_same_defaults():
     shared = JointBottleneck.model_fields.keys() & PerSampleBottleneck.model_fields.keys()
     assert shared == JointBottleneck.model_fields.keys() - {"layers"}
     for name in shared:
@@ -174,8 +174,8 @@ def test_scores_are_the_mean_of_the_layers_bits(gate_special: bool):
         assert not np.allclose(found[0], found[1]), "each layer has its own information"
 
 
-def test_what_arrives_is_what_counts():
-    """Where lower gates are all but closed, little of a text arrives above, though its plain states say much."""
+def test_the_kl_is_of_the_state_that_arrives():
+    """With lower gates almost closed, little information arrives above, though the plain states contain much."""
     [a] = toys.attribute(
         MODEL, JointBottleneck(layers=(0, 2), initial_gate=0.02, steps=1, learning_rate=1e-6), TEXTS[:1]
     )
@@ -186,7 +186,7 @@ def test_what_arrives_is_what_counts():
     assert not np.allclose(by_layer(a)[1][content], plain.scores[content], rtol=1e-2)
 
 
-def test_a_great_price_closes_every_gate():
+def test_a_large_beta_closes_every_gate():
     for a in toys.attribute(MODEL, JointBottleneck(beta=1e3, steps=15), TEXTS):
         assert details(a).gates[list(a.text.content)].max() < 0.01
 
@@ -204,16 +204,16 @@ def test_the_planted_cue_comes_first(planted: toys.Trained, layers: tuple[int, .
     ("setting", "rule"),
     [
         ({"layers": ()}, "layers: .*at least 1 item"),
-        ({"layers": (1, 1, 2)}, r"layers: layers are 0 or more, and rise; name each once; got \(1, 1, 2\)"),
-        ({"layers": (2, 1)}, "layers: layers are 0 or more, and rise"),
-        ({"layers": (-1, 2)}, "layers: layers are 0 or more, and rise"),
+        ({"layers": (1, 1, 2)}, r"layers must be 0 or more, in increasing order, each once; got \(1, 1, 2\)"),
+        ({"layers": (2, 1)}, "layers must be 0 or more, in increasing order"),
+        ({"layers": (-1, 2)}, "layers must be 0 or more, in increasing order"),
         ({"beta": -1e-3}, "beta: .*greater than or equal to 0; got -0.001"),
         ({"steps": -1}, "steps: .*greater than or equal to 0; got -1"),
         ({"samples": 3}, "samples.*even"),
         ({"layer": 2}, "unknown key 'layer'"),
     ],
 )
-def test_settings_out_of_range_say_the_rule_and_what_came(setting: dict[str, Any], rule: str):
+def test_settings_out_of_range_raise_with_rule_and_value(setting: dict[str, Any], rule: str):
     with pytest.raises(SettingError, match=rule):
         JointBottleneck(**setting)
 
@@ -223,7 +223,7 @@ def test_a_layer_the_model_does_not_have():
         toys.attribute(MODEL, JointBottleneck(layers=(1, 2, 4)), TEXTS)
 
 
-def test_statistics_must_be_the_model_s():
+def test_statistics_must_belong_to_the_model():
     forward = toys.forward(MODEL, TEXTS)
-    with pytest.raises(StatisticsMismatchError, match="estimate them anew"):
+    with pytest.raises(StatisticsMismatchError, match="estimate new statistics"):
         JointBottleneck().attribute(MODEL, forward, MODEL.predict(forward), toys.statistics(toys.model(seed=1)))

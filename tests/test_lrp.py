@@ -1,4 +1,4 @@
-"""LRP: its rules on tiny tensors, a whole model against relevance handed back by hand, and what is conserved."""
+"""LRP: rules on tiny tensors, a whole model against relevance propagated by hand, and conservation."""
 
 import math
 from typing import Any
@@ -40,7 +40,7 @@ def test_scale_rule_keeps_the_value_and_a_share_of_the_gradient():
     assert torch.allclose(gradient(y, x, torch.arange(5.0)), 0.25 * torch.arange(5.0))
 
 
-def test_identity_rule_hands_on_relevance_as_it_is():
+def test_identity_rule_passes_relevance_unchanged():
     x = torch.tensor([-2.0, -0.5, 0.0, 0.3, 4.0], requires_grad=True)
     upstream = torch.tensor([1.0, -2.0, 3.0, 4.0, 5.0])
     for function in (functional.gelu, torch.tanh, torch.relu):
@@ -58,7 +58,7 @@ def test_layer_norm_rule_conserves_but_for_the_bias():
     assert torch.allclose(relevance.sum(dim=1), ((y - bias) * upstream).sum(dim=1))
 
 
-# What follows hands relevance back as the papers write it, with divisions, through a BERT spelt out in matrices.
+# The functions below propagate relevance as the papers write it, with divisions, through a BERT written in matrices.
 
 
 def through_linear(x: Tensor, layer: Any, relevance: Tensor) -> Tensor:
@@ -125,7 +125,7 @@ def literal(bert: Any, ids: tuple[int, ...], target: int, uniform: bool) -> Tens
 
 
 def with_biases(kind: str = "bert") -> Any:
-    """A toy whose biases are not zero, as they are at birth."""
+    """A toy model with random biases instead of the initial zeros."""
     model = toys.classifier(kind, double=True).eval()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -136,7 +136,7 @@ def with_biases(kind: str = "bert") -> Any:
 
 
 @pytest.mark.parametrize("attention", ["uniform", "constant"])
-def test_equals_relevance_handed_back_by_hand(attention: Any):
+def test_equals_relevance_propagated_by_hand(attention: Any):
     bert = with_biases()
     model = Model(bert, toys.tokenizer())
     forward = toys.forward(model, TEXTS)
@@ -148,7 +148,8 @@ def test_equals_relevance_handed_back_by_hand(attention: Any):
 
 @pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
 def test_without_biases_constant_attention_conserves_the_logit(kind: str):
-    model = toys.model(kind, double=True)  # biases are zero at birth
+    classifier = toys.classifier(kind, double=True, biases=False)
+    model = Model(classifier, toys.tokenizer(types=kind in ("bert", "electra")))
     assert not any(p.any() for name, p in model.module.named_parameters() if name.endswith("bias"))
     forward = toys.forward(model, TEXTS)
     targets = model.predict(forward)
@@ -174,7 +175,7 @@ def test_relevance_of_the_margin_is_that_of_its_logits():
     assert torch.allclose(margin, each[1] - (each[0] + each[2]) / 2)
 
 
-def test_a_copy_with_rules_is_made_once():
+def test_a_copy_with_rules_is_cached():
     model = toys.model()
     made = with_rules(model, SHARES["uniform"])
     assert with_rules(model, dict(SHARES["uniform"])) is made
@@ -200,12 +201,13 @@ def test_one_pass_gives_the_relevance_at_every_layer(kind: str):
     torch.testing.assert_close(some, found[[1, 3]], rtol=1e-4, atol=1e-5)
 
 
-def test_what_uniform_attention_does_not_conserve_is_lost_at_softmax_alone():
-    """With queries of zero no relevance comes through softmax: each head keeps the values' half of what it gets."""
+def test_uniform_attention_loses_relevance_only_at_softmax():
+    """With queries of zero no relevance passes softmax: each head keeps the half that goes to the values."""
     bert = toys.classifier(double=True, num_hidden_layers=1).eval()
     attention = bert.bert.encoder.layer[0].attention
     with torch.no_grad():
         attention.self.query.weight.zero_()
+        attention.self.query.bias.zero_()
     model = Model(bert, toys.tokenizer())
     forward = toys.forward(model, TEXTS)
     targets = model.predict(forward)
@@ -216,7 +218,7 @@ def test_what_uniform_attention_does_not_conserve_is_lost_at_softmax_alone():
 
 
 @pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
-def test_the_encoder_keeps_its_modules(kind: str):
+def test_the_model_keeps_its_modules(kind: str):
     model = toys.model(kind)
     before = [(name, id(module), type(module)) for name, module in model.module.named_modules()]
     toys.attribute(model, LRP(), TEXTS)
@@ -231,31 +233,42 @@ def test_an_attention_rule_that_does_not_exist():
 
 
 def renamed(attention: Any) -> None:
-    """The query goes by another name, by which its class finds it."""
-    attention._modules["q"] = attention._modules.pop("query")
-    attention.__class__ = type("Renamed", (type(attention),), {"query": property(lambda self: self._modules["q"])})
+    """Renames the query projection; the class finds it through a property."""
+    attention._modules["asks"] = attention._modules.pop("query")
+    attention.__class__ = type("Renamed", (type(attention),), {"query": property(lambda self: self._modules["asks"])})
 
 
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        (lambda layer: renamed(layer.attention.self), "2, 2 and 1"),
-        (lambda layer: setattr(layer.attention.self, "key", nn.Sequential(layer.attention.self.key)), "2, 2 and 1"),
-        (lambda layer: setattr(layer.intermediate, "intermediate_act_fn", Ours()), "3, 2 and 0"),
-        (lambda layer: [setattr(m, "LayerNorm", Ours()) for m in (layer.attention.output, layer.output)], "3, 0 and 1"),
+        (
+            lambda layer: renamed(layer.attention.self),
+            "one query, one key and one value .* layer 1 of model has 0, 1 and 1",
+        ),
+        (
+            lambda layer: setattr(layer.attention.self, "key", nn.Sequential(layer.attention.self.key)),
+            "one query, one key and one value .* layer 1 of model has 1, 0 and 1",
+        ),
+        (
+            lambda layer: setattr(layer.intermediate, "intermediate_act_fn", Ours()),
+            "a normalisation module and a .* activation .* layer 1 of model has 2 and 0",
+        ),
+        (
+            lambda layer: [setattr(m, "LayerNorm", Ours()) for m in (layer.attention.output, layer.output)],
+            "a normalisation module and a .* activation .* layer 1 of model has 0 and 1",
+        ),
     ],
     ids=["renamed", "wrapped", "activation", "norm"],
 )
-def test_a_layer_without_its_rules_is_no_silent_gradient_times_input(change: Any, found: str):
+def test_a_layer_without_rules_raises_instead_of_gradient_times_input(change: Any, found: str):
     bert = toys.classifier()
     change(bert.bert.encoder.layer[1])
-    rule = rf"in each layer the linear projections .*; layer 1 of model has {found} of these. Merge adapters"
-    with pytest.raises(UnsupportedModelError, match=rule):
+    with pytest.raises(UnsupportedModelError, match=found):
         toys.attribute(Model(bert, toys.tokenizer()), LRP(), TEXTS)
 
 
 class Ours(nn.Module):
-    """Neither a LayerNorm nor an activation of Hugging Face's."""
+    """A module that is neither a LayerNorm nor a Hugging Face activation."""
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.gelu(x)

@@ -1,4 +1,4 @@
-"""What every method in the registry must keep to. A new method is covered by its line in `METHODS`."""
+"""The contract of every method in the registry. The tests iterate over `METHODS`, so they cover a new method too."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ from textiba.runs.stream import explain
 
 MODEL = toys.model()
 TEXTS = toys.texts(4, seed=12)
-# Fewer steps than the defaults, where a method has such settings: the contract does not depend on them.
+# Fewer steps than the defaults, to save time: the contract does not depend on the number of steps.
 FAST: dict[str, dict[str, Any]] = {
     "per_sample": {"steps": 3},
     "joint": {"steps": 3},
@@ -33,11 +33,11 @@ FAST: dict[str, dict[str, Any]] = {
     "jiang2020": {"layer": 2, "steps": 2, "samples": 2},
 }
 
-# They explain the predicted class, and refuse another.
+# These methods explain only the predicted class, and refuse another target.
 PREDICTED = {"readout"}
-# They run nothing but the plain pass, which they are given.
+# These methods run no pass besides the given plain pass.
 IDLE = {"random", "readout"}
-# Of no class in particular.
+# The scores of these methods do not depend on the target.
 BLIND = {"random", "attention", "attention_rollout"}
 
 every_method = pytest.mark.parametrize("name", sorted(METHODS))
@@ -78,8 +78,8 @@ def test_an_unknown_setting_is_named(name: str):
 
 
 @every_method
-def test_settings_come_back_from_a_result(name: str):
-    method = fast(name).at_depth(MODEL.n_layers)
+def test_a_result_s_settings_make_the_same_method(name: str):
+    method = fast(name).for_model(MODEL)
     result = found(name)[0]
     assert result.method == name
     assert textiba.method(result.method, **result.settings) == method
@@ -117,7 +117,7 @@ def test_unit_sign_and_probability_are_set(name: str):
 
 
 @every_method
-def test_a_review_s_scores_do_not_depend_on_its_batch(name: str):
+def test_a_text_s_scores_do_not_depend_on_its_batch(name: str):
     together = found(name)
     backwards = found(name, TEXTS[::-1])[::-1]
     alone = [found(name, [text])[0] for text in TEXTS]
@@ -142,7 +142,7 @@ def test_it_leaves_the_forward_pass_as_it_was(name: str):
 
 
 @every_method
-def test_it_looks_at_its_target(name: str):
+def test_scores_depend_on_the_target(name: str):
     if name in PREDICTED:
         made = toys.forward(MODEL, TEXTS)
         for shift in (1, 2):
@@ -156,7 +156,7 @@ def test_it_looks_at_its_target(name: str):
 
 
 def picture(model: Model) -> dict[str, Any]:
-    """All of an model's model that a method could leave changed."""
+    """Everything about a model that a method could leave changed."""
     modules = dict(model.module.named_modules())
     hooks = {(n, k): list(v) for n, m in modules.items() for k, v in vars(m).items() if k.endswith("_hooks")}
     return {
@@ -170,7 +170,7 @@ def picture(model: Model) -> dict[str, Any]:
 
 
 @every_method
-def test_it_leaves_the_encoder_as_it_was(name: str):
+def test_it_leaves_the_model_as_it_was(name: str):
     before = picture(MODEL)
     found(name)
     after = picture(MODEL)
@@ -180,7 +180,7 @@ def test_it_leaves_the_encoder_as_it_was(name: str):
 
 
 @every_method
-def test_it_leaves_the_encoder_as_it_was_after_an_exception(name: str, monkeypatch: pytest.MonkeyPatch):
+def test_it_leaves_the_model_as_it_was_after_an_exception(name: str, monkeypatch: pytest.MonkeyPatch):
     forward, statistics = toys.forward(MODEL, TEXTS), toys.statistics(MODEL)
     targets, before = MODEL.predict(forward), picture(MODEL)
 
@@ -214,7 +214,7 @@ def test_it_runs_on_every_architecture(name: str):
 
 
 @every_method
-def test_it_says_when_it_needs_statistics(name: str):
+def test_missing_statistics_raise_where_they_are_needed(name: str):
     forward = toys.forward(MODEL, TEXTS[:1])
     call = fast(name).attribute
     if fast(name).needs_statistics:
@@ -233,8 +233,8 @@ def test_words_are_the_sums_of_their_tokens(name: str):
     assert words[1].score == pytest.approx(float(a.scores[2] + a.scores[3]), rel=1e-6)
 
 
-def test_a_method_that_does_not_exist_is_answered_with_those_that_do():
-    with pytest.raises(SettingError, match=r"no method is called 'lyme'; there are \['attention',.*'per_sample'"):
+def test_an_unknown_method_raises_with_the_list_of_methods():
+    with pytest.raises(SettingError, match=r"no method is called 'lyme'; the methods are \['attention',.*'per_sample'"):
         textiba.method("lyme")
 
 
@@ -271,7 +271,7 @@ def test_it_costs_the_passes_that_it_declares(name: str, monkeypatch: pytest.Mon
 
         return wrapped
 
-    # The last state is the plain pass's own, and a token that stands for all makes a pass too short to count.
+    # The last state belongs to the plain pass, and a pass over merged tokens is too short to count.
     monkeypatch.setattr(HiddenStates, "__getitem__", uncounted(HiddenStates.__getitem__, lambda *_: True))
     merged = uncounted(Model.run_from, lambda _encoder, batch, *_: batch.stands_for is not None)
     monkeypatch.setattr(Model, "run_from", merged)

@@ -1,6 +1,7 @@
 """Every metric against numbers worked out by hand, and against scipy, sklearn and a loop of single passes."""
 
 import math
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,11 @@ def bools(pattern: str) -> np.ndarray:
     return np.array([c == "x" for c in pattern])
 
 
+def nearest(share: str, tokens: int) -> int:
+    """The whole number nearest to `share · tokens` in decimal arithmetic; of two as near, the even number."""
+    return min(range(tokens + 1), key=lambda count: (abs(Decimal(share) * tokens - count), count % 2))
+
+
 def curve(order: str, rows: list[list[float]], steps: list[float], by: str = "fraction") -> Curve:
     array = np.asarray(rows)
     return Curve(order, "delete", by, floats(*steps), array, np.ones_like(array), "by_hand", "toy")
@@ -48,7 +54,7 @@ def test_area_between_curves_by_hand():
 
 @pytest.mark.parametrize("steps", [[0.0], [0.0, 0.5, 0.5], [0.0, 0.5, 0.2]])
 def test_an_area_needs_rising_steps(steps: list[float]):
-    with pytest.raises(InputError, match="steps rise, and are two or more; got"):
+    with pytest.raises(InputError, match="two or more steps, which rise; got"):
         faithfulness.auc(np.ones((2, len(steps))), floats(*steps))
 
 
@@ -159,7 +165,9 @@ def test_what_cannot_be_read_off_curves():
 @pytest.mark.parametrize("removal", ["delete", "mask"])
 def test_metrics_off_curves_equal_one_pass_for_each_variant(removal: Any):
     draw, bert = np.random.default_rng(5), toys.classifier().eval()
-    tokenized = MODEL.tokenize([*toys.texts(3, seed=5), " ".join(toys.FILLER)])
+    lengths = (5, 9, 13, 10, 30)  # half of the odd ones, and 5 % of 10 and 30, lie between two whole numbers
+    tokenized = MODEL.tokenize([" ".join(toys.FILLER[:length]) for length in lengths])
+    assert tuple(len(text.content) for text in tokenized) == lengths
     found = [toys.scored(e, draw.normal(size=len(e.content)).tolist(), target=i % 3) for i, e in enumerate(tokenized)]
 
     def probability(a: Attribution, gone: list[int]) -> float:
@@ -172,11 +180,10 @@ def test_metrics_off_curves_equal_one_pass_for_each_variant(removal: Any):
     literal: dict[str, list[float]] = {"comprehensiveness": [], "sufficiency": [], "log_odds": []}
     for a in found:
         falling = [i for _, i in sorted((-float(a.scores[i]), i) for i in a.text.content)]
-        rising = [i for _, i in sorted((float(a.scores[i]), i) for i in a.text.content)]
-        count = len(falling)
+        tops = [falling[: nearest(k, len(falling))] for k in ("0.01", "0.05", "0.1", "0.2", "0.5")]
         whole = probability(a, [])
-        removed = [probability(a, falling[: round(k * count)]) for k in (0.01, 0.05, 0.1, 0.2, 0.5)]
-        kept = [probability(a, rising[: round(rest * count)]) for rest in (0.99, 0.95, 0.9, 0.8, 0.5)]
+        removed = [probability(a, top) for top in tops]
+        kept = [probability(a, [i for i in falling if i not in top]) for top in tops]
         literal["comprehensiveness"].append(sum(whole - p for p in removed) / 5)
         literal["sufficiency"].append(sum(whole - p for p in kept) / 5)
         literal["log_odds"].append(sum(math.log(p / whole) for p in removed) / 5)

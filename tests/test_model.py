@@ -10,24 +10,23 @@ import pytest
 import torch
 import toys
 from torch import Tensor, nn
-from transformers import BertForMaskedLM, BertForTokenClassification, BertModel, GPT2Config, GPT2Model
+from transformers import BertForMaskedLM, BertForTokenClassification, BertModel
 
 from textiba.attribution import content_scores
 from textiba.errors import InputError, LayerError, NotFiniteError, TargetError, UnsupportedModelError
 from textiba.evaluation.degradation import degrade
 from textiba.evaluation.metrics import rank_agreement
 from textiba.methods import Evidence
-from textiba.model.layers import FAMILIES
 from textiba.model.view import Model
 from textiba.runs.stream import explain
 
-ARCHITECTURES = sorted(FAMILIES)
+ARCHITECTURES = sorted(toys.CONFIGS)
 TEXTS = toys.texts(5, seed=1)
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 class TestSplitRun:
-    """Run for each line of `FAMILIES`; a line without a toy in `toys.CONFIGS` fails."""
+    """Run for each toy; `test_families.py` has every family of transformers."""
 
     def test_the_batch_of_these_tests_is_padded(self, kind: str):
         batch = toys.forward(toys.model(kind), TEXTS).batch
@@ -125,12 +124,8 @@ def _note(arrived: dict[int, Tensor], layer: int, state: Tensor) -> Tensor:
     return state
 
 
-def test_every_architecture_has_a_toy():
-    assert set(toys.CONFIGS) == set(FAMILIES)
-
-
 def _snapshot(classifier: nn.Module) -> dict[str, Any]:
-    """What a caller may notice of a model, besides its weights."""
+    """Everything that a caller may observe about a model, besides its weights."""
     return {
         "modules": [(name, id(module)) for name, module in classifier.named_modules()],
         "parameters": [(name, id(p), p.requires_grad, p.grad is None) for name, p in classifier.named_parameters()],
@@ -167,9 +162,9 @@ def test_the_caller_s_model_stays_as_it_was_after_an_exception_in_a_layer(call: 
     def explode(*_: object) -> None:
         raise RuntimeError("inside layer 1")
 
-    classifier.bert.encoder.layer[1].register_forward_pre_hook(explode)
     before, weights = _snapshot(classifier), {k: v.clone() for k, v in classifier.state_dict().items()}
     model = Model(classifier, toys.tokenizer())
+    model.layers[1].register_forward_pre_hook(explode)
     batch = model.collate(model.tokenize(TEXTS))
     calls: dict[str, Callable[[], object]] = {
         "logits": lambda: model.logits(batch),
@@ -205,7 +200,7 @@ def test_batches_keep_to_the_budget_and_start_with_the_longest():
     assert sorted(id(r) for b in batches for r in b.texts) == sorted(id(r) for r in tokenized)
 
 
-def test_a_review_longer_than_the_budget_gets_a_batch_of_its_own():
+def test_a_text_longer_than_the_budget_gets_its_own_batch():
     model = toys.model()
     tokenized = model.tokenize(toys.texts(4, seed=2))
     assert [len(batch.texts) for batch in model.batches(tokenized, budget=1)] == [1, 1, 1, 1]
@@ -235,16 +230,20 @@ def test_in_bfloat16_it_is_nearly_the_same_model_and_says_what_it_is():
     np.testing.assert_allclose(curves["morf"].probability, degrade(model, [attribution])["morf"].probability, atol=0.02)
 
 
-def test_nan_in_the_weights_is_an_error_that_names_model_and_review():
+def test_nan_in_the_weights_is_an_error_that_names_the_model():
     classifier = toys.classifier()
     with torch.no_grad():
         classifier.classifier.weight[0, 0] = torch.nan
-    model = Model(classifier, toys.tokenizer(), name="broken")
+    with pytest.raises(NotFiniteError, match="broken returns NaN or infinity for random tokens; check the weights"):
+        Model(classifier, toys.tokenizer(), name="broken")
+
+
+def test_nan_for_one_text_is_an_error_that_names_model_and_text():
+    model = Model(toys.classifier(), toys.tokenizer(), name="odd")
     batch = model.collate(model.tokenize(["a good film"]))
+    model.module.classifier.weight[0, 0] = torch.nan
     for run in (model.logits, model.forward):
-        with pytest.raises(
-            NotFiniteError, match=r"broken returned NaN .* 1 of 1 texts.*'a good film.*check the weights"
-        ):
+        with pytest.raises(NotFiniteError, match=r"odd returned NaN .* 1 of 1 texts.*'a good film.*check the weights"):
             run(batch)
 
 
@@ -260,35 +259,30 @@ def test_a_layer_that_the_model_does_not_have(layer: int):
 
 
 @pytest.mark.parametrize(
-    ("above", "rule"), [(4, "between 0 .* and 3 .*; got 4"), (1, "above it only; got a change at 1")]
+    ("above", "rule"), [(4, "between 0 .* and 3 .*; got 4"), (1, "only at layers above 1; got a change at 1")]
 )
-def test_a_change_on_the_way_where_the_run_does_not_pass(above: int, rule: str):
+def test_a_change_at_a_layer_that_the_run_does_not_pass(above: int, rule: str):
     model = toys.model()
     forward = toys.forward(model, TEXTS)
     with pytest.raises(LayerError, match=rule):
         model.run_from(forward.batch, 1, forward.hidden_states[1], {above: torch.relu})
 
 
-@pytest.mark.parametrize("target", [-1, 3])
-def test_a_class_that_the_model_does_not_have(target: int):
-    with pytest.raises(TargetError, match=rf"between 0 and 2 \('LABEL_0', 'LABEL_1', 'LABEL_2'\); got {target}"):
-        toys.model().check_target(target)
-
-
-def test_an_architecture_without_a_line_in_the_table():
-    classifier = GPT2Model(GPT2Config(vocab_size=10, n_embd=8, n_layer=1, n_head=1))
-    with pytest.raises(UnsupportedModelError, match=r"'gpt2' is not supported; supported are \['bert'.*FAMILIES"):
-        Model(classifier, toys.tokenizer())
+@pytest.mark.parametrize("target", [-1, 3, "hope"])
+def test_an_outcome_that_the_model_does_not_have(target: int | str):
+    rule = rf"\['LABEL_0', 'LABEL_1', 'LABEL_2'\], or an index from 0 to 2; got {target!r}"
+    with pytest.raises(TargetError, match=rule):
+        toys.model().find_label(target)
 
 
 @pytest.mark.parametrize("made", [BertModel, BertForMaskedLM, BertForTokenClassification])
 def test_a_model_without_a_sequence_classification_head(made: Any):
-    with pytest.raises(UnsupportedModelError, match=rf"{made.__name__} is no sequence classifier; load it as Auto"):
+    with pytest.raises(UnsupportedModelError, match=rf"{made.__name__} has no classification head; load it as Auto"):
         Model(made(toys.CONFIGS["bert"]), toys.tokenizer())
 
 
 def test_a_slow_tokenizer():
-    with pytest.raises(UnsupportedModelError, match="a fast tokenizer is needed: scores are merged to words"):
+    with pytest.raises(UnsupportedModelError, match="a fast tokenizer is needed, since scores are merged to words"):
         Model(toys.classifier(), object())
 
 

@@ -1,5 +1,6 @@
 """The page in Debian's chromium: what moves when something is moved, and what a reader without eyes or mouse gets."""
 
+import itertools
 import os
 import re
 import warnings
@@ -12,7 +13,9 @@ from axe_playwright_python.sync_playwright import Axe
 from pages import NASTY, STEPS, browsed, removed
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from textiba.attribution import amount
 from textiba.report import write_page
+from textiba.show.scale import Scale
 
 CHROMIUM = Path("/usr/bin/chromium")
 if not CHROMIUM.is_file() and os.environ.get("TEXTIBA_BROWSER") != "required":
@@ -192,14 +195,14 @@ def test_what_is_wrong_shows_the_words_that_misled_it(page: Page):
     assert _listed(page) == ["Dreadful in every way, and far too long."]
 
 
-def test_a_hostile_review_stays_text(page: Page):
+def test_a_hostile_text_stays_text(page: Page):
     page.locator("#search").fill("<!--")
     assert page.locator(_TEXT).evaluate("node => node.textContent") == NASTY
     assert page.locator("img").count() == 0
     expect(page.locator("#texts")).to_contain_text("</script>")
 
 
-def test_words_and_reviews_go_by_keys(page: Page):
+def test_words_and_texts_go_by_keys(page: Page):
     text = page.locator(_TEXT)
     text.focus()
     text.press("ArrowRight")
@@ -226,7 +229,7 @@ def test_curves_leaderboard_and_settings_are_there(page: Page):
     expect(page.locator("#curve-charts .band")).to_have_count(3)
     expect(page.locator("#leaderboards")).to_contain_text("evidence")
     expect(page.locator("footer")).to_contain_text("How it was made")
-    expect(page.locator("#scale-high")).to_contain_text("nats")
+    expect(page.locator("#scale-unit")).to_contain_text("nats per word")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -261,4 +264,78 @@ def test_packed_numbers_are_what_they_were(page: Page):
     labels = page.locator(f"{_TEXT} .word").evaluate_all("nodes => nodes.map(n => n.ariaLabel)")
     for label, word in zip(labels, made.words(), strict=True):
         value = float(label.split(", ")[-1].removesuffix(" nats").replace("−", "-"))
-        assert value == pytest.approx(word.score, abs=2e-3)
+        assert value == pytest.approx(word.score, rel=0.01)
+
+
+def test_the_page_s_colours_are_those_of_the_shared_scale(page: Page):
+    made = browsed().attributions
+    scale = Scale.of(made)
+    for measure, method in (("Evidence (nats)", "evidence"), ("Bits", "per_sample")):
+        page.get_by_label(measure, exact=True).check()
+        mine = [a for a in made if a.method == method and a.checkpoint == "fine-tuned"]
+        shown = mine[1]  # the middle layer or β, where the page starts
+        span = scale.at(shown)
+        for color, word in zip(_colours(page), shown.words(), strict=True):
+            found = [int(channel) for channel in re.findall(r"\d+", color)]
+            wanted = [int(span.color(word.score)[i : i + 2], 16) for i in (1, 3, 5)]
+            assert found == pytest.approx(wanted, abs=2), word  # numbers on the page are rounded
+        ticks = page.locator("#scale-ticks span").all_text_contents()
+        assert ticks[-1] == ("+" if shown.signed else "") + amount(span.limit)
+        expect(page.locator("#scale-outside")).to_contain_text(f"below {amount(span.floor)}, have no colour")
+
+
+def test_a_marked_reason_is_underlined_from_end_to_end(page: Page):
+    """In the scrubber too, whether its words are still there or gone."""
+    _move(page.locator("#removal-step"), 2)
+    for place in (_TEXT, '[data-removal="0"] .text'):
+        underlined = page.locator(place).evaluate(
+            """node => {
+              const walk = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
+              let out = "";
+              for (let text = walk.nextNode(); text; text = walk.nextNode()) {
+                let marked = false;
+                for (let up = text.parentElement; up !== node; up = up.parentElement) {
+                  marked ||= getComputedStyle(up).textDecorationLine.includes("underline");
+                }
+                out += marked ? text.data : "|";
+              }
+              return out;
+            }"""
+        )
+        assert [part for part in underlined.split("|") if part] == ["Never dull", "wonderful"]
+
+
+def test_a_word_covers_no_letter_of_its_neighbour(page: Page):
+    boxes = page.locator(f"{_TEXT} .word").evaluate_all(
+        "nodes => nodes.map(n => { const b = n.getBoundingClientRect(); return [b.left, b.right, b.top]; })"
+    )
+    for (_, right, top), (left, _, below) in itertools.pairwise(boxes):
+        assert below != top or left >= right - 0.01
+
+
+def _three_checkpoints(path: Path) -> Path:
+    made = browsed().attributions
+    third = [replace(a, checkpoint="a-third-checkpoint") for a in made if a.checkpoint == "general"]
+    return write_page(browsed(attributions=[*made, *third]), path)
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_three_checkpoints_are_read_side_by_side_in_a_low_bar(browser: Browser, tmp_path: Path, width: int):
+    context = {"viewport": {"width": width, "height": 900}}
+    for page in _open(browser, _three_checkpoints(tmp_path / "page.html"), **context):
+        hint = page.locator("#inspector").bounding_box()
+        page.locator(f"{_TEXT} .word").first.hover()
+        readings = page.locator("#inspector .reading")
+        expect(readings).to_have_count(3)
+        boxes = [box for box in (reading.bounding_box() for reading in readings.all()) if box]
+        bar = page.locator("#inspector").bounding_box()
+        assert hint
+        assert bar
+        assert bar["height"] <= 112  # an eighth of the window
+        values = [value.bounding_box() for value in page.locator("#inspector .value").all()]
+        if width == 1200:
+            assert len({box["y"] for box in boxes}) == len({value["y"] for value in values if value}) == 1
+            assert boxes[1]["x"] - boxes[0]["x"] == pytest.approx(boxes[2]["x"] - boxes[1]["x"], abs=1)
+        else:
+            assert len({box["x"] for box in boxes}) == 1
+            assert hint["y"] > 900  # before a word is chosen the bar takes no room on the screen

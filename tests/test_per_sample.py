@@ -123,7 +123,7 @@ def test_traces_run_from_before_the_first_step_to_after_the_last():
 
 
 @pytest.mark.parametrize("samples", [2, 4, 6])
-def test_antithetic_noise_averages_to_nothing(samples: int):
+def test_antithetic_noise_averages_to_zero(samples: int):
     forward = toys.forward(MODEL, TEXTS)
     source = standard_normal(forward.batch.texts, forward.hidden_states[1], samples, True, 0)
     one, two = next(source), next(source)
@@ -135,7 +135,7 @@ def test_antithetic_noise_averages_to_nothing(samples: int):
 
 
 @pytest.mark.parametrize("gates", ["token", "feature"])
-def test_a_review_s_scores_do_not_depend_on_its_batch(gates: Any):
+def test_a_text_s_scores_do_not_depend_on_its_batch(gates: Any):
     method = PerSampleBottleneck(gates=gates, beta=1e-2)
     together = toys.attribute(MODEL, method, TEXTS, seed=3)
     backwards = toys.attribute(MODEL, method, TEXTS[::-1], seed=3)[::-1]
@@ -165,31 +165,31 @@ def test_the_global_random_state_is_neither_used_nor_changed():
 
 
 def indifferent() -> textiba.Model:
-    """A model whose logits say nothing of the text: only the price of information moves its gates."""
+    """A model with constant logits, so that only the KL moves the gates."""
     bert = toys.classifier()
     with torch.no_grad():
         bert.classifier.weight.zero_()
     return textiba.Model(bert, toys.tokenizer())
 
 
-def test_where_nothing_has_a_price_or_an_effect_gates_stay_as_they_were():
+def test_gates_stay_where_beta_is_zero_and_the_logits_are_constant():
     for a in toys.attribute(indifferent(), PerSampleBottleneck(beta=0, initial_gate=0.9), TEXTS):
         np.testing.assert_allclose(details(a).gates, np.where(np.isnan(a.scores), 1, 0.9), rtol=1e-6)
         assert details(a).converged
 
 
-def test_what_has_a_price_and_no_effect_is_closed():
+def test_gates_close_where_the_logits_are_constant():
     for a in toys.attribute(indifferent(), PerSampleBottleneck(beta=1e-3, steps=15), TEXTS):
         assert details(a).gates[list(a.text.content)].max() < 0.01
         assert a.total < 0.01 * details(a).information[0]
 
 
-def test_a_great_price_closes_every_gate():
+def test_a_large_beta_closes_every_gate():
     for a in toys.attribute(MODEL, PerSampleBottleneck(beta=1e3, steps=15), TEXTS):
         assert details(a).gates[list(a.text.content)].max() < 0.01
 
 
-def test_no_price_keeps_the_prediction_of_a_trained_model(planted: toys.Trained):
+def test_beta_zero_keeps_the_prediction_of_a_trained_model(planted: toys.Trained):
     model, statistics = planted
     texts = [text for text, _ in toys.planted_cases(20, seed=6)]
     free, dear = (
@@ -226,7 +226,7 @@ def test_another_target_gives_other_bits():
         ({"samples": 3}, "samples.*even"),
     ],
 )
-def test_settings_out_of_range_say_the_rule_and_what_came(setting: dict[str, Any], rule: str):
+def test_settings_out_of_range_raise_with_rule_and_value(setting: dict[str, Any], rule: str):
     with pytest.raises(SettingError, match=rule):
         PerSampleBottleneck(**setting)
 
@@ -236,17 +236,17 @@ def test_a_layer_the_model_does_not_have():
         toys.attribute(MODEL, PerSampleBottleneck(layer=4), TEXTS)
 
 
-def test_statistics_are_needed_and_must_be_the_model_s():
+def test_statistics_are_needed_and_must_belong_to_the_model():
     forward = toys.forward(MODEL, TEXTS)
     targets = MODEL.predict(forward)
     with pytest.raises(SettingError, match=r"per_sample needs feature statistics; make them with: textiba estimate"):
         PerSampleBottleneck().attribute(MODEL, forward, targets)
-    with pytest.raises(StatisticsMismatchError, match="estimate them anew"):
+    with pytest.raises(StatisticsMismatchError, match="estimate new statistics"):
         PerSampleBottleneck().attribute(MODEL, forward, targets, toys.statistics(toys.model(seed=1)))
 
 
 @pytest.mark.parametrize("gates", ["token", "feature"])
-def test_a_path_is_shared_and_ends_where_it_ends_alone(gates: Any, monkeypatch: pytest.MonkeyPatch):
+def test_a_beta_path_shares_passes_and_gives_the_results_of_single_runs(gates: Any, monkeypatch: pytest.MonkeyPatch):
     betas = (1e-4, 1e-3, 1e-2)
     [along] = textiba.sweep_grid(PerSampleBottleneck(layer=1, steps=2, gates=gates), betas=betas, path=True)
     variants = along.variants()
@@ -266,7 +266,7 @@ def test_a_path_is_shared_and_ends_where_it_ends_alone(gates: Any, monkeypatch: 
             assert len(details(a).information) == 3  # of this β alone
 
 
-def test_each_step_of_a_path_starts_where_the_last_has_ended():
+def test_each_beta_of_a_path_is_a_warm_start_from_the_previous_one():
     statistics = toys.statistics(MODEL)
     first, second = (
         textiba.explain(MODEL, PerSampleBottleneck(layer=1, steps=3, path=path), TEXTS, statistics)

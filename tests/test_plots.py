@@ -38,7 +38,7 @@ def _points(axes: Axes) -> tuple[list[float], list[float]]:
     return np.asarray(x).tolist(), np.asarray(y).tolist()
 
 
-def test_reviews_side_by_side_share_a_scale():
+def test_texts_side_by_side_share_a_scale():
     faint, strong = (
         attribution([k * s for s in (1, -1, 0, 1, 1, 1, 0)], checkpoint=c) for k, c in ((1, "g"), (3, "f"))
     )
@@ -46,14 +46,29 @@ def test_reviews_side_by_side_share_a_scale():
     span = Scale.of([faint, strong]).at(faint)
     assert _cells(figure) == [[span.color(w.score) for w in a.words()] for a in (faint, strong)]
     assert [t for t in _texts(figure) if t in WORDS] == [*WORDS, *WORDS]
+    assert [text.get_text() for text in figure.texts] == [
+        "against ← nats per word → for", f"logarithmic; 4 of 12 words, below {span.floor:.3g}, have no colour",
+        "underlined: marked as the reason",
+    ]  # fmt: skip
     bar = figure.axes[-1]
-    assert bar.get_title() == "against ← nats per word → for"
-    assert [t.get_text() for t in bar.get_xticklabels()] == [f"≤ −{span.limit:.3g}", "0", f"≥ {span.limit:.3g}"]
+    ticks = dict(zip((t.get_text() for t in bar.get_xticklabels()), bar.get_xticks().tolist(), strict=True))
+    assert ticks == {
+        text: pytest.approx(span.position(score))
+        for text, score in (("−6", -6.0), ("−1", -1.0), ("0", 0.0), ("+1", 1.0), ("+6", 6.0))
+    }
+    drawn = np.asarray(bar.images[0].get_array())[0]
+    assert {to_hex(color) for color in drawn[117:139].tolist()} == {"#ffffff"}  # no score has these colours
+    for score in (-6.0, -1.0, 0.0, 1.0):
+        shown = to_hex(drawn[int(256 * span.position(score))].tolist())
+        assert [int(shown[i : i + 2], 16) for i in (1, 3, 5)] == pytest.approx(
+            [int(span.color(score)[i : i + 2], 16) for i in (1, 3, 5)], abs=8
+        )
 
 
 def test_different_units_have_a_bar_each_and_cut_text_is_named():
     figure = plot_highlight([attribution(unit="bits", text=tokenized(cut=3)), attribution()])
-    assert [axes.get_title() for axes in figure.axes[-2:]] == ["bits per word", "against ← nats per word → for"]
+    units = [text.get_text() for text in figure.texts if "per word" in text.get_text()]
+    assert units == ["bits per word", "against ← nats per word → for"]
     assert {"3", "tokens", "cut"} <= set(_texts(figure))
 
 
@@ -76,10 +91,10 @@ def test_a_layer_map_has_a_cell_for_every_word_and_layer():
     assert [t for t in _texts(figure) if t in ("L0", "L1", "L2")][:3] == ["L0", "L1", "L2"]
 
 
-def test_a_map_is_of_one_review_and_one_value_each():
+def test_a_map_is_of_one_text_and_one_value_each():
     with pytest.raises(InputError, match="one text in one unit"):
         plot_layer_map([attribution(), attribution(unit="bits")])
-    with pytest.raises(InputError, match=r"one attribution for each layer and checkpoint; got \[1, 1\]"):
+    with pytest.raises(InputError, match=r"one attribution for each layer and checkpoint; got layer \[1, 1\]"):
         plot_layer_map([attribution(), attribution()])
     with pytest.raises(InputError, match="for each beta"):
         plot_betas([attribution(layer=1)])
@@ -110,7 +125,7 @@ def test_a_profile_has_a_panel_for_each_measure_and_a_line_for_each_checkpoint()
     assert _points(bits)[1] == [0.0, 10.0]
     assert _points(usable)[1] == [0.0, 1.0]
     assert len(plot_profile(rows[:2]).axes) == 1
-    with pytest.raises(InputError, match="got 0 rows"):
+    with pytest.raises(InputError, match="none of 0 rows"):
         plot_profile([_row("general", None, 1.0, kept=kept)])
 
 
@@ -124,7 +139,7 @@ def test_curves_show_means_and_the_area():
     [legend] = figure.legends
     names = [text.get_text() for text in legend.get_texts()]
     assert sorted(names) == ["least relevant first", "most relevant first", "random"]
-    with pytest.raises(InputError, match="no curves"):
+    with pytest.raises(InputError, match="at least one group of curves; got none"):
         plot_curves({})
 
 

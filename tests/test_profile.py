@@ -1,6 +1,5 @@
 """Layer profiles: hand-made attributions in, hand-computed rows out."""
 
-import itertools
 import math
 from typing import Any
 
@@ -9,7 +8,6 @@ import pytest
 import toys
 
 from textiba.attribution import Attribution, BitsDetails, EvidenceDetails
-from textiba.evaluation.intervals import bootstrap
 from textiba.evaluation.profile import layer_profile
 
 TEXT = toys.model().tokenize(["a film with"])[0]
@@ -67,25 +65,3 @@ def test_means_of_evidence_by_hand():
 def test_any_stream_will_do_and_none_gives_no_rows():
     assert layer_profile(iter([])) == []
     assert layer_profile(a for a in [bits([1, 2, 3])])[0].texts == 1
-
-
-def test_the_interval_holds_the_mean_and_narrows_with_more_reviews():
-    draw = np.random.default_rng(0)
-    few, many = (bootstrap(draw.normal(5, 2, n)) for n in (20, 2000))
-    for interval, n in ((few, 20), (many, 2000)):
-        assert interval.low < interval.mean < interval.high
-        assert interval.high - interval.low == pytest.approx(2 * 1.96 * 2 / math.sqrt(n), rel=0.4)
-
-
-def test_the_interval_is_that_of_every_resample_there_is():
-    values = np.asarray([1.0, 4.0, 2.0, 8.0, 5.0])
-    means = [np.mean(sample) for sample in itertools.product(values, repeat=5)]
-    interval = bootstrap(values, level=0.9, draws=50_000, seed=3)
-    assert interval.low == pytest.approx(np.percentile(means, 5), abs=0.2)  # means are 0.2 apart
-    assert interval.high == pytest.approx(np.percentile(means, 95), abs=0.2)
-    assert interval.mean == 4.0
-
-
-def test_one_review_has_no_spread():
-    interval = bootstrap(np.asarray([2.5]))
-    assert (interval.low, interval.mean, interval.high) == (2.5, 2.5, 2.5)

@@ -1,4 +1,4 @@
-"""What the README says runs as it stands, and its numbers are those of the committed results."""
+"""The README's code runs as it stands, and its numbers are those of the committed results."""
 
 import csv
 import json
@@ -62,12 +62,16 @@ def test_every_linked_file_exists(path: str):
     assert (ROOT / path).exists()
 
 
-def leaderboard_lines() -> list[str]:
-    """The lines of the README's leaderboard, from the committed results: every method, on the texts all share."""
+def common_rows() -> dict[tuple[str, str], dict[str, str]]:
+    """The committed results on the texts that all methods explained, by method and metric."""
     with (ROOT / "experiments/benchmark/imdb/leaderboard.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["on"] == "common"]
-    by = {(row["method"], row["metric"]): row for row in rows}
-    methods = sorted({row["method"] for row in rows}, key=lambda m: -float(by[m, "delete area"]["mean"]))
+        return {(row["method"], row["metric"]): row for row in csv.DictReader(file) if row["on"] == "common"}
+
+
+def leaderboard_lines() -> list[str]:
+    """The lines of the README's leaderboard, from the committed results."""
+    by = common_rows()
+    methods = sorted({method for method, _ in by}, key=lambda m: -float(by[m, "delete area"]["mean"]))
     lines = []
     for m in methods:
         areas = [by[m, f"{removal} area"] for removal in ("delete", "mask")]
@@ -81,3 +85,49 @@ def test_the_leaderboard_is_what_the_benchmark_found():
     lines = leaderboard_lines()
     assert len(lines) >= 20
     assert "\n".join(lines).replace("| two-sided |", "| **two-sided** |") in README
+
+
+BEFORE = {
+    "sensitivity-n": {"occlusion": "occlusion", "lrp": "LRP", "evidence mean": "the mean evidence"},
+    "leave-one-out agreement": {"lrp": "LRP", "evidence mean": "the mean evidence"},
+}
+
+
+@pytest.mark.parametrize(
+    ("page", "metric"),
+    [
+        ("README.md", "sensitivity-n"),
+        ("experiments/benchmark/README.md", "sensitivity-n"),
+        ("experiments/benchmark/README.md", "leave-one-out agreement"),
+    ],
+)
+def test_the_methods_before_two_sided_are_named(page: str, metric: str):
+    """By the metrics that `two_sided` does not optimise."""
+    text = " ".join((ROOT / page).read_text("utf-8").split())
+    means = {m: float(row["mean"]) for (m, of), row in common_rows().items() if of == metric and row["mean"]}
+    assert {m for m, mean in means.items() if mean > means["two-sided"]} == BEFORE[metric].keys()
+    for method, said in BEFORE[metric].items():
+        assert f"{said} ({means[method]:.3f})" in text
+    assert f"({means['two-sided']:.3f})" in text
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "docs/how-to/compare-methods.md",
+        "docs/maths.md",
+        "experiments/benchmark/README.md",
+        "experiments/04_degradation_top_k/README.md",
+    ],
+)
+def test_a_page_says_that_two_sided_optimises_the_area(page: str):
+    text = " ".join((ROOT / page).read_text("utf-8").split())
+    assert re.search(r"`two_sided` optimises\b[^.]{0,60}\barea\b", text)
+
+
+def test_old_names_in_the_leaderboard_are_explained():
+    """The committed run has old names. A new run has today's, and then the README needs no explanation."""
+    old = {"smooth_grad", "gradient_x_input"} & {method for method, _ in common_rows()}
+    assert ("is now `smooth_grad_x_input`" in README) == bool(old)
+    assert ("is now `input_x_gradient`" in README) == bool(old)

@@ -1,4 +1,4 @@
-"""The readout network and its method: against a literal rewrite, and what is refused."""
+"""The readout network and its method: equality with a literal rewrite, and errors."""
 
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def test_it_comes_back_from_its_file_bit_for_bit(tmp_path: Path):
             assert torch.equal(again.state_dict()[name], tensor)
 
 
-def test_a_bottleneck_that_is_started_from_it_and_not_optimised_has_its_gates():
+def test_a_warm_start_with_0_steps_has_the_readout_s_gates():
     readout = toys.attribute(MODEL, ReadoutBottleneck(layer=1, weights=FILE), TEXTS)
     tried = toys.attribute(MODEL, PerSampleBottleneck(layer=1, readout=FILE, steps=0), TEXTS)
     for a, b in zip(readout, tried, strict=True):
@@ -97,9 +97,9 @@ def test_another_class_than_the_predicted_one_is_refused():
         ReadoutBottleneck(weights=FILE).attribute(MODEL, made, other)
 
 
-def test_layers_that_it_does_not_know():
+def test_a_layer_that_it_was_not_trained_for():
     made = toys.forward(MODEL, TEXTS)
-    with pytest.raises(InputError, match=r"knows the gates of layers \[0, 1, 2\]; got 3"):
+    with pytest.raises(InputError, match=r"predicts the gates of layers \[0, 1, 2\]; got 3"):
         ReadoutBottleneck(layer=3, weights=FILE).attribute(MODEL, made, MODEL.predict(made))
     with pytest.raises(LayerError):
         ReadoutBottleneck(layer=9, weights=FILE).attribute(MODEL, made, MODEL.predict(made))
@@ -111,9 +111,11 @@ def test_another_model_s_readout_is_refused():
 
 
 def test_a_checkpoint_without_a_readout_says_how_to_train_one():
-    with pytest.raises(InputError, match="no readout comes with toy-bert; train one with textiba readout train"):
+    with pytest.raises(
+        InputError, match="no readout network comes with toy-bert; train one with textiba readout train"
+    ):
         readout_for(MODEL, OWN)
-    with pytest.raises(InputError, match="no such readout; make one with: textiba readout train"):
+    with pytest.raises(InputError, match="no such readout network; make one with: textiba readout train"):
         readout_for(MODEL, "nowhere")
 
 
@@ -130,7 +132,9 @@ def test_a_file_that_is_no_readout(damage: str, tmp_path: Path):
         file.write_text("no weights")
     else:
         save_file(NETWORK.state_dict(), str(file), metadata=facts if damage == "misshapen" else None)
-    with pytest.raises(CorruptFileError, match="not a readout, or damaged.*make it anew with textiba readout train"):
+    with pytest.raises(
+        CorruptFileError, match="not a readout network, or damaged.*make a new one with textiba readout"
+    ):
         load_readout(file)
 
 

@@ -63,7 +63,7 @@ def test_the_payload_has_every_run_word_by_word():
     assert columns["layer"].tolist() == [0, 1, 0, 1, 1, 1]
     assert columns["beta"].tolist() == [-1, -1, -1, -1, 0, 1]
     assert columns["checkpoint"].tolist() == [0, 0, 1, 1, 1, 1]
-    np.testing.assert_allclose(pages.scores(data, 0), [0.124, -1, 0, 0.25, 2, 0], atol=1e-6)  # to a thousandth of 2
+    np.testing.assert_allclose(pages.scores(data, 0), [0.123456, -1, 0, 0.25, 2, 0], rtol=4e-3)
     assert columns["opened"][0] == np.float32(-0.1)
     assert np.isnan(columns["opened"][4])
     assert columns["steps"].tolist() == [0, 0, 0, 0, 2, 2]
@@ -78,8 +78,13 @@ def test_the_payload_has_every_run_word_by_word():
 def test_the_limits_are_those_of_the_shared_scale():
     made = exploration()
     scale = Scale.of(made.attributions)
-    limits = [m["limit"] for m in payload(made)["measures"]]
-    assert limits == [float(f"{scale.ranges[unit].limit:.4g}") for unit in ("nats", "bits")]
+    nats, bits = payload(made)["measures"]
+    for measure, unit in ((nats, "nats"), (bits, "bits")):
+        span = scale.ranges[unit]
+        assert (measure["limit"], measure["floor"]) == (span.limit, span.floor)
+        assert [tick["size"] for tick in measure["ticks"]] == list(span.ticks)
+    assert nats["ticks"][-1]["text"] == "2"
+    assert nats["outside"] == "logarithmic; 8 of 24 words, below 0.067, have no colour"
 
 
 def test_columns_come_back_as_they_were():
@@ -96,11 +101,14 @@ def test_columns_come_back_as_they_were():
     assert pack(columns) == packed  # the same data give the same page
 
 
-def test_quantised_numbers_are_off_by_half_a_thousandth_of_the_largest_at_most():
-    values = np.random.default_rng(0).normal(size=500)
+def test_quantised_numbers_are_close_whether_large_or_small():
+    values = np.random.default_rng(0).normal(size=500) * np.logspace(-5, 3, 500)
     whole, step = quantise(values)
-    assert step == np.abs(values).max() / 1000
-    assert np.abs(whole * step - values).max() <= step / 2 * 1.001
+    error = np.abs(whole.astype(float) ** 3 * step - values) / np.abs(values)
+    largest = np.abs(values).max()
+    assert error[np.abs(values) > 0.9 * largest].max() <= 0.0026
+    assert error[np.abs(values) > largest / 1000].max() <= 0.026
+    assert error[np.abs(values) > largest / 5000].max() <= 0.045
     whole, step = quantise(np.asarray([0.0, np.nan]))
     assert (whole.tolist(), step) == ([0, -32768], 0.0)
 
@@ -119,7 +127,7 @@ def test_a_word_that_shares_its_characters_keeps_its_place():
     a = attribution([1, 2, 3, 4, 5, 6, 7], text=replace(text, word_ids=(None, 0, 1, 2, 3, 4, 4, None)))
     data = payload(exploration(attributions=[a]))
     assert [text for text, kind in segments(data, 0) if kind & 1] == ["Never", "", ",", "always", "wonderful"]
-    np.testing.assert_allclose(pages.scores(data, 0), [1, 2, 3, 4, 11], rtol=2e-3)
+    np.testing.assert_allclose(pages.scores(data, 0), [1, 2, 3, 4, 11], rtol=6e-3)
 
 
 @pytest.mark.parametrize(("by", "steps"), [("fraction", (0, 0.15, 0.5, 0.9, 1.0)), ("count", (0, 1, 2, 5, 30))])
@@ -128,10 +136,10 @@ def test_cells_tell_which_tokens_are_gone_at_each_step(by: str, steps: tuple[flo
     found = removed(a, np.asarray(steps, dtype=float), by)
     data = payload(exploration(attributions=[a], removed=[found]))
     cells = unpacked(data["packed"])["removedCell"]
-    counts = Degradation(by=by, steps=tuple(map(float, steps))).counts(7)  # type: ignore[arg-type]
-    edges = sorted({*counts, *(7 - count for count in counts)})
+    settings = Degradation(by=by, steps=tuple(map(float, steps)))  # type: ignore[arg-type]
+    edges = sorted({*settings.counts(7), *(7 - count for count in settings.counts(7, "lerf"))})
     for order, gone_when in (("morf", lambda e, n: e < n), ("lerf", lambda e, n: e >= 7 - n)):
-        for count in counts:
+        for count in settings.counts(7, order):
             gone = {p for p, cell in zip(a.text.content, cells, strict=True) if gone_when(edges[cell], count)}
             assert gone == set(removal_order(a, order)[:count])
     found_p = unpacked(data["packed"])["removedP"].reshape(2, -1) / 10_000
@@ -139,7 +147,7 @@ def test_cells_tell_which_tokens_are_gone_at_each_step(by: str, steps: tuple[flo
 
 
 def test_a_removal_of_what_is_not_shown_is_refused():
-    with pytest.raises(InputError, match="no attribution for a removal of 'm'"):
+    with pytest.raises(InputError, match="it has none of 'm', 'evidence'"):
         payload(exploration(removed=[removed(attribution(checkpoint="m"))]))
 
 
@@ -167,7 +175,7 @@ def _crowd(texts: int) -> Exploration:
     return exploration(attributions=made, removed=[removed(a) for a in made[::5]], profile=())
 
 
-def test_two_hundred_reviews_at_every_layer_and_beta_fit_into_five_megabytes():
+def test_two_hundred_texts_at_every_layer_and_beta_fit_into_five_megabytes():
     one, three = (len(build_page(_crowd(texts)).encode()) for texts in (1, 3))
     assert one + 199 * (three - one) / 2 < 5_000_000
 
@@ -183,7 +191,7 @@ def test_the_page_asks_the_network_for_nothing(page: str):
     assert urls == ["http://www.w3.org/2000/svg"]  # a name, not an address
 
 
-def test_a_hostile_review_is_only_text():
+def test_a_hostile_text_is_only_text():
     shown = [attribution(text=tokenized(Text(NASTY, 0, (), "</script>", "<b>")), checkpoint="<i>")]
     hostile = exploration(title="</title><script>alert(3)</script>", attributions=shown, profile=(), curves=())
     page = _Page(build_page(hostile))

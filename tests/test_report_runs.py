@@ -51,7 +51,7 @@ def _results(folder: Path) -> dict[tuple[str, str, str], Attribution]:
     return {(a.text.source.id, a.method, str(a.settings)): a for a in found}
 
 
-def test_each_curve_names_its_reviews_and_seed(degraded: RunFolder):
+def test_each_curve_names_its_texts_and_seed(degraded: RunFolder):
     for curve in degraded.read_curves():
         key = (curve.checkpoint, curve.method, json.dumps(dict(curve.settings), sort_keys=True))
         known = dict(degraded.read(key))
@@ -61,7 +61,7 @@ def test_each_curve_names_its_reviews_and_seed(degraded: RunFolder):
         np.testing.assert_allclose(curve.probability[:, 0], whole, atol=1e-4)
 
 
-def test_a_page_has_every_result_and_each_review_its_own_curve(degraded: RunFolder):
+def test_a_page_has_every_result_and_each_text_its_own_curve(degraded: RunFolder):
     found = explore([degraded.path])
     assert found.title == "run"
     assert len(found.attributions) == len(found.removed) == 16
@@ -84,7 +84,7 @@ def test_results_that_two_runs_share_are_shown_once(degraded: RunFolder, copy: P
     assert len(explore([copy.parent]).attributions) == 16  # a folder of runs
 
 
-def test_a_limit_keeps_the_first_reviews_and_the_whole_profile(degraded: RunFolder):
+def test_a_limit_keeps_the_first_texts_and_the_whole_profile(degraded: RunFolder):
     found = explore([degraded.path], "Mine", limit=2)
     assert found.title == "Mine"
     assert len(found.attributions) == len(found.removed) == 8
@@ -118,7 +118,8 @@ def test_curves_that_do_not_fit_the_results_are_left_out_with_a_word(copy: Path)
 
 def test_without_curves_the_page_says_how_to_make_them(copy: Path):
     (copy / "curves-delete.parquet").unlink()
-    assert explore([copy]).advice == (f"No words were removed in this run yet; do it with: textiba degrade {copy}",)
+    wanted = f"No words were removed in this run yet; remove them with: textiba degrade {copy}"
+    assert explore([copy]).advice == (wanted,)
 
 
 def test_columns_that_old_folders_lack_are_made_up_for(degraded: RunFolder, copy: Path):

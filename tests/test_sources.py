@@ -1,6 +1,5 @@
-"""Texts from every source: the bundled ones, IMDB in its three layouts, rationales, and plain files."""
+"""Data sets: the bundled reviews, IMDB in its three layouts, rationales, and what a config names."""
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import textiba.texts.sources
-from textiba.errors import CorruptFileError, HubUnavailableError, InputError, SettingError
+from textiba.errors import CorruptFileError, EmptyTextError, HubUnavailableError, InputError, SettingError
 from textiba.runs.config import DataChoice
-from textiba.texts.sources import Text, bundled_reviews, imdb, imdb_rows, movie_rationales, read_texts
+from textiba.texts.rows import Named
+from textiba.texts.sources import bundled_reviews, imdb, imdb_rows, imdb_stream, movie_rationales
+from textiba.texts.text import Text
 
 KINDS = {"plain", "mixed", "negation", "irony", "plot", "names"}
 
@@ -138,10 +139,52 @@ class TestImdb:
         with pytest.raises(InputError, match=r"expected 'test\*.parquet' or 'test/pos/\*.txt'.*found \['notes.md'\]"):
             imdb(str(tmp_path))
 
-    def test_a_missing_column_is_named(self, tmp_path: Path):
-        file = parquet(tmp_path / "test.parquet", review=["a film"], label=[1])
-        with pytest.raises(InputError, match=r"column \['text'\] is missing; it has \['review', 'label'\]"):
+    def test_a_missing_column_is_told_with_those_there_are(self, tmp_path: Path):
+        file = parquet(tmp_path / "test.parquet", words=["a film"], label=[1])
+        with pytest.raises(InputError, match=r"no column is called 'text'.*the columns are \['words', 'label'\]"):
             imdb(str(file))
+
+    def test_columns_of_other_names(self, tmp_path: Path):
+        file = str(parquet(tmp_path / "test.parquet", words=["a film", "b"], stars=[1, 0], key=[7, 8]))
+        found = imdb_rows(file, named=Named("words", "stars", "key"))
+        assert sorted(found, key=lambda t: t.id) == [Text("a film", 1, id="7"), Text("b", 0, id="8")]
+        with pytest.raises(InputError, match=r"no column 'star'; the columns are .*Did you mean 'stars'"):
+            imdb_rows(file, named=Named("words", "star"))
+
+    @pytest.mark.parametrize(
+        ("columns", "message"),
+        [
+            ({"text": ["a film", None], "label": [1, 0]}, "test.parquet, row 2: a text is a string; got None"),
+            ({"text": ["a film", "b"], "label": [1, -1]}, "row 2: a label is an index from 0 on, .*got -1"),
+            ({"text": [3, 4], "label": [1, 0]}, "row 1: a text is a string; got 3, of type int"),
+            ({"text": ["a film", " "], "label": [1, 0]}, "row 2: the text is empty, ' '"),
+            ({"text": ["a film", "b"], "label": [[1], [0]]}, r"row 1: a label is a whole number.*got \[1\]"),
+        ],
+    )
+    def test_a_row_that_is_no_text_is_refused_when_the_file_is_opened(
+        self, tmp_path: Path, columns: dict[str, list[Any]], message: str
+    ):
+        file = str(parquet(tmp_path / "test.parquet", **columns))
+        with pytest.raises(InputError, match=message):
+            imdb_rows(file)
+        with pytest.raises(InputError, match=message):
+            list(imdb_stream(file))
+
+    def test_line_breaks_stay_in_a_text_with_marked_spans(self, tmp_path: Path):
+        text = "One<br/>two"
+        file = parquet(tmp_path / "test.parquet", text=[text], label=[1], rationale=[[[8, 11]]])
+        [found] = imdb(str(file))
+        assert found == Text(text, 1, ((8, 11),), "test-0")
+
+    def test_a_text_of_line_breaks_alone_is_empty(self, tmp_path: Path):
+        file = parquet(tmp_path / "test.parquet", text=["<br /> <br />"], label=[1])
+        with pytest.raises(EmptyTextError, match=r"test-0: the text is empty, '<br /> <br />'"):
+            imdb(str(file))
+
+    def test_a_file_name_with_brackets_is_a_name_and_no_pattern(self, tmp_path: Path):
+        parquet(tmp_path / "a1.parquet", text=["not this"], label=[0])
+        file = parquet(tmp_path / "a[1].parquet", text=["this"], label=[1])
+        assert [r.text for r in imdb(str(file))] == ["this"]
 
     def test_a_file_that_is_no_parquet(self, tmp_path: Path):
         (tmp_path / "test.parquet").write_bytes(b"PAR1 and then nothing of the kind")
@@ -155,7 +198,7 @@ class TestImdb:
 
     def test_the_hub_out_of_reach(self):
         with pytest.raises(
-            HubUnavailableError, match=r"'nobody/nothing' is no folder here .*name a folder or a Parquet"
+            HubUnavailableError, match=r"'nobody/nothing' is no file or folder here.*name a folder or a file instead"
         ):
             imdb("nobody/nothing")
 
@@ -188,7 +231,22 @@ class TestMovieRationales:
     @pytest.mark.parametrize("column", ["tokens", "evidence_ends", "id"])
     def test_a_missing_column_is_named(self, tmp_path: Path, column: str):
         parquet(tmp_path / "validation.parquet", **{k: v for k, v in self.columns.items() if k != column})
-        with pytest.raises(InputError, match=rf"column \['{column}'\] is missing; it has"):
+        with pytest.raises(InputError, match=rf"column '{column}'|column \['{column}'\] is missing"):
+            movie_rationales(str(tmp_path))
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"evidence_ends": [[6, 3, 9], []]}, r"row 1: evidence is lists of token numbers, 0 to 7; got \[6, 3, 9\]"),
+            ({"evidence_ends": [[6, 3], []]}, "row 1: there are 3 starts and 2 ends"),
+            ({"tokens": ["a dull plot", "loved it"]}, "row 1: tokens are a list of strings; got 'a dull plot'"),
+            ({"label": [0, -1]}, "row 2: a label is an index from 0 on"),
+            ({"tokens": [["a"] * 7, []]}, "row 2: the text is empty"),
+        ],
+    )
+    def test_a_row_that_is_no_text_is_named(self, tmp_path: Path, change: dict[str, list[Any]], message: str):
+        parquet(tmp_path / "validation.parquet", **self.columns | change)
+        with pytest.raises(InputError, match=message):
             movie_rationales(str(tmp_path))
 
     def test_a_missing_split(self, tmp_path: Path):
@@ -196,58 +254,40 @@ class TestMovieRationales:
             movie_rationales(str(tmp_path))
 
 
-class TestReadTexts:
-    """The user's own files."""
+class TestDataChoice:
+    """The texts of a run's config."""
 
-    def test_a_line_a_review(self, tmp_path: Path):
-        (tmp_path / "mine.txt").write_text("A film.\n\n  Déjà vu \n", encoding="utf-8")
-        assert read_texts(tmp_path / "mine.txt") == [Text("A film.", id="mine-1"), Text("Déjà vu", id="mine-3")]
+    def test_a_file_with_columns_of_other_names(self, tmp_path: Path):
+        (tmp_path / "mine.csv").write_text("comment,stars,key\nA film,5,x\nB,1,y\n")
+        (tmp_path / "mine.tsv").write_text("comment\tstars\tkey\nA film\t5\tx\nB\t1\ty\n")
+        (tmp_path / "mine.jsonl").write_text(
+            '{"comment": "A film", "stars": "5", "key": "x"}\n{"stars": "1", "key": "y", "comment": "B"}\n'
+        )
+        for name in ("mine.csv", "mine.tsv", "mine.jsonl"):
+            columns: dict[str, Any] = {"text_column": "comment", "label_column": "stars", "id_column": "key"}
+            choice = DataChoice(source=str(tmp_path / name), **columns)
+            assert choice.load() == [Text("A film", "5", id="x"), Text("B", "1", id="y")]
+            wrong = choice.model_copy(update={"label_column": "star"})
+            with pytest.raises(InputError, match=rf"{name}: there is no column 'star'; .*Did you mean 'stars'"):
+                wrong.load()
 
-    def test_json_lines(self, tmp_path: Path):
-        rows = [
-            {"text": "A film", "label": "positive", "rationale": [[2, 6]], "id": "x", "kind": "plain"},
-            {"text": "Another", "label": 0},
-            {"text": "Unknown"},
-        ]
-        path = tmp_path / "mine.jsonl"
-        path.write_text("\n".join(json.dumps(row) for row in rows) + "\n")
-        first, second, third = read_texts(str(path))
-        assert first == Text("A film", 1, ((2, 6),), "x", "plain")
-        assert (second.label, third.label) == (0, None)
-        assert third.id == f"{path}:3"
+    @pytest.mark.parametrize("settings", [{}, {"rationales": True, "source": "folder"}])
+    def test_columns_that_are_known_cannot_be_named(self, settings: dict[str, Any]):
+        with pytest.raises(SettingError, match="columns are named for files and data sets of your own"):
+            DataChoice(text_column="comment", **settings)
 
-    def test_parquet_in_the_order_of_the_file(self, tmp_path: Path):
-        path = parquet(tmp_path / "mine.parquet", text=["b", "a"], label=[1, 0])
-        assert [(r.text, r.label) for r in read_texts(path)] == [("b", 1), ("a", 0)]
+    def test_an_id_of_two_texts_is_ambiguous(self, tmp_path: Path):
+        (tmp_path / "mine.csv").write_text("text,id\nA,1\nB,1\nC,2\n")
+        choice = DataChoice(source=str(tmp_path / "mine.csv"), ids=("2",))
+        assert choice.load() == [Text("C", id="2")]
+        with pytest.raises(InputError, match="two texts with the id '1'"):
+            choice.model_copy(update={"ids": ("1",)}).load()
 
-    @pytest.mark.parametrize(
-        ("line", "reason"),
-        [
-            ("{", "JSONDecodeError"),
-            ("[1]", "TypeError"),
-            ('{"label": 1}', "KeyError: 'text'"),
-            ('{"text": "x", "label": "great"}', "or their index; got 'great'"),
-            ('{"text": "x", "rationale": [[1]]}', "not enough values"),
-            ('{"text": 5}', "text is a string; got 5"),
-        ],
-    )
-    def test_a_line_that_is_no_review_is_named_by_its_number(self, tmp_path: Path, line: str, reason: str):
-        path = tmp_path / "mine.jsonl"
-        path.write_text('{"text": "fine"}\n' + line)
-        with pytest.raises(CorruptFileError, match=rf"mine\.jsonl:2: not a text: .*{reason}"):
-            read_texts(path)
+    def test_a_file_that_is_not_there_is_not_looked_for_on_the_hub(self, tmp_path: Path):
+        for name in ("absent.parquet", "absent.csv", "absent.JSONL"):
+            with pytest.raises(InputError, match=f"{name}: no such file"):
+                DataChoice(source=str(tmp_path / name)).load()
 
-    @pytest.mark.parametrize("name", ["mine.txt", "mine.jsonl"])
-    def test_a_file_that_is_not_utf_8(self, tmp_path: Path, name: str):
-        (tmp_path / name).write_bytes(b"caf\xe9\n")
-        with pytest.raises(CorruptFileError, match=rf"{name}: not UTF-8"):
-            read_texts(tmp_path / name)
-
-    def test_an_ending_that_is_not_known(self, tmp_path: Path):
-        (tmp_path / "mine.csv").write_text("text\n")
-        with pytest.raises(InputError, match=r"texts come as \.jsonl, \.parquet or \.txt; got '\.csv'"):
-            read_texts(tmp_path / "mine.csv")
-
-    def test_a_file_that_is_not_there(self, tmp_path: Path):
-        with pytest.raises(InputError, match=r"absent.txt: no such file"):
-            read_texts(tmp_path / "absent.txt")
+    def test_plain_files_are_not_streamed(self):
+        with pytest.raises(SettingError, match="streaming is for IMDB, a data set of its layout or a Parquet file"):
+            DataChoice(source="mine.csv", streaming=True)

@@ -1,4 +1,4 @@
-"""What is left out of a run: what the last layer would do for tokens that the head does not read."""
+"""The narrow last layer, which skips tokens that the head does not read, and merged tokens."""
 
 import pytest
 import torch
@@ -7,19 +7,18 @@ from torch import Tensor, nn
 
 from textiba.attribution import EvidenceDetails
 from textiba.methods import Evidence
-from textiba.model.layers import FAMILIES, Family, layers_of
-from textiba.model.splice import first_token_only
+from textiba.model.narrow import first_token_only
 from textiba.model.view import Model
 from textiba.runs.stream import explain
 
 TEXTS = toys.texts(5, seed=1)
 
 
-@pytest.mark.parametrize("kind", sorted(FAMILIES))
-def test_the_last_layer_goes_on_with_the_first_token_alone(kind: str):
+@pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
+def test_the_last_layer_continues_with_the_first_token_only(kind: str):
     model = Model(toys.classifier(kind), toys.tokenizer())
     widths: list[int] = []
-    last = layers_of(model.module)[-1]
+    last = model.layers[-1]
     feed_forward = [m for m in last.modules() if isinstance(m, nn.Linear)][-1]
     handle = feed_forward.register_forward_hook(lambda _module, given, _out: widths.append(given[0].shape[1]))
     batch = model.collate(model.tokenize(TEXTS))
@@ -33,8 +32,8 @@ def test_the_last_layer_goes_on_with_the_first_token_alone(kind: str):
     assert widths[3:] == [batch.input_ids.shape[1]]
 
 
-@pytest.mark.parametrize("kind", sorted(FAMILIES))
-def test_the_last_state_is_the_models_own(kind: str):
+@pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
+def test_the_last_state_equals_the_model_s(kind: str):
     model = toys.model(kind)
     batch = model.collate(model.tokenize(TEXTS))
     types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
@@ -53,7 +52,7 @@ def test_the_last_state_is_the_models_own(kind: str):
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 @pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
-def test_attention_is_asked_by_the_first_token_alone(kind: str, attention: str):
+def test_attention_has_only_the_first_token_s_query(kind: str, attention: str):
     classifier = toys.classifier(kind).eval()
     classifier.set_attn_implementation(attention)
     model = Model(classifier, toys.tokenizer())
@@ -61,7 +60,7 @@ def test_attention_is_asked_by_the_first_token_alone(kind: str, attention: str):
     inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask.long()}
     inputs |= {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
     seen: dict[str, list[int]] = {name: [] for name in ("query", "key", "value")}
-    asked = model.module.get_submodule(FAMILIES[kind].layers)[-1].attention.self
+    asked = model.layers[-1].get_submodule("attention.self")
     for name, widths in seen.items():
         asked.get_submodule(name).register_forward_hook(lambda _m, given, _out, w=widths: w.append(given[0].shape[1]))
     with torch.no_grad():
@@ -71,13 +70,13 @@ def test_attention_is_asked_by_the_first_token_alone(kind: str, attention: str):
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
-def test_projections_of_another_make_are_run(kind: str):
+def test_projections_that_are_not_linear_modules_are_run(kind: str):
     class Twice(nn.Linear):
         def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in torch
             return 2 * super().forward(input)
 
     classifier = toys.classifier(kind).eval()
-    attention = classifier.get_submodule(FAMILIES[kind].layers)[-1].attention.self
+    attention = classifier.base_model.encoder.layer[-1].attention.self
     twice = Twice(attention.value.in_features, attention.value.out_features)
     twice.load_state_dict(attention.value.state_dict())
     attention.value = twice
@@ -87,12 +86,12 @@ def test_projections_of_another_make_are_run(kind: str):
     torch.testing.assert_close(model.logits(batch), whole)
 
 
-@pytest.mark.parametrize("kind", sorted(FAMILIES))
+@pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
 @pytest.mark.parametrize("special", [False, True])
-def test_one_token_stands_for_all_that_share_a_state(kind: str, special: bool):
+def test_one_token_replaces_all_tokens_with_equal_states(kind: str, special: bool):
     model = toys.model(kind)
     first, *others = model.tokenize(TEXTS)
-    batch = model.collate([first.hide([2, 3]), *others])  # what no token looks at is not counted
+    batch = model.collate([first.hide([2, 3]), *others])  # a token that is not attended to is not counted
     alike = batch.attention_mask if special else batch.content
     state = model.run_to(batch, 1)
     state[alike] = torch.randn(state.shape[-1], generator=torch.Generator().manual_seed(0))
@@ -126,13 +125,13 @@ def test_a_head_that_reads_other_tokens_gets_them():
         expected = classifier(**inputs, token_type_ids=batch.token_type_ids).logits
     torch.testing.assert_close(model.logits(batch), expected)
     torch.testing.assert_close(model.run_from(batch, 2, model.run_to(batch, 2)), expected)
-    # With all gates closed no word stands for the others: the head would see too few of them.
+    # With all gates closed, tokens are not merged: the head reads all tokens, and would see too few.
     assert not model.can_merge
     [found] = explain(model, Evidence(layer=1, nodes=50), TEXTS[:1], toys.statistics(model))
     assert isinstance(found.details, EvidenceDetails)
     assert abs(found.details.residual) < 1e-3
 
 
-def test_a_layer_of_another_make_stays_whole():
+def test_a_layer_with_unknown_module_names_runs_for_all_tokens():
     layer = nn.Sequential(nn.Linear(2, 2))
-    assert first_token_only(layer, Family("layers")) is layer
+    assert list(first_token_only(layer)) == []

@@ -1,8 +1,10 @@
 """Feature statistics: streaming must equal the two passes of a textbook."""
 
 import json
+import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 import toys
 from safetensors.torch import save_file
 
+import textiba.bottleneck.statistics
 from textiba.bottleneck.statistics import FeatureStatistics, estimate_statistics
 from textiba.errors import CorruptFileError, FewTextsWarning, InputError, StatisticsMismatchError
 from textiba.model.view import Model
@@ -130,8 +133,69 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, damage: Callabl
     path = tmp_path / "damaged.safetensors"
     damage(path)
     with pytest.raises(
-        CorruptFileError, match=r"damaged\.safetensors: not a statistics file, or damaged.*make it anew"
+        CorruptFileError, match=r"damaged\.safetensors: not a statistics file, or damaged.*make it again with: textiba"
     ):
+        FeatureStatistics.load(path)
+
+
+def _saved(path: Path, mean: torch.Tensor, squares: torch.Tensor, **facts: object) -> Path:
+    known = {"tokens": 3, "texts": 1, "fingerprint": "f", "source": "toys"} | facts
+    save_file({"mean": mean, "squares": squares}, str(path), metadata={"textiba_statistics": json.dumps(known)})
+    return path
+
+
+GOOD = torch.ones(2, 3, dtype=torch.float64)
+
+
+def _with(value: float, layer: int = 1, feature: int = 2) -> torch.Tensor:
+    changed = GOOD.clone()
+    changed[layer, feature] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("mean", "squares", "facts", "message"),
+    [
+        (_with(math.nan), GOOD, {}, "mean is finite; got nan at layer 1, feature 2, and 1 such values in all"),
+        (_with(-math.inf, 0, 1), GOOD, {}, "mean is finite; got -inf at layer 0, feature 1"),
+        (GOOD * math.nan, GOOD, {}, "got nan at layer 0, feature 0, and 6 such values in all"),
+        (GOOD, _with(math.nan), {}, "squares is finite and not negative; got nan at layer 1, feature 2"),
+        (GOOD, _with(math.inf), {}, "squares is finite and not negative; got inf"),
+        (GOOD, _with(-1e-9), {}, "squares is finite and not negative; got -1e-09"),
+        (GOOD, GOOD[:, :2].contiguous(), {}, r"are \[layers, features\]; got \(2, 3\) and \(2, 2\)"),
+        (GOOD[0], GOOD[0].clone(), {}, r"are \[layers, features\]; got \(3,\) and \(3,\)"),
+        (GOOD[:0], GOOD[:0].clone(), {}, r"got \(0, 3\) and \(0, 3\)"),
+        (GOOD.long(), GOOD, {}, "mean has floating-point numbers; got int64"),
+        (GOOD, GOOD.clone(), {"tokens": 0}, "tokens is a whole number from 1 on; got 0"),
+        (GOOD, GOOD.clone(), {"texts": "1"}, "texts is a whole number from 1 on; got '1'"),
+        (GOOD, GOOD.clone(), {"tokens": True}, "tokens is a whole number from 1 on; got True"),
+        (GOOD, GOOD.clone(), {"fingerprint": None}, "fingerprint is a string; got None"),
+        (GOOD, GOOD.clone(), {"more": 1}, "unexpected keyword argument 'more'"),
+    ],
+)
+def test_numbers_that_are_no_statistics_are_refused(
+    tmp_path: Path, mean: torch.Tensor, squares: torch.Tensor, facts: dict[str, object], message: str
+):
+    path = _saved(tmp_path / "bad.safetensors", mean, squares, **facts)
+    with pytest.raises(CorruptFileError, match=rf"bad\.safetensors: .*{message}.*textiba estimate --output"):
+        FeatureStatistics.load(path)
+
+
+def test_statistics_of_fewer_layers_are_refused():
+    whole = toys.statistics(MODEL)
+    part = replace(whole, mean=whole.mean[:-1], squares=whole.squares[:-1])
+    with pytest.raises(StatisticsMismatchError, match="of its 4 hidden states; these are of 3; estimate them anew"):
+        part.check(MODEL)
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = _saved(tmp_path / "s.safetensors", GOOD, GOOD.clone())
+
+    def refuse(*_args: object, **_settings: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(textiba.bottleneck.statistics, "safe_open", refuse)
+    with pytest.raises(InputError, match=r"s\.safetensors: cannot be read: Permission denied"):
         FeatureStatistics.load(path)
 
 

@@ -1,4 +1,4 @@
-"""Sweeps: the grid, the stream, its order, and how much of it is held at a time."""
+"""Sweeps: the grid of methods, the stream, its order, and how many texts it keeps in memory."""
 
 from collections.abc import Iterator
 
@@ -47,7 +47,7 @@ def test_a_grid_checks_its_values():
         sweep.sweep_grid(PerSampleBottleneck(), layers=[0, -1])
 
 
-def test_explain_keeps_the_order_of_the_reviews():
+def test_explain_keeps_the_order_of_the_texts():
     found = textiba.explain(MODEL, FAST, TEXTS, STATISTICS, budget=50)
     assert [a.text.source for a in found] == TEXTS
     assert len({len(a.text) for a in found}) > 1, "texts of one length prove nothing"
@@ -94,7 +94,7 @@ def test_texts_are_read_a_window_at_a_time(monkeypatch: pytest.MonkeyPatch):
     assert all(equal(a, b) for a, b in zip(windowed, whole, strict=True))
 
 
-def test_the_same_review_twice_is_explained_twice():
+def test_the_same_text_twice_is_explained_twice():
     first, second = textiba.explain(MODEL, FAST, [TEXTS[0], TEXTS[0]], STATISTICS)
     assert equal(first, second)
 
@@ -114,10 +114,10 @@ def test_targets():
 @pytest.mark.parametrize(
     ("target", "rule"),
     [
-        (3, "between 0 and 2 .*; got 3"),
-        (-1, "between 0 and 2 .*; got -1"),
-        ("god", "'predicted', 'gold' or a class index; got 'god'"),
-        (True, "'predicted', 'gold' or a class index; got True"),
+        (3, "or an index from 0 to 2; got 3"),
+        (-1, "or an index from 0 to 2; got -1"),
+        ("god", "a label must be one of .*; got 'god'"),
+        (True, "'predicted', 'gold', or an outcome's name or index; got True"),
     ],
 )
 def test_a_target_that_does_not_exist(target: str | int, rule: str):
@@ -132,16 +132,16 @@ def test_gold_needs_a_label_that_the_model_has():
         textiba.explain(MODEL, FAST, [Text("a film", label=7)], STATISTICS, target="gold")
 
 
-def test_errors_of_the_parts_come_through():
+def test_errors_of_model_and_method_are_raised():
     with pytest.raises(LayerError, match="; got 8"):
         textiba.explain(MODEL, PerSampleBottleneck(layer=8), TEXTS, STATISTICS)
     with pytest.raises(SettingError, match="needs feature statistics"):
         textiba.explain(MODEL, FAST, TEXTS)
-    with pytest.raises(StatisticsMismatchError, match="estimate them anew"):
+    with pytest.raises(StatisticsMismatchError, match="estimate new statistics"):
         textiba.explain(MODEL, FAST, TEXTS, toys.statistics(toys.model(seed=1)))
     with pytest.raises(EmptyTextError, match="number 1 is empty"):
         textiba.explain(MODEL, FAST, [TEXTS[0], " "], STATISTICS)
 
 
-def test_no_review_gives_no_result():
+def test_no_text_gives_no_result():
     assert textiba.explain(MODEL, FAST, [], STATISTICS) == []

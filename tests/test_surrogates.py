@@ -16,7 +16,7 @@ from textiba.errors import MissingExtraError, SettingError
 from textiba.methods import LIME, KernelSHAP, Method, PartitionSHAP
 from textiba.methods.lime import lime_samples
 from textiba.methods.partition_shap import balanced_tree
-from textiba.model.outcomes import variant_outputs
+from textiba.methods.perturbation import variant_outputs
 
 MODEL = toys.model()
 TEXTS = toys.texts(2, seed=71, longest=9)
@@ -78,7 +78,7 @@ def test_lime_equals_captum_called_by_hand_and_a_ridge_regression_in_closed_form
         np.testing.assert_allclose(content_scores(a), ridge, rtol=1e-4, atol=1e-5)
 
 
-def test_lime_takes_away_every_number_of_tokens_alike_and_any_of_them():
+def test_lime_removes_every_number_of_tokens_equally_often():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         first, *others = (row[0] for row in itertools.islice(lime_samples(5), 4001))
@@ -179,7 +179,7 @@ def game(tokens: int) -> Any:
 )
 @pytest.mark.parametrize("output", ["log_probability", "probability", "logit"])
 @pytest.mark.parametrize("removal", ["delete", "mask"])
-def test_shapley_values_sum_to_the_whole_review_less_the_empty_one(method: Any, output: Any, removal: Any):
+def test_shapley_values_sum_to_the_whole_text_minus_the_empty_one(method: Any, output: Any, removal: Any):
     method = type(method)(**{**method.model_dump(), "output": output, "removal": removal})
     for a in toys.attribute(MODEL, method, TEXTS):
         empty = MODEL.without(a.text, a.text.content, removal)

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 import toys
 from folders import in_two_processes
 from scipy import stats
+from trainings import World, make_world, recipe
 
 from textiba import explain
 from textiba.attribution import content_scores
@@ -25,29 +24,11 @@ from textiba.methods.lrp import SHARES, relevance_by_layer
 from textiba.training.readout import ReadoutRecipe, train_readout
 from textiba.training.readout.objective import agreement
 
-World = tuple[Path, Path, Path]
-
 
 @pytest.fixture(scope="module")
 def world(planted: toys.Trained, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The planted toy as a Hugging Face folder, its statistics, and training texts in IMDB's layout."""
-    model, statistics = planted
-    folder = tmp_path_factory.mktemp("planted")
-    model.module.save_pretrained(folder / "model")
-    toys.tokenizer().save_pretrained(folder / "model")
-    statistics.save(folder / "statistics.safetensors")
-    rows = [{"text": r.text, "label": r.label} for r, _ in toys.planted_cases(300, seed=5)]
-    pq.write_table(pa.Table.from_pylist(rows), folder / "train-00000.parquet")
-    return folder / "model", folder / "statistics.safetensors", folder
-
-
-def recipe(world: World, **changes: Any) -> ReadoutRecipe:
-    model, statistics, data = world
-    small: dict[str, Any] = {
-        "checkpoint": str(model), "statistics": str(statistics), "data": str(data), "validation": 32, "layers": (1, 2),
-        "widths": (16, 8), "beta": 1e-3, "steps": 60, "evaluate_every": 10, "learning_rate": 1e-2, "shortest": 6,
-    }  # fmt: skip
-    return ReadoutRecipe(**(small | changes))
+    """What a training needs, as files."""
+    return make_world(planted, tmp_path_factory.mktemp("planted"))
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +169,7 @@ def test_it_goes_on_from_another_network_and_puts_the_tokens_in_order(
 
 
 def test_a_start_of_another_shape_is_refused(world: World, trained: tuple[Path, dict[str, Any]], tmp_path: Path):
-    with pytest.raises(InputError, match="start from one that is alike"):
+    with pytest.raises(InputError, match="a warm start needs a network of the recipe's shape"):
         train_readout(recipe(world, start=str(trained[0]), widths=(4, 4)), tmp_path / "other")
 
 

@@ -1,4 +1,4 @@
-"""Two-sided relevance: its start, its gates, one step of it by hand, and that steps widen what they are to widen."""
+"""Two-sided relevance: initial scores, gates, one step by hand, and a planted word that it must find."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ MODEL = toys.model()
 TEXTS = toys.texts(3, seed=60, shortest=6)
 
 
-def test_without_a_step_it_is_the_sum_of_the_start_on_one_scale():
+def test_without_a_step_it_is_the_scaled_sum_of_the_initial_scores():
     parts = [toys.attribute(MODEL, method, TEXTS) for method in start_methods(3)]
     for i, a in enumerate(toys.attribute(MODEL, TwoSided(steps=0), TEXTS)):
         scores = [content_scores(part[i]) for part in parts]
@@ -58,7 +58,7 @@ def test_a_step_is_adam_s_on_the_objective_written_out():
     assert content_scores(after) == pytest.approx(expected.numpy(), abs=1e-3)
 
 
-def test_a_review_of_one_token():
+def test_a_text_of_one_token():
     [a] = toys.attribute(MODEL, TwoSided(), ["film"])
     assert np.isfinite(content_scores(a)).all()
 
@@ -74,5 +74,5 @@ def test_it_finds_the_planted_word(planted: toys.Trained):
 
 
 def test_a_share_lies_between_0_and_1():
-    with pytest.raises(SettingError, match="a share lies between 0 and 1"):
+    with pytest.raises(SettingError, match="a share must lie between 0 and 1"):
         TwoSided(shares=(0.5, 1.0))

@@ -63,7 +63,7 @@ _BERT = {
     "hidden_dropout_prob": 0.1,
     "attention_probs_dropout_prob": 0.1,
 }
-# One toy for each line of textiba.model.layers.LAYER_PATHS.
+# One toy for each line of textiba.model.layers.FAMILIES.
 CONFIGS: dict[str, PretrainedConfig] = {
     "bert": BertConfig(**_SIZE, **_BERT, max_position_embeddings=MAX_LENGTH),
     "roberta": RobertaConfig(**_SIZE, **_BERT, max_position_embeddings=MAX_LENGTH + 2, type_vocab_size=1),
@@ -90,14 +90,20 @@ def tokenizer(types: bool = True) -> PreTrainedTokenizerFast:
     )
 
 
-def classifier(kind: str = "bert", labels: int = 3, seed: int = 0, double: bool = False, **changes: Any) -> Any:
-    """A fresh sequence classifier with random weights; `changes` go to its config."""
+def classifier(
+    kind: str = "bert", labels: int = 3, seed: int = 0, double: bool = False, biases: bool = True, **changes: Any
+) -> Any:
+    """A fresh sequence classifier with random weights and, unless left out, biases; `changes` go to its config."""
     config = copy.deepcopy(CONFIGS[kind])
     config.update(changes)
     config.num_labels = labels
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         made = AutoModelForSequenceClassification.from_config(config)
+        with torch.no_grad():  # biases are 0 in a fresh model, and code that drops one would pass
+            for name, parameter in made.named_parameters() if biases else ():
+                if name.endswith("bias"):
+                    parameter.normal_(0, config.initializer_range)
     return made.double() if double else made
 
 
@@ -213,7 +219,7 @@ def planted_cases(count: int, seed: int) -> list[tuple[Text, int]]:
 
 def train_planted(steps: int = 100, size: int = 32) -> Model:
     """A tiny BERT that has learnt the planted cues, and to be of two minds without one; raises if it has not."""
-    bert = classifier("bert", labels=2, initializer_range=0.05, hidden_dropout_prob=0.0)
+    bert = classifier("bert", labels=2, biases=False, initializer_range=0.05, hidden_dropout_prob=0.0)
     reference = Model(bert, tokenizer())
     optimizer = torch.optim.AdamW(bert.parameters(), lr=2e-3)
     bert.train()

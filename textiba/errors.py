@@ -10,7 +10,7 @@
     ├── CheckpointError
     │   ├── NotACheckpointError     a name, a folder or a hub id without a sequence classifier
     │   ├── HubUnavailableError     the model hub cannot be reached, and the files are not cached
-    │   └── UnsupportedModelError   an architecture that textiba cannot take apart into layers
+    │   └── UnsupportedModelError   a model that cannot be split at its layers, or whose head cannot be read
     ├── CorruptFileError            a file's content differs from what was saved
     ├── StorageError                a file cannot be written: full disk, read-only place, folder in the way
     ├── StatisticsMismatchError     feature statistics of another model
@@ -19,6 +19,7 @@
 
     TextibaWarning (a UserWarning)
     ├── TruncationWarning           a text was cut at the model's length
+    ├── SpecialTokenWarning         a text spells out one of the model's special tokens
     ├── FewTextsWarning             statistics were estimated on few texts
     ├── RepairWarning               a damaged part of a run was set aside
     ├── VersionWarning              a run is resumed with other versions than it was begun with
@@ -65,7 +66,7 @@ class HubUnavailableError(CheckpointError):
 
 
 class UnsupportedModelError(CheckpointError):
-    """The model's architecture cannot be taken apart into layers."""
+    """The model cannot be split at its layers, or its head cannot be read; the message says why."""
 
 
 class CorruptFileError(TextibaError):
@@ -98,6 +99,10 @@ class TextibaWarning(UserWarning):
 
 class TruncationWarning(TextibaWarning):
     """A text was longer than the model accepts, and was cut."""
+
+
+class SpecialTokenWarning(TextibaWarning):
+    """A text spells out a special token, such as [SEP], which the model then reads as one."""
 
 
 class FewTextsWarning(TextibaWarning):

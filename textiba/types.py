@@ -1,7 +1,7 @@
-"""Named tensor shapes: what the axes of every array in a signature are.
+"""Named tensor types, which give the axes of the arrays in signatures.
 
-`batch` counts texts, `tokens` their padded length, `features` the hidden size, `samples` noise draws,
-`layers` the hidden states 0 … L (0 is the embedding output), `labels` the classes.
+The axis `batch` counts texts, `tokens` the tokens of the padded texts, `features` the hidden size, `samples` noise
+draws, `layers` the hidden states 0 … L (0 is the embedding output), and `labels` the outcomes.
 """
 
 import numpy as np
@@ -21,5 +21,8 @@ StepTrace = Float[np.ndarray, " steps"]
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """`x` in float32, or in its own type where that is longer: gates, KL and statistics are never computed in less."""
+    """Returns `x` in float32, or in its own type if that is more precise.
+
+    Gates, KL and statistics are never computed with less than float32.
+    """
     return x.to(torch.promote_types(x.dtype, torch.float32))

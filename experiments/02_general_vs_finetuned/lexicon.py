@@ -26,7 +26,7 @@ def sentiment_words(texts: Iterable[Text], each: int, least_texts: int = LEAST_R
     within: dict[int, Counter[str]] = {0: Counter(), 1: Counter()}
     sizes: Counter[int] = Counter()
     for text in texts:
-        if text.label is not None:
+        if isinstance(text.label, int):
             within[text.label].update(set(re.findall(r"[a-z]+", text.text.lower())))
             sizes[text.label] += 1
     words = sorted(w for w, n in (within[0] + within[1]).items() if n >= least_texts)

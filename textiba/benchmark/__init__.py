@@ -1,7 +1,7 @@
-"""The benchmark: any methods, on the same texts, by every metric, with paired intervals and what they cost."""
+"""The benchmark: methods compared on the same texts by every metric, with paired tests and their cost."""
 
 from textiba.benchmark.config import BenchmarkConfig
-from textiba.benchmark.leaderboard import Score, leaderboard
+from textiba.benchmark.leaderboard import Comparison, Score, leaderboard
 from textiba.benchmark.run import benchmark
 
-__all__ = ["BenchmarkConfig", "Score", "benchmark", "leaderboard"]
+__all__ = ["BenchmarkConfig", "Comparison", "Score", "benchmark", "leaderboard"]

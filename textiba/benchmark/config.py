@@ -1,4 +1,4 @@
-"""What a benchmark is: methods × metrics × checkpoints × data, as a YAML file under experiments/benchmark/."""
+"""The settings of a benchmark: methods × metrics × checkpoints × data, as YAML files in experiments/benchmark/."""
 
 import re
 from collections.abc import Iterable
@@ -9,8 +9,9 @@ from pydantic import Field, field_validator, model_validator
 from textiba import methods
 from textiba.errors import SettingError
 from textiba.evaluation.degradation import Degradation, Removal
-from textiba.evaluation.metrics import aopc_steps
+from textiba.evaluation.metrics import AOPC_SHARES, aopc_steps
 from textiba.methods import Method
+from textiba.methods.base import share_of
 from textiba.runs.config import DataChoice
 from textiba.settings import Settings
 from textiba.store import settings_key
@@ -19,13 +20,13 @@ _LABEL = re.compile(r"[A-Za-z0-9][\w .+=@-]*")
 
 
 class Entry(Settings):
-    """A method in the table.
+    """A method of the benchmark.
 
     Attributes:
-        name: in the registry.
-        label: its name in the table; the registry's when empty.
-        settings: of the method; what is not named keeps its default.
-        limit: run on the first so many texts of each data set only, since it is expensive.
+        name: the method's name in the registry.
+        label: the method's name in the tables; empty takes the registry's name.
+        settings: of the method; a setting that is not named keeps its default.
+        limit: run an expensive method on only this many texts, the first of each data set; None runs it on all.
     """
 
     name: str
@@ -35,34 +36,42 @@ class Entry(Settings):
 
     @property
     def title(self) -> str:
-        """What the table calls it."""
+        """The method's name in the tables."""
         return self.label or self.name
 
     def build(self) -> Method:
-        """The method itself."""
+        """The method with its settings."""
         return methods.method(self.name, **self.settings)
 
     @property
+    def optimises(self) -> str:
+        """The metric that the method optimises for each text; empty for most methods."""
+        return getattr(self.build(), "optimises", "")
+
+    @property
     def identity(self) -> str:
-        """What its rows rest on: the method with all its settings, and the limit."""
+        """A key of everything in the entry that the rows depend on: the method with all its settings, and the limit."""
         return settings_key({"name": self.name, "limit": self.limit, **self.build().model_dump()})
 
     @model_validator(mode="after")
     def _can_be_built(self) -> "Entry":
         self.build()
         if not _LABEL.fullmatch(self.title):
-            raise ValueError("a label starts with a letter or digit and has letters, digits, blanks and .+=@-_ only")
+            raise ValueError(
+                "a label starts with a letter or digit and has only letters, digits, blanks and .+=@-_; "
+                f"got {self.title!r}"
+            )
         return self
 
 
 class Subsets(Settings):
-    """Random subsets of tokens that are removed together, for sensitivity-n; the same ones for every method.
+    """Sensitivity-n: random subsets of tokens that are removed together, the same subsets for every method.
 
     Attributes:
         count: subsets of each text.
-        share: of its content tokens that a subset removes.
-        removal: how.
-        limit: only the first so many texts.
+        share: of the text's content tokens that each subset removes.
+        removal: how tokens are removed; see `Degradation`.
+        limit: the number of texts, the first of each data set; None takes all.
     """
 
     count: int = Field(default=20, ge=3)
@@ -71,12 +80,39 @@ class Subsets(Settings):
     limit: int | None = Field(default=None, ge=1)
 
 
-class Sanity(Settings):
-    """The model's layers are randomised from the top down, and the scores compared with the original's.
+class Noise(Settings):
+    """Noise at a hidden layer: all tokens but the top k are replaced by noise, and p(target) is measured.
 
     Attributes:
-        texts: the first so many of each data set.
-        methods: labels; none leaves the check out.
+        layer: index into hidden_states of the replaced states; None takes half of the model's depth.
+        shares: the k, as shares of the text's content tokens; the metric is the mean over them.
+        draws: noise draws for each text, the same for every method and every k.
+        limit: the number of texts, the first of each data set; None takes all.
+    """
+
+    layer: int | None = Field(default=None, ge=0)
+    shares: tuple[float, ...] = Field(default=AOPC_SHARES, min_length=1)
+    draws: int = Field(default=4, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+
+    @field_validator("shares")
+    @classmethod
+    def _between(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < share < 1 for share in shares):
+            raise ValueError("a share of the tokens lies between 0 and 1")
+        return shares
+
+    def place(self, layers: int) -> int:
+        """`layer` as a number, for a model with so many layers."""
+        return share_of(0.5, layers) if self.layer is None else self.layer
+
+
+class Sanity(Settings):
+    """The sanity check: the model's layers are randomised from the top down, and the scores are compared.
+
+    Attributes:
+        texts: the number of texts, the first of each data set.
+        methods: labels of the checked methods; empty leaves the check out.
     """
 
     texts: int = Field(default=16, ge=1)
@@ -88,22 +124,25 @@ class BenchmarkConfig(Settings):
 
     Attributes:
         checkpoints: built-in names, folders or hub ids.
-        data: which texts, by the name of each set in the tables. Sets with rationales get the plausibility metrics.
-        methods: what is compared.
-        reference: the label that all others are compared with, pairwise on the texts that both have.
-        removals: how tokens are removed for the faithfulness metrics; none leaves them out, and with them, where there
-            are no subsets either, the texts that have no marked word within the model's length.
-        steps: shares removed; 0, 1 and those of AOPC are added.
-        rationale_share: of a text's words that token F1 and IOU take as chosen: the mean length of a rationale in the
-            data set, as in ERASER. None takes as many as are marked, which makes token F1 the top-n share.
-        subsets: for sensitivity-n, or None to leave it out.
-        leave_one_out: the label whose scores others are rank-correlated with, or None.
-        sanity: randomised layers.
-        target: "predicted", "gold", or a class for all.
-        seed: of whatever is random.
-        max_length: tokens of a text; None takes the checkpoint's own.
-        statistics: a file made by `textiba estimate` for each checkpoint without statistics of its own.
-        chunk: texts that are computed between two writes; a kill loses one method's chunk at most.
+        data: the texts of each data set, by the data set's name in the tables. Data sets with rationales get the
+            plausibility metrics.
+        methods: the compared methods.
+        reference: the label of the method that all others are compared with, paired by text.
+        removals: how tokens are removed for the faithfulness metrics; empty leaves these metrics out. If `subsets` and
+            `noise` are None too, only texts with a marked word within the model's length are run.
+        steps: shares removed; 0, 1 and the shares of AOPC are added.
+        rationale_share: the share of a text's words that token F1 and IOU choose; ERASER takes the mean length of a
+            rationale in the data set. None chooses as many words as are marked, which makes token F1 the top-n share.
+        subsets: sensitivity-n; None leaves it out.
+        noise: noise at a hidden layer; None leaves it out. Each checkpoint then needs feature statistics.
+        leave_one_out: the label of an occlusion, whose scores the other methods' are rank-correlated with; None leaves
+            it out.
+        sanity: the check with randomised layers.
+        target: "predicted", "gold", or a class for all texts.
+        seed: of everything random.
+        max_length: tokens of a text; None takes the checkpoint's limit.
+        statistics: a file of `textiba estimate` for each checkpoint that comes without statistics.
+        chunk: texts that are computed between two writes; a killed run loses at most one chunk of one method.
     """
 
     checkpoints: tuple[str, ...] = Field(default=("fine-tuned",), min_length=1)
@@ -114,6 +153,7 @@ class BenchmarkConfig(Settings):
     steps: tuple[float, ...] = ()
     rationale_share: float | None = Field(default=None, gt=0, le=1)
     subsets: Subsets | None = None
+    noise: Noise | None = None
     leave_one_out: str | None = None
     sanity: Sanity = Sanity()
     target: Literal["predicted", "gold"] | int = "predicted"
@@ -138,27 +178,32 @@ class BenchmarkConfig(Settings):
         asked["leave_one_out"] = [self.leave_one_out] if self.leave_one_out else []
         for where, labels in asked.items():
             if unknown := [label for label in labels if label not in titles]:
-                raise ValueError(f"{where} names {unknown[0]!r}, which is no method's label; there are {titles}")
+                raise ValueError(f"{where} names {unknown[0]!r}, which is no method's label; the labels are {titles}")
         if unknown := sorted(self.statistics.keys() - set(self.checkpoints)):
-            raise ValueError(f"statistics names {unknown[0]!r}, which is no checkpoint; there are {self.checkpoints}")
+            raise ValueError(
+                f"statistics names {unknown[0]!r}, which is no checkpoint; the checkpoints are {list(self.checkpoints)}"
+            )
         for name in self.data:
             if not _LABEL.fullmatch(name):
-                raise ValueError(f"a data set's name has letters, digits, blanks and .+=@-_ only; got {name!r}")
+                raise ValueError(f"a data set's name has only letters, digits, blanks and .+=@-_; got {name!r}")
         return self
 
     @property
     def shared(self) -> dict[str, Any]:
-        """The settings that every row rests on. A method, data set or checkpoint may be added to a benchmark later."""
-        fields = {"removals", "steps", "rationale_share", "subsets", "target", "seed", "max_length", "chunk"}
+        """The settings that every row depends on. Methods, data sets and checkpoints can be added later."""
+        fields = {"removals", "steps", "rationale_share", "subsets", "noise", "target", "seed", "max_length", "chunk"}
         return {**self.model_dump(mode="json", include=fields), "sanity_texts": self.sanity.texts}
 
     @property
     def rationales_only(self) -> bool:
-        """Whether nothing is measured on a text without a rationale; such texts are then left out."""
-        return not self.removals and self.subsets is None
+        """Whether every metric needs a rationale; texts without one are then left out."""
+        return not self.removals and self.subsets is None and self.noise is None
 
     def with_sources(self, sources: Iterable[str]) -> "BenchmarkConfig":
-        """With data sets taken from elsewhere: `name=source` each, or `source` alone where there is one data set.
+        """This config with other sources of its data sets.
+
+        Args:
+            sources: `name=source` for each; for a config with one data set also `source` alone.
 
         Raises:
             SettingError: no data set has that name.
@@ -169,10 +214,10 @@ class BenchmarkConfig(Settings):
             if not equals and len(data) == 1:
                 name, place = next(iter(data)), source
             if name not in data:
-                raise SettingError(f"--data takes name=source with a name of {sorted(data)}; got {source!r}")
+                raise SettingError(f"--data takes name=source, with a name of {sorted(data)}; got {source!r}")
             data[name] = data[name].model_copy(update={"source": place})
         return self.model_copy(update={"data": data})
 
     def degradation(self, removal: Removal) -> Degradation:
-        """How the faithfulness curves of one way of removal are made."""
+        """The settings of the faithfulness curves for one way of removal."""
         return Degradation(removal=removal, steps=aopc_steps(others=(*self.steps, 1.0)), orders=("morf", "lerf"))

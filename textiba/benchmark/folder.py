@@ -1,9 +1,9 @@
-"""A benchmark's folder: one small Parquet file for each data set, checkpoint, method and chunk of texts.
+"""The folder of a benchmark: one small Parquet file for each data set, checkpoint, method and chunk of texts.
 
 run/
 manifest.json                                   settings, versions, fingerprints
-rows/<data>/<checkpoint>/<method>/00000.parquet a row a text: scores, metrics, cost; appears whole or not at all
-leaderboard.csv  leaderboard.md  *.png          remade from the rows whenever textiba benchmark has run
+rows/<data>/<checkpoint>/<method>/00000.parquet a row for each text: scores, metrics, cost; written whole or not at all
+leaderboard.csv  leaderboard.md  *.png          made anew from the rows at the end of each textiba benchmark
 """
 
 import re
@@ -20,12 +20,18 @@ from textiba.store import Manifest, read_rows, write_table
 from textiba.store.processes import ALONE, Processes
 
 Row = dict[str, Any]
-SUBSETS, SANITY = "_subsets", "_sanity "  # beside the methods' labels, which cannot start with an underscore
+SUBSETS, SANITY = "_subsets", "_sanity "  # no method's label starts with an underscore
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where rows belong: a data set, a checkpoint, and a method's label, `SUBSETS`, or `SANITY` + a label."""
+    """The place of rows in the folder.
+
+    Attributes:
+        data: the name of the data set.
+        checkpoint: the model's name.
+        label: a method's label, `SUBSETS`, or `SANITY` + a label.
+    """
 
     data: str
     checkpoint: str
@@ -33,17 +39,17 @@ class Place:
 
 
 class BenchmarkFolder:
-    """Writes and reads a benchmark's rows.
+    """Writes and reads the rows of a benchmark.
 
     Args:
-        path: the folder; made when missing.
-        config: what is run, or None to read a folder that must be there.
-        processes: those that share the run; the first writes the manifest.
+        path: the folder; made if it is missing.
+        config: the benchmark to run; None reads an existing folder.
+        processes: the processes that share the run; the first of them writes the manifest.
 
     Raises:
-        InputError: the folder holds rows made with other shared settings, or none where some must be.
+        InputError: the folder holds rows made with other shared settings; or, without a config, no benchmark.
         CorruptFileError: its manifest cannot be read.
-        SettingError: two checkpoints cannot be told apart by their folders' names.
+        SettingError: the names of two checkpoints would give one folder.
     """
 
     def __init__(self, path: str | Path, config: BenchmarkConfig | None = None, processes: Processes = ALONE):
@@ -55,22 +61,25 @@ class BenchmarkFolder:
             self.manifest.save()
         self.config = config or BenchmarkConfig.from_mapping(self.manifest.values["config"], str(self.path))
         if len({plain_name(c) for c in self.config.checkpoints}) < len(self.config.checkpoints):
-            raise SettingError(f"checkpoints differ by more than punctuation; got {list(self.config.checkpoints)}")
+            raise SettingError(
+                "the names of checkpoints differ by more than punctuation, since they name folders; got "
+                f"{list(self.config.checkpoints)}. Rename a checkpoint's folder, or run one benchmark for each"
+            )
 
     def has(self, place: Place, chunk: int) -> bool:
-        """Whether the chunk's rows are on disk."""
+        """Whether the rows of a chunk are on disk."""
         return self._file(place, chunk).is_file()
 
     def write(self, place: Place, chunk: int, rows: Sequence[Row]) -> None:
-        """Keeps the rows of a chunk, all or none."""
+        """Writes the rows of a chunk, all or none."""
         file = self._file(place, chunk)
         file.parent.mkdir(parents=True, exist_ok=True)
-        # pyarrow takes the columns from the first row, and a text without a rationale has fewer.
+        # pyarrow takes the columns from the first row; a text without a rationale lacks some.
         names = dict.fromkeys(name for row in rows for name in row)
         write_table(file, pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows]))
 
     def read(self, place: Place) -> Iterator[Row]:
-        """The rows of all chunks, in order; a chunk is in memory at a time.
+        """The rows of all chunks, in order; one chunk is in memory at a time.
 
         Raises:
             CorruptFileError: a file cannot be read.
@@ -84,5 +93,5 @@ class BenchmarkFolder:
 
 
 def plain_name(checkpoint: str) -> str:
-    """A checkpoint's name as part of a path."""
+    """A checkpoint's name with only characters that a path takes."""
     return re.sub(r"[^\w.-]+", "_", checkpoint)

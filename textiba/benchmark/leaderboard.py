@@ -1,4 +1,4 @@
-"""From rows to a leaderboard: means with bootstrap intervals, and paired differences from the reference."""
+"""From rows to a leaderboard: means with intervals, and paired comparisons with the reference."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from textiba.benchmark.config import BenchmarkConfig
 from textiba.benchmark.folder import SANITY, SUBSETS, BenchmarkFolder, Place, Row
-from textiba.evaluation.intervals import Interval, bootstrap
-from textiba.evaluation.metrics import rank_agreement, sensitivity_n
+from textiba.evaluation.intervals import Interval, Quartiles, bootstrap, holm, quartiles, sign_flip_p
+from textiba.evaluation.metrics import LOWER_IS_BETTER, rank_agreement, sensitivity_n
 
 COST = ("forward", "backward", "seconds")
 _NOT_METRICS = ("index", "id", "target", "probability", "tokens", "cut", "scores")
@@ -16,37 +17,68 @@ Values = dict[int, dict[str, float]]  # text -> metric -> value
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """A method against the reference, paired on the texts that both have.
+
+    Attributes:
+        pairs: the number of these texts.
+        advantage: how much better the method is than the reference, with its 95 % bootstrap interval. It is positive if
+            the method is better: method − reference if higher is better, reference − method if lower is better.
+        p: two-sided p-value of the paired sign-flip permutation test.
+        adjusted: p by Holm's method, over all methods that are compared in this metric on the same choice of texts.
+    """
+
+    pairs: int
+    advantage: Interval
+    p: float
+    adjusted: float
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """One metric of one method.
 
     Attributes:
-        data: the data set.
+        data: the name of the data set.
         checkpoint: the model's name.
-        label: the method's.
-        on: "all" its own texts, or those that are "common" to all methods.
-        metric: its name: a removal and a faithfulness metric, "rationale" and a plausibility metric, or a cost.
-        texts: how many.
-        value: mean over them, with its 95 % bootstrap interval; of seconds the median, with the quartiles.
-        difference: the reference's minus this one's, paired on the texts that both have; None for the reference.
-        pairs: how many these are.
+        label: the method's label.
+        optimises: the metric that the method optimises for each text; empty for most methods.
+        on: "all" for the method's own texts, "common" for the texts that all methods share.
+        metric: the metric's name: a removal and a faithfulness metric, "noise kept", "rationale" and a plausibility
+            metric, a correlation, or a cost.
+        texts: the number of texts that have the metric.
+        value: the mean over the texts with its 95 % bootstrap interval; for seconds the median with the quartiles.
+        comparison: with the reference; None for the reference itself and for costs.
     """
 
     data: str
     checkpoint: str
     label: str
+    optimises: str
     on: str
     metric: str
     texts: int
-    value: Interval
-    difference: Interval | None
-    pairs: int
+    value: Interval | Quartiles
+    comparison: Comparison | None
+
+    @property
+    def center(self) -> float:
+        """The mean, or for seconds the median."""
+        return self.value.median if isinstance(self.value, Quartiles) else self.value.mean
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far a method's scores on a randomised model agree with the original's: mean of Spearman's ρ.
+    """The mean rank correlation (Spearman's ρ) of a method's scores on a randomised model with the original scores.
 
-    `part` is the last that was randomised, from the top down. Scores that are all alike agree with nothing: 0.
+    Attributes:
+        data: the name of the data set.
+        checkpoint: the model's name.
+        label: the method's label.
+        depth: the number of randomised parts, from the top down.
+        part: the last of them.
+        texts: the number of texts.
+        value: the mean with its 95 % bootstrap interval. Constant scores count as 0: they agree with nothing.
     """
 
     data: str
@@ -58,10 +90,15 @@ class Agreement:
     value: Interval
 
 
+def lower_is_better(metric: str) -> bool:
+    """Whether a lower value of a metric is better: costs, MoRF, sufficiency and log-odds."""
+    return metric in COST or metric.rpartition(" ")[2] in LOWER_IS_BETTER
+
+
 def leaderboard(folder: BenchmarkFolder) -> list[Score]:
     """Every metric of every method that has rows, in the order of the config.
 
-    Holds the numbers of all texts, and of those with subsets or leave-one-out their scores.
+    Holds the metrics of all texts in memory, and the scores of the texts that have subsets or leave-one-out scores.
     """
     out: list[Score] = []
     for data in folder.config.data:
@@ -73,7 +110,7 @@ def leaderboard(folder: BenchmarkFolder) -> list[Score]:
                 kinds.append(("common", common))
             for on, kept in kinds:
                 chosen = {label: _only(values, kept) for label, values in found.items()}
-                out += _scores(data, checkpoint, on, chosen, folder.config.reference)
+                out += _scores(data, checkpoint, on, chosen, folder.config)
     return out
 
 
@@ -86,7 +123,7 @@ def agreements(folder: BenchmarkFolder) -> list[Agreement]:
             for entry in folder.config.methods:
                 for row in folder.read(Place(data, checkpoint, SANITY + entry.title)):
                     key = (entry.title, row["depth"], row["part"])
-                    groups.setdefault(key, []).append(float(np.nan_to_num(row["agreement"])))
+                    groups.setdefault(key, []).append(_or_zero(row["agreement"]))
             out += [
                 Agreement(data, checkpoint, *key, len(values), bootstrap(np.asarray(values)))
                 for key, values in groups.items()
@@ -95,7 +132,7 @@ def agreements(folder: BenchmarkFolder) -> list[Agreement]:
 
 
 def _values(folder: BenchmarkFolder, data: str, checkpoint: str) -> dict[str, Values]:
-    """The metrics of each label, those included that are derived from another label's rows."""
+    """The metrics of each label, with those that also need the rows of another label."""
     config = folder.config
     left_out: dict[int, np.ndarray] = {}
     if config.leave_one_out:
@@ -121,31 +158,60 @@ def _sensitivity(scores: Float[np.ndarray, " tokens"], row: Row) -> float:
 
 
 def _or_zero(correlation: float) -> float:
-    """Scores that are all alike agree with nothing: 0, so that a method does not gain by having none."""
-    return float(np.nan_to_num(correlation))
+    """0 for NaN, the correlation of constant scores: a method must not gain from having no opinion."""
+    return 0.0 if np.isnan(correlation) else float(correlation)
 
 
 def _only(values: Values, kept: set[int] | None) -> Values:
     return values if kept is None else {i: v for i, v in values.items() if i in kept}
 
 
-def _scores(data: str, checkpoint: str, on: str, found: Mapping[str, Values], reference: str) -> Iterator[Score]:
+def _scores(
+    data: str, checkpoint: str, on: str, found: Mapping[str, Values], config: BenchmarkConfig
+) -> Iterator[Score]:
+    """The scores on one choice of texts."""
+    optimises = {entry.title: entry.optimises for entry in config.methods}
+    compared = _comparisons(found, config.reference)
     for label, values in found.items():
-        metrics = dict.fromkeys(metric for value in values.values() for metric in value)
-        for metric in metrics:
-            mine = {i: v[metric] for i, v in sorted(values.items()) if metric in v}
-            difference, both = None, []
-            if label != reference and metric not in COST:
-                theirs = {i: v[metric] for i, v in found.get(reference, {}).items() if metric in v}
-                both = [i for i in mine if i in theirs]
-                if both:
-                    difference = bootstrap(np.asarray([theirs[i] - mine[i] for i in both]))
-            numbers = np.asarray(list(mine.values()))
-            value = _middle(numbers) if metric == "seconds" else bootstrap(numbers)
-            yield Score(data, checkpoint, label, on, metric, len(mine), value, difference, len(both))
+        for metric in _metrics({label: values}):
+            numbers = np.asarray([v[metric] for _, v in sorted(values.items()) if metric in v])
+            # Seconds get the median: a busy moment of the machine moves a mean.
+            value = quartiles(numbers) if metric == "seconds" else bootstrap(numbers)
+            yield Score(
+                data,
+                checkpoint,
+                label,
+                optimises[label],
+                on,
+                metric,
+                len(numbers),
+                value,
+                compared.get((label, metric)),
+            )
 
 
-def _middle(values: Float[np.ndarray, " texts"]) -> Interval:
-    """The median and the quartiles: a busy moment of the machine moves a mean."""
-    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-    return Interval(float(middle), float(low), float(high))
+def _comparisons(found: Mapping[str, Values], reference: str) -> dict[tuple[str, str], Comparison]:
+    """Each method against the reference, by label and metric; Holm's correction is over the methods of one metric."""
+    theirs = found.get(reference, {})
+    out: dict[tuple[str, str], Comparison] = {}
+    for metric in _metrics(found):
+        if metric in COST:
+            continue
+        gains = {label: _gains(values, theirs, metric) for label, values in found.items() if label != reference}
+        gains = {label: gain for label, gain in gains.items() if len(gain)}
+        raw = [sign_flip_p(gain) for gain in gains.values()]
+        for (label, gain), p, adjusted in zip(gains.items(), raw, holm(raw), strict=True):
+            out[label, metric] = Comparison(len(gain), bootstrap(gain), p, adjusted)
+    return out
+
+
+def _metrics(found: Mapping[str, Values]) -> list[str]:
+    """The names of all metrics, in the order of the rows."""
+    return list(dict.fromkeys(metric for values in found.values() for value in values.values() for metric in value))
+
+
+def _gains(mine: Values, theirs: Values, metric: str) -> Float[np.ndarray, " pairs"]:
+    """How much better each text is than the reference's, on the texts that both have."""
+    both = [i for i, v in sorted(mine.items()) if metric in v and metric in theirs.get(i, {})]
+    differences = np.asarray([mine[i][metric] - theirs[i][metric] for i in both])
+    return -differences if lower_is_better(metric) else differences

@@ -1,4 +1,4 @@
-"""Runs a benchmark into a folder, chunk by chunk; whatever is already there is not computed again."""
+"""Runs a benchmark into a folder, chunk by chunk; chunks that are in the folder are not computed again."""
 
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -13,17 +13,18 @@ from textiba.benchmark.score import attribute, rows, subset_rows
 from textiba.bottleneck.statistics import FeatureStatistics, load_statistics, own_statistics
 from textiba.checkpoints.load import load
 from textiba.errors import InputError, TruncationWarning
+from textiba.methods.base import require
 from textiba.model.view import Model
 from textiba.runs.sweep import Progress, texts_hash
 from textiba.store.processes import Processes, Shares, best_device, current
 from textiba.texts.sources import Text
 
-_USUAL = 128  # tokens of a text, where its cost is guessed
+_USUAL = 128  # tokens of a text, for the estimate of its cost
 
 
 @dataclass(frozen=True, eq=False)
 class _Bench:
-    """All that the jobs of one data set on one checkpoint share."""
+    """The state that all jobs of one data set on one checkpoint share."""
 
     config: BenchmarkConfig
     folder: BenchmarkFolder
@@ -38,7 +39,15 @@ class _Bench:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A file that is to be written, how many texts it covers, about how many passes that takes, and what does it."""
+    """A file to write.
+
+    Attributes:
+        place: of its rows.
+        chunk: its number.
+        texts: the number of texts.
+        passes: an estimate of the cost, in passes through the model.
+        make: computes the rows.
+    """
 
     place: Place
     chunk: int
@@ -54,35 +63,36 @@ def benchmark(
     only: Collection[str] = (),
     processes: Processes | None = None,
 ) -> BenchmarkFolder:
-    """Runs every method on every data set and checkpoint. Killed, it resumes, and ends with the same rows.
+    """Runs every method on every data set and checkpoint. A run that was killed resumes, and ends with the same rows.
 
-    All methods run on a chunk of texts before the next chunk, so that a table made halfway compares them fairly.
+    All methods run on a chunk of texts before any runs on the next chunk, so that a table of an unfinished run compares
+    methods on the same texts.
 
     Args:
-        config: what to run.
+        config: the benchmark.
         output: the benchmark's folder.
-        progress: called after every chunk of a method.
-        only: the labels to run now; when empty all, and the subsets.
-        processes: they share the chunks out by the passes that each costs; None finds out how this process was
-            launched.
+        progress: called after each chunk of a method.
+        only: the labels to run now; empty runs all methods and the subsets.
+        processes: the processes that share the chunks, by their cost in passes; None takes the launcher's.
 
     Raises:
-        InputError: the folder's rows were made with other settings, texts or models, or a label had another method;
-            an unknown label.
-        TextibaError: any error of a method. What was computed stays.
+        InputError: the folder's rows were made with other settings, texts or models, or with another method under one
+            of the labels; or a label in `only` is unknown.
+        SettingError: noise at a hidden layer, and a checkpoint has no feature statistics.
+        TextibaError: any error of a method. The chunks that were written stay.
     """
     titles = [entry.title for entry in config.methods]
     if unknown := [label for label in only if label not in titles]:
-        raise InputError(f"no method is labelled {unknown[0]!r}; there are {titles}")
+        raise InputError(f"no method is labelled {unknown[0]!r}; the labels are {titles}")
     processes = processes or current()
     if not processes.main:
-        processes.wait()  # until the folder is there
+        processes.wait()  # until the first process has made the folder
     folder = BenchmarkFolder(output, config, processes)
     if processes.main:
         processes.wait()
     for entry in config.methods:
         folder.manifest.hold("methods", entry.title, entry.identity)
-    # Everything is loaded and checked before anything runs.
+    # Load and check everything before anything is computed.
     models = {checkpoint: _model(folder, checkpoint) for checkpoint in config.checkpoints}
     sets = {data: choice.load() for data, choice in config.data.items()}
     for data, texts in sets.items():
@@ -104,6 +114,9 @@ def _model(folder: BenchmarkFolder, checkpoint: str) -> tuple[Model, FeatureStat
     statistics = load_statistics(named) if named else own_statistics(checkpoint)
     if statistics is not None:
         folder.manifest.hold("statistics", checkpoint, statistics.identity)
+    if config.noise is not None:
+        model.check_layer(config.noise.place(model.n_layers))
+        require(statistics, model, "noise at a hidden layer")
     for entry in config.methods:
         method = entry.build()
         method.check(model, statistics)
@@ -115,14 +128,14 @@ def _model(folder: BenchmarkFolder, checkpoint: str) -> tuple[Model, FeatureStat
 def _run(bench: _Bench, only: Collection[str], processes: Processes, progress: Progress) -> None:
     jobs = [*_method_jobs(bench, only), *_sanity_jobs(bench, only)]
     left = [job for job in jobs if not bench.folder.has(job.place, job.chunk)]
-    processes.wait()  # all have seen the same jobs before anyone does one
+    processes.wait()  # all processes list the same jobs before any of them does one
     mine = [left[place] for place in Shares(processes).mine([job.passes for job in left])]
     done = sum(job.texts for job in jobs) - sum(job.texts for job in left) if processes.count == 1 else 0
     total = done + sum(job.texts for job in mine)
     progress(f"{bench.data} {bench.model.name}", done, total)
     for job in mine:
         with warnings.catch_warnings():
-            # How many were cut is in the rows and under the table; once a chunk it would bury everything else.
+            # The rows and the tables say how many texts were cut; a warning for each chunk would bury everything else.
             warnings.simplefilter("ignore", TruncationWarning)
             bench.folder.write(job.place, job.chunk, job.make())
         done += job.texts
@@ -157,14 +170,17 @@ def _sanity_jobs(bench: _Bench, only: Collection[str]) -> Iterator[_Job]:
 
 
 def _passes(bench: _Bench, entry: Entry) -> float:
-    """Of one text of usual length: the method's, and those of its degradation curves."""
+    """An estimate for one text of usual length: the method's own passes, and those of the metrics."""
     passes = entry.build().passes(bench.model.n_layers, _USUAL)
     variants = sum(2 * len(bench.config.degradation(removal).steps) for removal in bench.config.removals)
+    if (noise := bench.config.noise) is not None:
+        above = 1 - noise.place(bench.model.n_layers) / bench.model.n_layers
+        variants += noise.draws * len(noise.shares) * above
     return passes.forward + passes.backward + variants
 
 
 def _scored(bench: _Bench, entry: Entry, texts: Sequence[Text], start: int, warm: set[str]) -> list[Row]:
-    """The rows of a method's chunk; `warm` holds the methods that have run in this process."""
+    """The rows of a method's chunk; `warm` holds the labels of the methods that have run in this process."""
     model, config, method = bench.model, bench.config, entry.build()
     kept = list(range(len(texts)))
     if config.rationales_only:
@@ -172,13 +188,13 @@ def _scored(bench: _Bench, entry: Entry, texts: Sequence[Text], start: int, warm
     run = partial(attribute, model, method, statistics=bench.statistics, target=config.target, seed=config.seed)
     if kept and entry.title not in warm:
         warm.add(entry.title)
-        run([texts[kept[0]]])  # libraries are imported on first use, which is no part of the cost
-    return rows(model, method, run([texts[i] for i in kept]), [start + i for i in kept], config)
+        run([texts[kept[0]]])  # a warm-up: the first call imports libraries, which is no part of the method's cost
+    return rows(model, method, run([texts[i] for i in kept]), [start + i for i in kept], config, bench.statistics)
 
 
 def _removed(bench: _Bench, texts: Sequence[Text], start: int) -> list[Row]:
     model, config = bench.model, bench.config
-    assert config.subsets is not None  # noqa: S101 - else there is no such job
+    assert config.subsets is not None  # noqa: S101 - without subsets there is no such job
     return subset_rows(model, model.tokenize(texts), start, config.subsets, config.target, config.seed)
 
 

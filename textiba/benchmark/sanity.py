@@ -1,4 +1,4 @@
-"""Do the scores depend on what the model has learnt? Its layers are randomised from the top down to find out.
+"""The sanity check of scores: they should change when the model's layers are randomised from the top down.
 
 Source: Adebayo et al., *Sanity Checks for Saliency Maps*, NeurIPS 2018, section 3: cascading randomisation.
 """
@@ -14,30 +14,32 @@ from textiba.attribution import content_scores
 from textiba.benchmark.folder import Row
 from textiba.benchmark.score import attribute
 from textiba.bottleneck.statistics import FeatureStatistics, estimate_statistics
-from textiba.errors import FewTextsWarning
+from textiba.errors import FewTextsWarning, UnsupportedModelError
 from textiba.evaluation.metrics import rank_agreement
 from textiba.methods import Method
-from textiba.model.layers import family_of
 from textiba.model.view import Model
 from textiba.texts.sources import Text
 
 
 def parts(model: Model) -> list[str]:
-    """What is randomised, from the top down: the head, every layer, the embeddings."""
+    """The names of the randomised parts, from the top down: the head, each layer, the embeddings."""
     return ["head", *(f"layer {i}" for i in reversed(range(model.n_layers))), "embeddings"]
 
 
 def randomized(model: Model, depth: int, seed: int = 0) -> Model:
-    """A copy of the model whose first `depth` parts from the top have fresh weights, drawn as before its training.
+    """A copy of the model whose first `depth` parts from the top have fresh weights, as they were before training.
 
     Args:
-        model: stays as it is.
-        depth: how many of `parts`; 0 changes nothing.
+        model: it is not changed.
+        depth: the number of randomised `parts`; 0 changes nothing.
         seed: of the weights.
+
+    Raises:
+        UnsupportedModelError: a part has weights in a module other than linear, embedding and layer norm.
     """
     module = copy.deepcopy(model.module)
     fresh = set(parts(model)[:depth])
-    path = family_of(module.config).layers
+    path = model.layers_path
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         for name, part in module.named_modules():
@@ -54,9 +56,17 @@ def sanity_rows(
     target: str | int,
     seed: int,
 ) -> list[Row]:
-    """Spearman's ρ between the scores of the model and those of ever more randomised copies, text by text.
+    """Spearman's ρ between the scores on the model and those on more and more randomised copies, text by text.
 
-    A copy explains the class that the model itself was explained for, with feature statistics of its own.
+    A copy is explained for the class that was explained on the model, with feature statistics of its own.
+
+    Args:
+        model: the trained model.
+        method: the checked method.
+        texts: the texts.
+        statistics: of the trained model.
+        target: see `BenchmarkConfig.target`.
+        seed: of the method and of the fresh weights.
     """
     original = [a for a, _ in attribute(model, method, texts, statistics, target, seed)]
     out = []
@@ -74,14 +84,14 @@ def sanity_rows(
 
 def _statistics(model: Model, texts: Sequence[Text | str]) -> FeatureStatistics:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FewTextsWarning)  # a rough scale serves a model that knows nothing
+        warnings.simplefilter("ignore", FewTextsWarning)  # a rough scale is enough for a random model
         return estimate_statistics(
             model, (model.forward(batch) for batch in model.batches(model.tokenize(texts))), "sanity check"
         )
 
 
 def _part(name: str, path: str) -> str:
-    """The part of the model that a module belongs to."""
+    """The name of the part that a module belongs to."""
     if name.startswith(f"{path}."):
         return f"layer {name.removeprefix(path).split('.')[1]}"
     return "embeddings" if ".embeddings" in name else "head"
@@ -94,3 +104,8 @@ def _reset(module: nn.Module, spread: float) -> None:
         module.weight.normal_(0, spread)
         if isinstance(module, nn.Linear) and module.bias is not None:
             module.bias.zero_()
+    elif trained := [name for name, _ in module.named_parameters(recurse=False)]:
+        raise UnsupportedModelError(
+            f"the sanity check randomises linear layers, embeddings and layer norms; {type(module).__name__} has the "
+            f"weights {trained} too, which would stay trained. Leave sanity.methods empty for this model"
+        )

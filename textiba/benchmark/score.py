@@ -1,4 +1,4 @@
-"""One chunk of texts through one method: scores, every metric, and what it cost, as a row a text."""
+"""The rows of a chunk of texts: the scores of one method, every metric, and the cost; one row for each text."""
 
 import time
 from collections.abc import Sequence
@@ -9,18 +9,23 @@ from jaxtyping import Bool
 from textiba.attribution import Attribution, content_scores
 from textiba.benchmark.config import BenchmarkConfig, Subsets
 from textiba.benchmark.folder import Row
+from textiba.benchmark.noise import noise_kept
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.evaluation.degradation import degrade
 from textiba.evaluation.metrics import from_attribution, from_curves
 from textiba.methods import Method
-from textiba.methods.base import resolve_targets
-from textiba.model.outcomes import variant_outputs
+from textiba.methods.base import require
+from textiba.methods.perturbation import variant_outputs
+from textiba.methods.results import resolve_targets
 from textiba.model.view import Model
 from textiba.runs.stream import stream_batches
 from textiba.texts.sources import Text
 from textiba.texts.tokens import TokenizedText
 
-Timed = tuple[Attribution, float]  # and the seconds that it took, its share of the plain pass included
+NOISE_KEPT = "noise kept"  # the metric of `noise_kept`
+_NOISE_SEED = 1  # added to the benchmark's seed: the metric must not repeat the noise that a bottleneck optimised with
+
+Timed = tuple[Attribution, float]  # with its seconds, which include its share of the plain pass
 
 
 def attribute(
@@ -31,7 +36,7 @@ def attribute(
     target: str | int,
     seed: int,
 ) -> list[Timed]:
-    """Attributions in the order of the texts, with the seconds of each: its batch's seconds, shared equally."""
+    """Attributions in the order of the texts, each with its seconds: those of its batch, in equal shares."""
     found: dict[int, Timed] = {}
     batches = stream_batches(model, [method], texts, statistics, target, seed)
     started = time.perf_counter()
@@ -43,16 +48,25 @@ def attribute(
 
 
 def rows(
-    model: Model, method: Method, timed: Sequence[Timed], numbers: Sequence[int], config: BenchmarkConfig
+    model: Model,
+    method: Method,
+    timed: Sequence[Timed],
+    numbers: Sequence[int],
+    config: BenchmarkConfig,
+    statistics: FeatureStatistics | None = None,
 ) -> list[Row]:
-    """A row a text.
+    """A row for each text.
 
     Args:
         model: the model.
-        method: whose attributions they are.
-        timed: what `attribute` gave.
-        numbers: of the texts in the data set.
-        config: which metrics.
+        method: the method of the attributions.
+        timed: the result of `attribute`.
+        numbers: the number of each text within the data set.
+        config: the metrics.
+        statistics: of the model's features, for noise at a hidden layer.
+
+    Raises:
+        SettingError: the config asks for noise at a hidden layer, and there are no statistics.
     """
     attributions = [a for a, _ in timed]
     columns: dict[str, list[float]] = {}
@@ -69,22 +83,36 @@ def rows(
         }  # fmt: skip
         row |= {name: values[n] for name, values in columns.items()}
         out.append(row | plausibility(a, config.rationale_share))
+    if config.noise is not None:
+        known = require(statistics, model, "noise at a hidden layer")
+        few = [n for n, number in enumerate(numbers) if config.noise.limit is None or number < config.noise.limit]
+        kept = noise_kept(model, [attributions[n] for n in few], known, config.noise, config.seed + _NOISE_SEED)
+        for n, value in zip(few, kept.tolist(), strict=True):
+            out[n][NOISE_KEPT] = value
     return out
 
 
 def plausibility(a: Attribution, share: float | None) -> dict[str, float]:
-    """The metrics on words, by name; none where no marked word is left within the model's length."""
+    """The plausibility metrics by name; empty if no marked word is left within the model's length."""
     return {f"rationale {k}": v for k, v in from_attribution(a, share).items()} if any(a.text.rationale) else {}
 
 
 def subset_rows(
     model: Model, texts: Sequence[TokenizedText], first: int, choice: Subsets, target: str | int, seed: int
 ) -> list[Row]:
-    """What removing random subsets does: log p(target) of the whole text minus log p(target) without each of them.
+    """The effect of removing random subsets: log p(target) of the whole text minus log p(target) without each subset.
+
+    Args:
+        model: the model.
+        texts: consecutive texts of a data set.
+        first: the number of the first of them within the data set.
+        choice: the subsets.
+        target: see `BenchmarkConfig.target`.
+        seed: of the subsets.
 
     Returns:
-        A row a text: which content tokens a subset removes, flattened [subsets × tokens], and the drops, nats. A
-        text of a single token has no subsets, and no row.
+        A row for each text: the content tokens that each subset removes, flattened [subsets × tokens], and the drops in
+        nats. A text of a single token has no subsets, and no row.
     """
     out = []
     for n, text in enumerate(texts):
@@ -102,7 +130,7 @@ def subset_rows(
 
 
 def subsets(text: TokenizedText, choice: Subsets, seed: int) -> Bool[np.ndarray, "subsets content"]:
-    """Random subsets of a text's content tokens, two or more, all of one size; its own, whatever the batch."""
+    """Random subsets, all of one size, of the two or more content tokens of a text; they do not depend on the batch."""
     tokens = len(text.content)
     generator = np.random.default_rng(text.seed(seed))
     size = min(max(1, round(choice.share * tokens)), tokens - 1)

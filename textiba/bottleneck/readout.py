@@ -1,7 +1,8 @@
-"""The readout network: it reads the hidden states of a plain pass, token by token, and predicts a bottleneck's gates.
+"""The readout network: predicts a bottleneck's gates, token by token, from the hidden states of a plain pass.
 
-Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.2. Their 1×1 convolutions on a feature map are
-linear layers on a sequence. A network may hold the gates of bottlenecks at several layers: one output each.
+Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.2. The paper's 1×1 convolutions on a feature map
+correspond to linear layers on a sequence. A network can predict the gates of bottlenecks at several layers, with one
+output for each.
 """
 
 import math
@@ -26,23 +27,23 @@ from textiba.settings import Settings
 from textiba.types import State
 
 READOUT = "readout.safetensors"
-FOLDER = "readout"  # in a checkpoint's folder: the readout that comes with it
-OWN = "built-in"  # names the readout that comes with a checkpoint
+FOLDER = "readout"  # subfolder of a checkpoint's folder for the readout network that comes with the checkpoint
+OWN = "built-in"  # name of the readout network that comes with a checkpoint
 _FACTS = "textiba_readout"
 
 
 class Architecture(Settings):
-    """What a readout network is; kept in the header of its file.
+    """The shape and training facts of a readout network, stored in the header of the network's file.
 
     Attributes:
-        layers: indices into hidden_states of the bottlenecks whose gates it predicts.
-        reads: indices into hidden_states of what it reads.
-        widths: of the two hidden layers.
-        features: of the model's hidden states.
-        limit: bound of the gates' logits; a tanh, so that the gradient does not die where a clamp's would.
-        initial_gate: λ before training, everywhere.
-        beta: the price of a nat that it was trained for, on the sum over tokens and features.
-        fingerprint: of the model that it reads.
+        layers: layers (indices into hidden_states) of the bottlenecks whose gates the network predicts.
+        reads: layers (indices into hidden_states) whose states the network reads.
+        widths: widths of the two hidden layers.
+        features: hidden size of the model.
+        limit: bound of the gates' logits, imposed by a tanh; a clamp would have no gradient beyond its bound.
+        initial_gate: λ of every gate before training.
+        beta: β of the training, on the KL's sum over tokens and features in nats.
+        fingerprint: fingerprint of the model whose states the network reads.
     """
 
     layers: tuple[int, ...] = Field(min_length=1)
@@ -56,17 +57,17 @@ class Architecture(Settings):
 
 
 class ReadoutNetwork(nn.Module):
-    """Three linear layers on each token's hidden states, which begin as open gates.
+    """Three linear layers on each token's hidden states; before training, all gates are at `initial_gate`.
 
     Args:
-        architecture: its shape.
-        mean: of the model's features at every layer [layers, features].
-        std: of the same, positive.
+        architecture: the network's shape.
+        mean: mean of the model's features at every layer [layers, features].
+        std: standard deviation of the model's features at every layer [layers, features], positive.
 
     Attributes:
-        architecture: its shape.
-        mean: as given, a buffer.
-        std: as given, a buffer.
+        architecture: the network's shape.
+        mean: the given mean, a buffer.
+        std: the given standard deviation, a buffer.
     """
 
     mean: Tensor
@@ -91,7 +92,7 @@ class ReadoutNetwork(nn.Module):
         nn.init.constant_(last.bias, architecture.limit * math.atanh(logit / architecture.limit))
 
     def forward(self, hidden: Sequence[State]) -> Float[Tensor, "layers batch tokens"]:
-        """What the gates of every bottleneck follow from by `bounded`, and in whose order they are.
+        """Returns the unbounded logits of every bottleneck's gates; `bounded` gives the logits of the gates.
 
         Args:
             hidden: hidden states 0 … L of a plain pass.
@@ -100,19 +101,26 @@ class ReadoutNetwork(nn.Module):
         return self.layers(torch.cat(read, dim=-1)).float().permute(2, 0, 1)
 
     def bounded(self, raw: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """The gates' logits, between −limit and limit."""
+        """Returns the gates' logits, between −limit and limit, from unbounded ones."""
         return self.architecture.limit * torch.tanh(raw / self.architecture.limit)
 
     def at(self, layer: int, hidden: Sequence[State]) -> Float[Tensor, "batch tokens"]:
-        """The gates' logits of one bottleneck.
+        """Returns the logits of the gates of one layer's bottleneck.
+
+        Args:
+            layer: index into hidden_states of the bottleneck.
+            hidden: hidden states 0 … L of a plain pass.
 
         Raises:
-            InputError: it was not trained for that layer.
+            InputError: the network was not trained for this layer.
         """
-        known = self.architecture.layers
-        if layer not in known:
-            raise InputError(f"this readout knows the gates of layers {list(known)}; got {layer}. Train one for it")
-        return self.bounded(self(hidden)[known.index(layer)])
+        trained = self.architecture.layers
+        if layer not in trained:
+            raise InputError(
+                f"this readout network predicts the gates of layers {list(trained)}; got {layer}. Train a network for "
+                "this layer with textiba readout train"
+            )
+        return self.bounded(self(hidden)[trained.index(layer)])
 
     def save(self, path: str | Path) -> None:
         """Writes a safetensors file with the architecture in its header."""
@@ -121,48 +129,48 @@ class ReadoutNetwork(nn.Module):
 
 
 def fresh_readout(architecture: Architecture, statistics: FeatureStatistics, min_std: float) -> ReadoutNetwork:
-    """An untrained network, which normalises by these statistics.
+    """Returns an untrained network that normalises hidden states by the given statistics.
 
     Args:
-        architecture: its shape.
-        statistics: of the model that it will read.
-        min_std: floor of σ, for features that hardly vary.
+        architecture: the network's shape.
+        statistics: feature statistics of the model whose states the network will read.
+        min_std: lower bound of σ, for features that hardly vary.
     """
     return ReadoutNetwork(architecture, statistics.mean, statistics.std.clamp_min(min_std))
 
 
 def load_readout(path: str | Path) -> ReadoutNetwork:
-    """Reads what `save` wrote: the file, or a folder that `textiba readout train` wrote.
+    """Returns a network from a file that `save` wrote, or from a folder that `textiba readout train` wrote.
 
     Raises:
-        InputError: no such file.
-        CorruptFileError: the file is no readout, or damaged.
+        InputError: the file does not exist.
+        CorruptFileError: the file is not a readout network, or is damaged.
     """
     file = _file(path)
     try:
         with safe_open(str(file), framework="pt") as opened:
             facts = Architecture.model_validate_json((opened.metadata() or {})[_FACTS])
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - it is no dict
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
         network = ReadoutNetwork(facts, tensors["mean"], tensors["std"])
         network.load_state_dict(tensors)
     except (SafetensorError, KeyError, ValidationError, RuntimeError) as error:
         what = str(error).splitlines()[0]
         raise CorruptFileError(
-            f"{file}: not a readout, or damaged ({what}); make it anew with textiba readout train"
+            f"{file}: not a readout network, or damaged ({what}); make a new one with textiba readout train"
         ) from None
     return network.eval().requires_grad_(False)
 
 
 def readout_for(model: Model, source: str | Path = OWN) -> ReadoutNetwork:
-    """A trained network for a model, on its device; read from disk once.
+    """Returns a trained network for a model, on the model's device. Networks are cached after the first reading.
 
     Args:
-        model: the model whose hidden states it reads.
-        source: "built-in" for the one that comes with the checkpoint; or a folder or file.
+        model: the model whose hidden states the network reads.
+        source: "built-in" for the network that comes with the checkpoint; or a folder or file.
 
     Raises:
-        InputError: there is none.
-        StatisticsMismatchError: it was trained on another model.
+        InputError: there is no such network.
+        StatisticsMismatchError: the network was trained on another model.
         CorruptFileError: the file is damaged.
     """
     file = readout_file(model, source)
@@ -170,33 +178,37 @@ def readout_for(model: Model, source: str | Path = OWN) -> ReadoutNetwork:
     if network.architecture.fingerprint != model.fingerprint:
         raise StatisticsMismatchError(
             f"{file} was trained on a model with fingerprint {network.architecture.fingerprint}, {model.name} has "
-            f"{model.fingerprint}; train one for it: textiba readout train"
+            f"{model.fingerprint}; train a network for this model: textiba readout train"
         )
     return network.to(model.device)
 
 
 def readout_file(model: Model, source: str | Path = OWN) -> Path:
-    """Where `readout_for` finds it; raises InputError when there is none."""
+    """Returns the file that `readout_for` reads.
+
+    Raises:
+        InputError: there is no such file.
+    """
     if source != OWN:
         return _file(source)
     file = own_file(model.source, f"{FOLDER}/{READOUT}")
     if file is None:
         raise InputError(
-            f"no readout comes with {model.name}; train one with textiba readout train, and name its folder "
-            "(or put it as 'readout' into the checkpoint's)"
+            f"no readout network comes with {model.name}; train one with textiba readout train, and name its folder "
+            "(or copy that folder into the checkpoint's folder as 'readout')"
         )
     return file
 
 
 def readout_identity(model: Model, source: str | Path = OWN) -> str:
-    """A short hash of the network's file."""
+    """Returns a short hash of the network's file."""
     return file_hash(readout_file(model, source))[:16]
 
 
 def _file(path: str | Path) -> Path:
     file = Path(path) / READOUT if Path(path).is_dir() else Path(path)
     if not file.is_file():
-        raise InputError(f"{file}: no such readout; make one with: textiba readout train")
+        raise InputError(f"{file}: no such readout network; make one with: textiba readout train")
     return file
 
 

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of every feature at every layer, over the real tokens of many texts, in one stream."""
+"""Mean and standard deviation of every feature at every layer, over the tokens of many texts, in one pass."""
 
 import hashlib
 import json
@@ -26,15 +26,15 @@ STATISTICS = "statistics.safetensors"  # in a checkpoint's folder: the statistic
 
 @dataclass(frozen=True, eq=False)
 class FeatureStatistics:
-    """What is known of a model's features; a plain value that can be merged with another.
+    """Mean and spread of a model's features; a plain value that can be merged with another.
 
     Attributes:
         mean: [layers, features] over the tokens, float64.
         squares: [layers, features], sum of squared deviations from the mean, float64.
-        tokens: how many tokens were pooled: real ones, special ones included, padding not.
-        texts: how many texts they came from.
+        tokens: number of tokens that were pooled, special tokens included, padding excluded.
+        texts: number of texts that the tokens came from.
         fingerprint: of the model's weights.
-        source: what the texts were, in words.
+        source: describes the texts.
     """
 
     mean: LayerFeatures
@@ -46,7 +46,7 @@ class FeatureStatistics:
 
     @property
     def std(self) -> LayerFeatures:
-        """[layers, features], of the population (divided by n)."""
+        """Standard deviation [layers, features] of the population (divided by n)."""
         return (self.squares / self.tokens).sqrt()
 
     @property
@@ -56,14 +56,19 @@ class FeatureStatistics:
         return hashlib.sha256(content).hexdigest()[:16]
 
     def at(self, layer: int, like: Tensor) -> tuple[Float[Tensor, " features"], Float[Tensor, " features"]]:
-        """Mean and standard deviation at a layer, in the type and on the device of `like`."""
+        """Mean and standard deviation at a layer, in the dtype and on the device of `like`.
+
+        Args:
+            layer: index into hidden_states.
+            like: any tensor.
+        """
         return self.mean[layer].to(like), self.std[layer].to(like)
 
     def merge(self, other: "FeatureStatistics") -> "FeatureStatistics":
-        """Both samples pooled (Chan, Golub, LeVeque, 1979).
+        """The statistics of both samples pooled (Chan, Golub, LeVeque, 1979).
 
         Raises:
-            StatisticsMismatchError: the other's model is another one.
+            StatisticsMismatchError: the other statistics belong to another model.
         """
         if self.fingerprint != other.fingerprint:
             raise StatisticsMismatchError(
@@ -81,11 +86,16 @@ class FeatureStatistics:
         )
 
     def check(self, model: Model) -> None:
-        """Raises `StatisticsMismatchError` unless these belong to the model's model."""
+        """Raises `StatisticsMismatchError` unless these statistics belong to the model."""
         if self.fingerprint != model.fingerprint:
             raise StatisticsMismatchError(
                 f"these statistics belong to a model with fingerprint {self.fingerprint}, {model.name} has "
                 f"{model.fingerprint}; estimate them anew: textiba estimate --checkpoint {model.name}"
+            )
+        if len(self.mean) != model.n_layers + 1:
+            raise StatisticsMismatchError(
+                f"statistics of {model.name} are of its {model.n_layers + 1} hidden states; these are of "
+                f"{len(self.mean)}; estimate them anew: textiba estimate --checkpoint {model.name}"
             )
 
     def save(self, path: str | Path) -> None:
@@ -101,11 +111,12 @@ class FeatureStatistics:
 
     @classmethod
     def load(cls, path: str | Path) -> "FeatureStatistics":
-        """Reads what `save` wrote.
+        """Reads a file that `save` wrote.
 
         Raises:
-            InputError: no such file.
-            CorruptFileError: the file is no statistics file, or damaged.
+            InputError: no such file, or it cannot be read.
+            CorruptFileError: the file holds no statistics, or is damaged: other shapes or counts than `save` writes,
+                NaN, infinity, or a negative sum of squares.
         """
         if not Path(path).is_file():
             raise InputError(f"{path}: no such statistics; make them with: textiba estimate --output {path}")
@@ -113,22 +124,52 @@ class FeatureStatistics:
             with safe_open(str(path), framework="pt") as file:
                 facts = json.loads((file.metadata() or {})["textiba_statistics"])
                 mean, squares = file.get_tensor("mean"), file.get_tensor("squares")
-            if mean.shape != squares.shape:
-                raise ValueError(f"mean is {tuple(mean.shape)}, squares are {tuple(squares.shape)}")
-            return cls(mean=mean, squares=squares, **facts)
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            _check_facts(**facts)
+            _check_numbers(mean, squares)
+            return cls(mean=mean.double(), squares=squares.double(), **facts)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+        except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise CorruptFileError(
-                f"{path}: not a statistics file, or damaged ({error}); make it anew with textiba estimate"
+                f"{path}: not a statistics file, or damaged ({error}); make it again with: "
+                f"textiba estimate --output {path}"
             ) from None
 
 
+def _check_facts(tokens: object, texts: object, fingerprint: object, source: object) -> None:
+    """Raises `ValueError` unless the counts are numbers from 1 on, and the rest is text."""
+    for name, count in (("tokens", tokens), ("texts", texts)):
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise ValueError(f"{name} is a whole number from 1 on; got {count!r}")
+    for name, words in (("fingerprint", fingerprint), ("source", source)):
+        if not isinstance(words, str):
+            raise ValueError(f"{name} is a string; got {words!r}")
+
+
+def _check_numbers(mean: Tensor, squares: Tensor) -> None:
+    """Raises `ValueError` unless both are finite numbers [layers, features], and no square is negative."""
+    if mean.ndim != 2 or mean.shape != squares.shape or not mean.numel():
+        raise ValueError(f"mean and squares are [layers, features]; got {tuple(mean.shape)} and {tuple(squares.shape)}")
+    for name, values in (("mean", mean), ("squares", squares)):
+        if not values.is_floating_point():
+            raise ValueError(f"{name} has floating-point numbers; got {str(values.dtype).removeprefix('torch.')}")
+        wrong = ~values.isfinite() if name == "mean" else ~(values.isfinite() & (values >= 0))
+        if wrong.any():
+            layer, feature = wrong.nonzero()[0].tolist()
+            rule = "is finite" if name == "mean" else "is finite and not negative"
+            raise ValueError(
+                f"{name} {rule}; got {values[layer, feature].item()} at layer {layer}, feature {feature}, and "
+                f"{int(wrong.sum())} such values in all"
+            )
+
+
 def estimate_statistics(model: Model, passes: Iterable[ForwardPass], source: str = "") -> FeatureStatistics:
-    """Pools every real token of every pass, for all layers at once.
+    """Pools the tokens of all passes, padding excluded, for all layers at once.
 
     Args:
-        model: whose features these are.
-        passes: `model.forward(batch)` of every batch; a generator keeps memory flat.
-        source: what the texts are, kept with the result.
+        model: the model that made the passes.
+        passes: `model.forward(batch)` of every batch; with a generator memory stays flat.
+        source: describes the texts; kept with the result.
 
     Raises:
         InputError: there is no text.
@@ -162,14 +203,14 @@ def estimate_statistics(model: Model, passes: Iterable[ForwardPass], source: str
 
 
 def load_statistics(source: str | Path) -> FeatureStatistics:
-    """Feature statistics: a built-in checkpoint's, those of a folder that `textiba finetune` wrote, or a file's.
+    """The feature statistics of a built-in checkpoint, of a folder that `textiba finetune` wrote, or of a file.
 
     Args:
-        source: "fine-tuned", "general-probe", "general-fresh"; such a folder; or what `textiba estimate` wrote.
+        source: "fine-tuned", "general-probe", "general-fresh"; such a folder; or a file that `textiba estimate` wrote.
 
     Raises:
-        InputError: there are none.
-        CorruptFileError: the file is damaged.
+        InputError: there is no such file, or it cannot be read.
+        CorruptFileError: the file holds no statistics, or is damaged.
     """
     path = checkpoint_folder(source)
     return FeatureStatistics.load(path / STATISTICS if path.is_dir() else path)

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +58,17 @@ def load(source: str | Path, max_length: int | None = None, name: str | None = N
     return Model(model, tokenizer, name or str(source), max_length, fingerprint)
 
 
-def load_base(source: str, seed: int = 0, warn: bool = True) -> tuple[Any, Any, str | None]:
+def load_base(
+    source: str, seed: int = 0, warn: bool = True, labels: Sequence[str] | None = None
+) -> tuple[Any, Any, str | None]:
     """A Hugging Face sequence classifier and its tokenizer; without a head it gets the labels negative and positive.
 
     Args:
         source: "built-in", a folder, or a hub id.
         seed: of the head, if the checkpoint has none.
         warn: whether to warn of a missing head; a caller that brings a head of its own need not.
+        labels: the class names of a head to come: the model gets a fresh head for these classes, unless its own has as
+            many. None keeps the model's own.
 
     Returns:
         Model, tokenizer, and the hash of the weights if it is known.
@@ -80,13 +84,23 @@ def load_base(source: str, seed: int = 0, warn: bool = True) -> tuple[Any, Any, 
 
     with _hub_errors(source), _quiet():
         config = AutoConfig.from_pretrained(path, **options)
-        if not any("SequenceClassification" in a for a in config.architectures or ()):
-            config.id2label = dict(enumerate(LABELS))
-            config.label2id = {label: i for i, label in enumerate(LABELS)}
+        names = labels
+        if names is None and not any("SequenceClassification" in a for a in config.architectures or ()):
+            names = LABELS
+        if names is not None:
+            config.id2label = dict(enumerate(names))
+            config.label2id = {name: i for i, name in enumerate(names)}
+        if labels is not None:
+            config.problem_type = "single_label_classification"
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model, info = AutoModelForSequenceClassification.from_pretrained(
-                path, config=config, use_safetensors=True, output_loading_info=True, **options
+                path,
+                config=config,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=labels is not None,
+                **options,
             )
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
     missing = set(info["missing_keys"])
@@ -137,7 +151,7 @@ def _from_card(folder: Path, name: str, max_length: int | None) -> Model:
             f"{weights}: its SHA-256 is {found[:16]}…, the card says {expected[:16]}…; the file is damaged. "
             "Make it anew with textiba finetune, or reinstall textiba"
         )
-    model, tokenizer, base_hash = load_base(base, warn=False)
+    model, tokenizer, base_hash = load_base(base, warn=False, labels=card.get("labels"))
     put_on = _with_adapter if file == ADAPTER else _with_head
     model = put_on(model, weights, base, base_hash, expected)
     # The merged weights differ in their last bits from one processor to another; the files they are made from do not.

@@ -1,1 +1,1 @@
-"""Evaluation of attributions: degradation, layer profiles, intervals, metrics."""
+"""Evaluation of attributions: degradation, layer profiles, intervals and tests, metrics."""

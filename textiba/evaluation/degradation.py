@@ -1,62 +1,80 @@
-"""The degradation test: remove the top k tokens and watch the prediction fall.
+"""The degradation test: remove the top k tokens and follow the probability of the target.
 
-Tokens go most relevant first (MoRF), least relevant first (LeRF) or at random, in one of four ways. All happens to
-token ids: what is removed is what was scored, token types stay, nothing is decoded and tokenized again. Source: Samek
-et al., 2017; Ancona et al., ICLR 2018; normalised as in Schulz et al., ICLR 2020, section 4.
+Tokens are removed most relevant first (MoRF), least relevant first (LeRF) or in random order, in one of four ways. All
+removals act on token ids: the removed tokens are the scored tokens, token types stay with their tokens, and nothing is
+decoded and tokenized again.
+
+Source: Samek et al., *Evaluating the Visualization of What a Deep Neural Network Has Learned*, 2017; Ancona et al.,
+ICLR 2018; normalised as in Schulz et al., *Restricting the Flow*, ICLR 2020, section 4.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
-from textiba.attribution import Attribution, Curve
+from textiba.attribution import Attribution, Curve, content_scores
 from textiba.errors import InputError, SettingError
 from textiba.evaluation.metrics import faithfulness
+from textiba.evaluation.metrics.checks import check_numbers
 from textiba.model.view import Model
 from textiba.settings import Settings
-from textiba.texts.batches import TOKEN_BUDGET, buckets
+from textiba.texts.batches import TOKEN_BUDGET
 from textiba.texts.tokens import TokenizedText
 
 Removal = Literal["delete", "mask", "pad", "attention"]
 ORDERS = ("morf", "lerf", "random")
-_WINDOW = 32  # texts whose variants are held at a time
+_WINDOW = 32  # texts whose variants are held in memory at a time
 
 
 class Degradation(Settings):
     """How tokens are removed.
 
     Attributes:
-        removal: "delete" (the text gets shorter), "mask" ([MASK] takes the place), "pad" ([PAD] takes it and is
-            attended to; RoBERTa counts no position for it) or "attention" (it keeps its place, and none attends to it).
-        by: "fraction" or "count": what `steps` are.
-        steps: rising, from 0: shares of the text's tokens, or numbers of them.
-        orders: which curves; of "morf", "lerf" and "random".
-        seed: of the random order; each text derives its own.
+        removal: "delete" (the text gets shorter), "mask" ([MASK] takes the token's place), "pad" ([PAD] takes its place
+            and is attended to; RoBERTa gives it no position) or "attention" (the token keeps its place, and no token
+            attends to it).
+        by: the unit of `steps`: "fraction" or "count".
+        steps: how much is removed, rising from 0: shares of the text's tokens, or whole numbers of tokens.
+        orders: the curves to make, of "morf", "lerf" and "random".
+        seed: of the random order and of the order of ties; each text derives its own seed from it.
     """
 
     removal: Removal = "delete"
     by: Literal["fraction", "count"] = "fraction"
     steps: tuple[float, ...] = Field(default=tuple(i / 10 for i in range(11)), min_length=2)
-    orders: tuple[Literal["morf", "lerf", "random"], ...] = ORDERS
+    orders: tuple[Literal["morf", "lerf", "random"], ...] = Field(default=ORDERS, min_length=1)
     seed: int = 0
 
-    @field_validator("steps")
-    @classmethod
-    def _rising_from_zero(cls, steps: tuple[float, ...]) -> tuple[float, ...]:
-        if steps[0] != 0 or any(a >= b for a, b in pairwise(steps)):
-            raise ValueError("steps rise from 0")
-        return steps
+    @model_validator(mode="after")
+    def _steps_fit(self) -> "Degradation":
+        if self.steps[0] != 0 or any(a >= b for a, b in pairwise(self.steps)):
+            raise ValueError(f"steps rise from 0; got {list(self.steps)}")
+        if self.by == "fraction" and self.steps[-1] > 1:
+            raise ValueError(f"a fraction is at most 1; got {self.steps[-1]:g}. For numbers of tokens set by='count'")
+        if self.by == "count" and (broken := [step for step in self.steps if step != int(step)]):
+            raise ValueError(f"a number of tokens is whole; got {broken[0]:g}. For shares of a text set by='fraction'")
+        return self
 
-    def counts(self, tokens: int) -> list[int]:
-        """How many tokens are gone at each step, of a text that has so many."""
+    def counts(self, tokens: int, order: str = "morf") -> list[int]:
+        """The number of tokens that are removed at each step.
+
+        MoRF and random remove the top share of a step. LeRF at the share 1 − k keeps exactly the tokens that MoRF
+        removes at the share k.
+
+        Args:
+            tokens: of the text that carry a score.
+            order: "morf", "lerf" or "random".
+        """
         if self.by == "count":
-            return [min(round(step), tokens) for step in self.steps]
-        return [round(step * tokens) for step in self.steps]
+            return [min(int(step), tokens) for step in self.steps]
+        if order == "lerf":
+            return [tokens - faithfulness.top_count(1 - step, tokens) for step in self.steps]
+        return [faithfulness.top_count(step, tokens) for step in self.steps]
 
 
 def degrade(
@@ -65,29 +83,29 @@ def degrade(
     settings: Degradation | None = None,
     budget: int = TOKEN_BUDGET,
 ) -> dict[str, Curve]:
-    """The curves of one method on one checkpoint, by the name of their order.
+    """The degradation curves of one method on one checkpoint, by the name of their order.
 
-    All variants of a window of texts go through the model together, in batches of like length; those that are the
-    same (nothing removed, everything removed) go once.
+    All variants of a window of texts go through the model together, in batches of similar length. Equal variants
+    (nothing removed, everything removed) go through once.
 
     Args:
-        model: the model, which may be another than the one that was explained.
-        attributions: of one method; their `target` is the class whose probability is followed.
+        model: the model that reads the variants; it may be another than the explained model.
+        attributions: of one method with one choice of settings; the probability of their `target` is followed.
         settings: how tokens are removed.
         budget: tokens in a batch.
 
     Raises:
-        SettingError: no attributions, a step past 1 for fractions, or no mask (padding) token for "mask" ("pad").
+        SettingError: no attributions, or no mask (padding) token for "mask" ("pad").
+        InputError: attributions of two methods, or a score is NaN.
     """
     settings = settings or Degradation()
-    if settings.by == "fraction" and settings.steps[-1] > 1:
-        raise SettingError(f"a fraction is at most 1; got {settings.steps[-1]}. For numbers of tokens set by='count'")
     source = iter(attributions)
     first: Attribution | None = None
     probability: list[np.ndarray] = []
     correct: list[np.ndarray] = []
     while window := list(islice(source, _WINDOW)):
         first = first or window[0]
+        _check_one_method(first, window)
         p, c = _window(model, window, settings, budget)
         probability.append(p)
         correct.append(c)
@@ -105,42 +123,46 @@ def degrade(
 
 
 def removal_order(attribution: Attribution, order: str, seed: int = 0) -> list[int]:
-    """Positions of the content tokens in the order in which they go; LeRF is MoRF backwards.
+    """Positions of the content tokens in the order of their removal; LeRF is MoRF backwards.
 
-    Ties go in an order drawn for the text, the same for every method: the order of the text would favour some places.
+    Tokens of equal score are removed in an order that is drawn for the text, the same for every method: the order of
+    the text would favour its beginning or its end.
 
     Args:
         attribution: the scores.
         order: "morf", "lerf" or "random".
-        seed: of "random", and of ties.
+        seed: of the random order, and of ties.
+
+    Raises:
+        InputError: a score is NaN.
     """
     drawn = np.random.default_rng(attribution.text.seed(seed)).permutation(np.asarray(attribution.text.content))
     if order == "random":
         return drawn.tolist()
+    check_numbers(content_scores(attribution))
     falling = drawn[np.argsort(-attribution.scores[drawn], kind="stable")].tolist()
     return falling if order == "morf" else falling[::-1]
 
 
-def lerf_morf_area(curves: dict[str, Curve]) -> Float[np.ndarray, " texts"]:
+def lerf_morf_area(curves: Mapping[str, Curve]) -> Float[np.ndarray, " texts"]:
     """∫ (LeRF − MoRF) of each text over the removed share, by the trapezoid rule; larger is better.
 
-    For steps in counts it is the mean difference per step taken, so that it stays within −1 … 1.
+    For steps in counts it is the mean difference over the numbers of removed tokens, so it lies within −1 … 1 too. A
+    text that is shorter than the last step then counts as fully removed, with a difference of 0.
 
     Raises:
-        InputError: one of the two curves is missing.
+        InputError: one of the two curves is missing, or they differ in their steps or their texts.
     """
-    if missing := {"morf", "lerf"} - curves.keys():
-        raise InputError(f"the area lies between MoRF and LeRF; {sorted(missing)} is missing. Add it to `orders`")
-    morf, lerf = curves["morf"], curves["lerf"]
+    morf, lerf = faithfulness.paired(curves)
     return faithfulness.area(morf.probability, lerf.probability, morf.steps)
 
 
-def normalized(curves: dict[str, Curve], reference: str = "morf") -> dict[str, Float[np.ndarray, "texts steps"]]:
-    """The paper's scale: `(p − b) / (t − b)`, 1 for whole texts and 0 for fully degraded ones, on average.
+def normalized(curves: Mapping[str, Curve], reference: str = "morf") -> dict[str, Float[np.ndarray, "texts steps"]]:
+    """The paper's scale `(p − b) / (t − b)`: on average 1 for whole texts and 0 for fully degraded texts.
 
     Args:
         curves: of one method.
-        reference: whose first and last step give t and b, the means over texts.
+        reference: the curve whose first and last step give t and b, means over texts.
 
     Raises:
         InputError: whole and fully degraded texts have the same probability on average.
@@ -152,9 +174,19 @@ def normalized(curves: dict[str, Curve], reference: str = "morf") -> dict[str, F
     return {name: (curve.probability - bare) / (whole - bare) for name, curve in curves.items()}
 
 
+def _check_one_method(first: Attribution, window: Sequence[Attribution]) -> None:
+    for other in window:
+        if (other.method, dict(other.settings)) != (first.method, dict(first.settings)):
+            raise InputError(
+                f"a degradation curve is of one method with one choice of settings; got '{first.method}' with "
+                f"{dict(first.settings)} and '{other.method}' with {dict(other.settings)}. Call degrade once for each"
+            )
+
+
 def _window(
     model: Model, window: Sequence[Attribution], settings: Degradation, budget: int
 ) -> tuple[Float[np.ndarray, "texts orders steps"], Float[np.ndarray, "texts orders steps"]]:
+    """Probability of the target, and whether the gold class is predicted, of every variant of a few texts."""
     variants: dict[tuple[int, tuple[int, ...]], TokenizedText] = {}
     places: dict[tuple[int, tuple[int, ...]], list[tuple[int, int, int]]] = {}
     for place, key, variant in _variants(model, window, settings):
@@ -163,13 +195,13 @@ def _window(
     shape = (len(window), len(settings.orders), len(settings.steps))
     probability, correct = np.zeros(shape), np.zeros(shape)
     keys = list(variants)
-    for group in buckets(keys, [len(variants[k]) for k in keys], budget):
+    for group in model.buckets(keys, [len(variants[k]) for k in keys], budget):
         batch = model.collate([variants[k] for k in group])
-        probabilities = model.logits(batch).softmax(dim=1).cpu()
+        probabilities = model.probabilities(model.logits(batch)).cpu()
         for key, row in zip(group, probabilities, strict=True):
             attribution = window[key[0]]
             gold = attribution.text.source.label
-            gold = attribution.target if gold is None else gold
+            gold = attribution.target if gold is None or not model.reading.classes else gold
             for place in places[key]:
                 probability[place] = row[attribution.target]
                 correct[place] = float(int(torch.argmax(row)) == gold)
@@ -179,12 +211,11 @@ def _window(
 def _variants(
     model: Model, window: Sequence[Attribution], settings: Degradation
 ) -> Iterator[tuple[tuple[int, int, int], tuple[int, tuple[int, ...]], TokenizedText]]:
-    """(place in the result, key that is equal for equal variants, the text without its tokens)."""
+    """For each variant: its place in the result, a key that equal variants share, and the text without its tokens."""
     for i, attribution in enumerate(window):
-        counts = settings.counts(len(attribution.text.content))
         for j, name in enumerate(settings.orders):
             order = removal_order(attribution, name, settings.seed)
-            for k, count in enumerate(counts):
+            for k, count in enumerate(settings.counts(len(attribution.text.content), name)):
                 gone = order[:count]
                 variant = model.without(attribution.text, gone, settings.removal)
                 yield (i, j, k), (i, tuple(sorted(gone))), variant

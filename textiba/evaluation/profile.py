@@ -1,4 +1,4 @@
-"""What a layer carries: attributions of many texts, summed up by checkpoint, layer and β."""
+"""Layer profiles: the attributions of many texts, averaged by checkpoint, layer and β."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,20 +14,21 @@ from textiba.information import NATS_PER_BIT
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
-    """One checkpoint, method, layer and β, over the texts.
+    """Means over texts, for one checkpoint and one method with one choice of settings.
 
     Attributes:
         checkpoint: the model's name.
         method: the method's name.
         layer: index into hidden_states.
-        beta: None for methods without one.
-        texts: how many.
+        beta: the price of a nat; None for methods without β.
+        texts: the number of texts.
         total: the sum of a text's scores, in the method's unit.
-        per_token: the mean of a text's absolute scores.
-        usable: bits about the target that the content tokens deliver at this layer: log2 p(target) with the gates open
-            minus closed, pointwise as in Xu et al., *A Theory of Usable Information*, ICLR 2020; evidence only.
-        kept: probability of the target with the bottleneck in place; bits only.
-        loss: what the bottleneck minimises, `CE + β · KL`, nats; bits only.
+        per_token: the mean of a text's absolute scores, in the method's unit.
+        usable: bits about the target that the content tokens deliver at this layer: log2 p(target) with all gates open
+            minus log2 p(target) with all gates closed, pointwise as in Xu et al., *A Theory of Usable Information*,
+            ICLR 2020; None for methods other than evidence.
+        kept: probability of the target with the bottleneck in place; None for methods without an optimised bottleneck.
+        loss: the objective of the bottleneck, `CE + β · KL`, nats; None for methods without an optimised bottleneck.
         settings: of the method.
     """
 
@@ -45,9 +46,13 @@ class LayerRow:
 
 
 def layer_profile(attributions: Iterable[Attribution], seed: int = 0) -> list[LayerRow]:
-    """A row for each checkpoint, method and settings, in the order in which they first come.
+    """A row for each checkpoint, method and choice of settings, in the order of their first attribution.
 
-    Holds a few numbers a text, so any stream will do.
+    Only a few numbers of each text are kept, so `attributions` may be a stream.
+
+    Args:
+        attributions: of any texts, methods and checkpoints.
+        seed: of the bootstrap intervals.
     """
     groups: dict[tuple, list[tuple[float, float, float | None, float | None, float | None]]] = {}
     for a in attributions:
@@ -59,7 +64,7 @@ def layer_profile(attributions: Iterable[Attribution], seed: int = 0) -> list[La
     for (checkpoint, method, layer, beta, settings), numbers in groups.items():
         columns = [None if column[0] is None else np.asarray(column) for column in zip(*numbers, strict=True)]
         total, per_token, usable, kept, loss = (None if c is None else bootstrap(c, seed=seed) for c in columns)
-        assert total is not None  # noqa: S101 - every attribution has a total and a mean
+        assert total is not None  # noqa: S101 - every attribution has both numbers
         assert per_token is not None  # noqa: S101
         rows.append(
             LayerRow(
@@ -80,7 +85,7 @@ def layer_profile(attributions: Iterable[Attribution], seed: int = 0) -> list[La
 
 
 def _usable(a: Attribution) -> float | None:
-    if not isinstance(a.details, EvidenceDetails):
+    if not isinstance(a.details, EvidenceDetails) or a.settings.get("output", "log_probability") != "log_probability":
         return None
     return (a.details.opened - a.details.closed) / NATS_PER_BIT
 

@@ -1,4 +1,4 @@
-"""The methods, and the one registry of them. To add a method: a file here, and its line in `METHODS`."""
+"""All methods and their registry. To add a method, add a file to this package and a line to `_HOME`."""
 
 import importlib
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from textiba.methods.smooth_grad import SmoothGrad, SmoothGradXInput
     from textiba.methods.two_sided import TwoSided
 
-# Name in the registry -> (module in this package, class). A class is imported when it is first used.
+# Name in the registry -> (module in this package, class). A class is imported on first use.
 _HOME: dict[str, tuple[str, str]] = {
     "per_sample": ("per_sample", "PerSampleBottleneck"),
     "joint": ("joint", "JointBottleneck"),
@@ -61,12 +61,12 @@ _HOME: dict[str, tuple[str, str]] = {
 }
 _MODULES = {cls: module for module, cls in _HOME.values()}
 
-# The methods of this project; the others are there for comparison.
+# The methods of this project; the others are baselines.
 OURS = ("per_sample", "joint", "readout", "evidence", "evidence_mean", "two_sided")
 
 
 class _Registry(Mapping[str, type[Method]]):
-    """Method classes by name, imported when they are asked for."""
+    """Method classes by name, imported lazily."""
 
     def __getitem__(self, name: str) -> type[Method]:
         module, cls = _HOME[name]
@@ -83,31 +83,31 @@ METHODS = _Registry()
 
 
 def method(name: str, **settings: Any) -> Method:
-    """A method by its name in the registry.
+    """Returns a method by its name in the registry.
 
     Args:
-        name: see `list_methods`.
-        **settings: of the method; a setting that is not named keeps its default.
+        name: a name from `list_methods`.
+        **settings: settings of the method; a setting that is not given keeps its default.
 
     Raises:
-        SettingError: no such method, an unknown setting, or a value out of its range.
+        SettingError: no method has this name, the method has no such setting, or a value is out of range.
 
     >>> import textiba
     >>> textiba.method("evidence", layer=1).name
     'evidence'
     """
     if name not in METHODS:
-        raise SettingError(f"no method is called '{name}'; there are {sorted(METHODS)}")
+        raise SettingError(f"no method is called '{name}'; the methods are {sorted(METHODS)}")
     return METHODS[name](**settings)
 
 
 def list_methods() -> list[dict[str, Any]]:
-    """What there is, in the order of the registry.
+    """Returns one row for each method, in the order of the registry.
 
     Returns:
-        For each method: `name`, `class`, `unit`, `signed`, `passes` (forward and backward passes through the model for
-        a text of 100 tokens on a model with 12 layers), `statistics` (whether it needs feature statistics), `extra`
-        (the optional dependency that it needs) and `summary` (the first sentence of its documentation).
+        For each method: `name`, `class`, `unit`, `signed`, `passes` (forward and backward passes for a text of 100
+        tokens on a model with 12 layers), `statistics` (whether the method needs feature statistics), `extra` (the
+        optional dependency that the method needs) and `summary` (the first paragraph of the class's docstring).
     """
     rows = []
     for name, cls in METHODS.items():
@@ -129,7 +129,7 @@ def list_methods() -> list[dict[str, Any]]:
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a method's class when it is first used."""
+    """Imports a method's class on first use."""
     if name not in _MODULES:
         raise AttributeError(f"module 'textiba.methods' has no attribute '{name}'")
     return getattr(importlib.import_module(f"textiba.methods.{_MODULES[name]}"), name)

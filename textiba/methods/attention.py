@@ -1,25 +1,30 @@
-"""Attention of the last layer as scores."""
+"""The last layer's attention weights as scores."""
 
 from typing import ClassVar
 
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
-from textiba.methods.attention_weights import attention_weights
-from textiba.methods.base import Method, Passes, results
+from textiba.methods.attention_weights import attention_weights, reader_rows
+from textiba.methods.base import Method, Passes
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import Targets
 
 
 class Attention(Method):
-    """The last layer's attention from the first token ([CLS]) to each token, mean over heads. Knows of no target."""
+    """The last layer's attention to each token, mean over heads; the same whatever the target.
+
+    The query is the token that the classification head reads: the first token ([CLS]) or the last. Where the head reads
+    all tokens, the score is the mean over all queries.
+    """
 
     name: ClassVar[str] = "attention"
     unit: ClassVar[str] = "score"
     signed: ClassVar[bool] = False
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """The last layer once more, in the form that gives its weights."""
+        """One more pass through the last layer, with an implementation that returns attention weights."""
         return Passes(1 + 1 / layers, 0.0)
 
     def _attribute(
@@ -30,7 +35,7 @@ class Attention(Method):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """Reads the weights; nothing here is random. See `Method.attribute`."""
+        """Reads the attention weights; `seed` is not used. See `Method.attribute`."""
         [weights] = attention_weights(model, forward, model.n_layers - 1)
         details = [None] * len(forward.batch.texts)
-        return results(self, None, model, forward, targets, weights[:, 0], details)
+        return results(self, None, model, forward, targets, reader_rows(model, forward.batch, weights), details)

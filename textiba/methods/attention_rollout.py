@@ -8,15 +8,19 @@ from torch import Tensor
 
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
-from textiba.methods.attention_weights import attention_weights
-from textiba.methods.base import Method, Passes, results
+from textiba.methods.attention_weights import attention_weights, reader_rows
+from textiba.methods.base import Method, Passes
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import Targets
 
 
 class AttentionRollout(Method):
-    """The share of each token in the first one's last state, were attention all that mixes them. Knows of no target.
+    """Attention multiplied over all layers: each token's share in the state that the head reads.
+
+    The scores are the same whatever the target. The row of the product is that of the token that the classification
+    head reads. Where the head reads all tokens, the score is the mean over all rows.
 
     Source: Abnar, Zuidema, *Quantifying Attention Flow in Transformers*, ACL 2020, section 3.
     """
@@ -26,7 +30,7 @@ class AttentionRollout(Method):
     signed: ClassVar[bool] = False
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """All layers once more, in the form that gives their weights."""
+        """One more pass through all layers, with an implementation that returns attention weights."""
         return Passes(2.0, 0.0)
 
     def _attribute(
@@ -37,8 +41,8 @@ class AttentionRollout(Method):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """Multiplies the layers' weights; nothing here is random. See `Method.attribute`."""
-        scores = rollout(attention_weights(model, forward, 0))[:, 0]
+        """Multiplies the layers' attention weights; `seed` is not used. See `Method.attribute`."""
+        scores = reader_rows(model, forward.batch, rollout(attention_weights(model, forward, 0)))
         return results(self, None, model, forward, targets, scores, [None] * len(forward.batch.texts))
 
 

@@ -1,5 +1,6 @@
-"""The attention weights of every layer."""
+"""Reads attention weights from a model's layers."""
 
+import contextlib
 from typing import Any
 
 import torch
@@ -9,36 +10,64 @@ from torch import Tensor
 from textiba.errors import UnsupportedModelError
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
-
-ATTENTION = "SelfAttention"  # how the names of Hugging Face's attention classes end
+from textiba.texts.batches import Batch
 
 
 @torch.no_grad()
 def attention_weights(model: Model, forward: ForwardPass, first: int) -> Float[Tensor, "layers batch tokens tokens"]:
-    """What each token (third axis) gives to each (last axis), mean over heads, in layers `first` … L − 1.
+    """Returns the attention weights of layers `first` … L − 1, mean over heads.
 
-    Fused attention never forms these weights, so a copy of the view, which shares its tensors, runs the plain form.
+    Fused attention never computes these weights explicitly. So a copy of the model, with shared weights, runs the
+    "eager" implementation.
+
+    Args:
+        model: the model.
+        forward: the model's plain pass over the batch.
+        first: the first layer to run.
+
+    Returns:
+        The weight that each query token (third axis) gives to each key token (last axis).
 
     Raises:
-        UnsupportedModelError: not every layer gave its weights.
+        UnsupportedModelError: a layer did not return its attention weights.
     """
     plain = model.copy()
-    plain.module.set_attn_implementation("eager")
-    seen: list[Tensor] = []
+    with contextlib.suppress(ValueError, AttributeError):  # a model without this switch has only the eager form
+        plain.module.set_attn_implementation("eager")
+    tokens = forward.batch.input_ids.shape[1]
 
     def record(_module: Any, _args: Any, output: Any) -> None:
-        if isinstance(output, tuple) and len(output) > 1 and output[1] is not None:
-            seen.append(output[1].mean(dim=1))
+        weights = next((part for part in output if _is_weights(part, tokens)), None) if type(output) is tuple else None
+        if weights is not None and not any(weights is known for known in recorded):
+            recorded.append(weights)
 
-    for module in plain.module.modules():
-        if type(module).__name__.endswith(ATTENTION):
+    recorded: list[Tensor] = []
+    for layer in dict.fromkeys(plain.layers):
+        for module in layer.modules():
             module.register_forward_hook(record)
-    # A change after the last layer, though it changes nothing, is given that layer whole, not its first token alone.
+    # A change after the last layer, even one that changes nothing, makes that layer run for all tokens.
     plain.run_from(forward.batch, first, forward.hidden_states[first], {model.n_layers: lambda state: state})
-    if len(seen) != (run := model.n_layers - first):
+    found = [weights.mean(dim=1) for weights in recorded]
+    if len(found) != (run := model.n_layers - first):
         raise UnsupportedModelError(
-            f"attention weights are read from modules whose class is named …{ATTENTION}, which return them second; of "
-            f"the {run} layers of {model.name} that were run, {len(seen)} gave theirs. Use a model with Hugging "
-            "Face's own attention, or another method"
+            f"attention weights are read from modules that return them with their output; of the {run} layers of "
+            f"{model.name} that were run, {len(found)} returned attention weights. Use another method"
         )
-    return torch.stack(seen)
+    return torch.stack(found)
+
+
+def reader_rows(
+    model: Model, batch: Batch, matrix: Float[Tensor, "batch tokens tokens"]
+) -> Float[Tensor, "batch tokens"]:
+    """The row of `matrix` for the token that the head reads (first or last), or the mean over all tokens' rows."""
+    if model.reads == "first":
+        return matrix[:, 0]
+    if model.reads == "last":
+        last = batch.attention_mask.long().cumsum(dim=1).argmax(dim=1)
+        return matrix[torch.arange(len(last), device=last.device), last]
+    attended = batch.attention_mask.unsqueeze(-1).to(matrix.dtype)
+    return (matrix * attended).sum(dim=1) / attended.sum(dim=1)
+
+
+def _is_weights(part: Any, tokens: int) -> bool:
+    return isinstance(part, Tensor) and part.dim() == 4 and part.shape[-2:] == (tokens, tokens)

@@ -1,12 +1,12 @@
 """Evidence: in which direction, and by how many nats, each token moved the prediction.
 
-All gates of a layer open together from 0 to 1, without noise, and each gate's effect on log p(target) is integrated on
-the way. With Z(λ) = λR + (1 − λ)R₀ that is
+All gates of a layer open together from 0 to 1, without noise. Evidence integrates each gate's effect on log p(target)
+along this path. With Z(λ) = λR + (1 − λ)R₀, the evidence of token t is
 
-    evidence_t = ∫₀¹ ⟨∂ log p(target | Z(λ)) / ∂Z_t, R_t − R₀_t⟩ dλ,
+    evidence_t = ∫₀¹ ⟨∂ log p(target | Z(λ)) / ∂Z_t, R_t − R₀_t⟩ dλ.
 
-which sums to log p(target | R) − log p(target | R₀): completeness, as of integrated gradients (Sundararajan, Taly, Yan,
-ICML 2017), with the bottleneck's closed state R₀ as the baseline at a hidden layer.
+The evidence of all tokens sums to log p(target | R) − log p(target | R₀). This is the completeness of integrated
+gradients (Sundararajan, Taly, Yan, ICML 2017), with the bottleneck's closed state R₀ as the baseline at a hidden layer.
 """
 
 from functools import partial
@@ -19,11 +19,12 @@ from pydantic import Field
 from textiba.attribution import Attribution, EvidenceDetails
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import SettingError
-from textiba.methods.base import LayerMethod, Passes, require, results
+from textiba.methods.base import LayerMethod, Passes, require
 from textiba.methods.lrp import SHARES, run_with_rules, with_rules
 from textiba.methods.references import blank_state
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
-from textiba.model.outcomes import target_output
+from textiba.model.reading import TargetOutput
 from textiba.model.view import Model
 from textiba.texts.batches import Batch
 from textiba.types import Logits, Mask, State, Targets
@@ -34,12 +35,15 @@ class Evidence(LayerMethod):
 
     Attributes:
         layer: index into hidden_states whose gates open; None takes a third of the depth (layer 2 of 6, 4 of 12).
-        nodes: of the Gauss–Legendre quadrature; each costs one forward and one backward pass above `layer`.
-        closed: what a closed gate shows: "mean", the features' mean μ_R, or "mask", the hidden state that the token
-            has when every token of the text is [MASK].
-        gate_special: whether [CLS] and [SEP] have gates too; their evidence is reported apart, never as scores.
-        gradient: "plain"; or "lrp": the changed gradient of `LRP`, which is less noisy. It does not add up: what the
-            rules take is in the residual.
+        nodes: number of nodes of the Gauss–Legendre quadrature; each node costs one forward and one backward pass
+            above `layer`.
+        closed: closed state R₀: "mean", the features' mean μ_R, or "mask", the hidden state that the token has when
+            every content token of the text is [MASK].
+        gate_special: whether [CLS] and [SEP] have gates too; their evidence is reported separately, never as scores.
+        gradient: "plain", or "lrp", the modified gradient of `LRP`, which is less noisy. Evidence with "lrp" does not
+            sum to the difference of the two log-probabilities; the residual holds the rest.
+        output: the target's output that is explained; see `GradientMethod.output`. The scores are in nats with
+            "log_probability" and "log_odds".
     """
 
     name: ClassVar[str] = "evidence"
@@ -51,6 +55,7 @@ class Evidence(LayerMethod):
     closed: Literal["mean", "mask"] = "mean"
     gate_special: bool = False
     gradient: Literal["plain", "lrp"] = "plain"
+    output: TargetOutput = "auto"
 
     @property
     def needs_statistics(self) -> bool:
@@ -58,9 +63,10 @@ class Evidence(LayerMethod):
         return self.closed == "mean"
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """A pass there and back above the layer for each node; the [MASK] text's below, and with closed gates above.
+        """One forward and one backward pass above the layer for each node; with "mask", one more forward pass.
 
-        Closed gates that all show the mean take a pass over a few tokens, which is not counted.
+        The forward pass with "mask" runs the all-[MASK] text below the layer and closed gates above the layer. With
+        "mean", the run with closed gates takes a few tokens only and is not counted.
         """
         above = (layers - self.place) / layers
         closed = 1 if self.closed == "mask" else 0
@@ -74,7 +80,7 @@ class Evidence(LayerMethod):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """Integrates along the path for all texts of the batch; nothing here is random. See `Method.attribute`."""
+        """Integrates along the path for all texts of the batch; `seed` is not used. See `Method.attribute`."""
         state = forward.hidden_states[self.place]
         batch = forward.batch
         gated = batch.attention_mask if self.gate_special else batch.content
@@ -86,12 +92,12 @@ class Evidence(LayerMethod):
             run = partial(run_with_rules, with_rules(model, SHARES["uniform"]))
         for weight, gate in quadrature(self.nodes):
             point = (reference + gate * path).requires_grad_(True)
-            log_p = target_output(run(batch, self.place, point), targets, "log_probability")
+            log_p = model.target_output(run(batch, self.place, point), targets, self.output)
             (gradient,) = torch.autograd.grad(log_p.sum(), point)
             evidence += weight * (gradient * path).sum(dim=-1)
         with torch.no_grad():
-            closed = target_output(self._closed(model, batch, reference, gated), targets, "log_probability")
-        opened = target_output(forward.logits, targets, "log_probability")
+            closed = model.target_output(self._closed(model, batch, reference, gated), targets, self.output)
+        opened = model.target_output(forward.logits, targets, self.output)
         special = (evidence * batch.special).sum(dim=1)
         residual = opened - closed - evidence.sum(dim=1)
         columns = torch.stack([closed, opened, special, residual], dim=1).tolist()
@@ -99,7 +105,7 @@ class Evidence(LayerMethod):
         return results(self, self.place, model, forward, targets, evidence, details)
 
     def _closed(self, model: Model, batch: Batch, reference: State, gated: Mask) -> Logits:
-        """With all gates closed; where they all show one state, one token stands for all of them."""
+        """The logits with all gates closed; merges the gated tokens into one where all have the same closed state."""
         if self.closed == "mask" or not model.can_merge:
             return model.run_from(batch, self.place, reference)
         merged, places = batch.merge(gated)
@@ -108,7 +114,12 @@ class Evidence(LayerMethod):
         )
 
     def reference(self, model: Model, forward: ForwardPass, statistics: FeatureStatistics | None) -> State:
-        """What closed gates show [batch, tokens, features]."""
+        """Returns the closed state R₀ [batch, tokens, features], which may be an expanded view.
+
+        Raises:
+            SettingError: `closed` is "mean" and there are no statistics, or "mask" and the tokenizer has no mask token.
+            StatisticsMismatchError: the statistics belong to another model.
+        """
         state = forward.hidden_states[self.place]
         if self.closed == "mean":
             mean, _ = require(statistics, model, self.name).at(self.place, state)
@@ -120,6 +131,6 @@ class Evidence(LayerMethod):
 
 
 def quadrature(nodes: int) -> list[tuple[float, float]]:
-    """(weight, place) of Gauss–Legendre on [0, 1]."""
+    """Returns (weight, position) of each node of the Gauss–Legendre quadrature on [0, 1]."""
     places, weights = np.polynomial.legendre.leggauss(nodes)
     return [(float(w) / 2, (float(x) + 1) / 2) for x, w in zip(places, weights, strict=True)]

@@ -1,10 +1,10 @@
-"""Evidence, averaged over layers and over what "no information" means.
+"""Evidence averaged over layers and over closed states.
 
-Which reference a closed gate shows decides which test a method wins (mean features: deletion; the states of an
-all-[MASK] text: masking), and every layer sees the text its own way. The mean of several evidences is one: nats for
-or against the target, which sum, with the special tokens' and the residual, to log p(target) minus the mean closed
-log p(target). Averaging over baselines is the idea of expected gradients (Erion et al., Nature Machine Intelligence
-2021); here it is over layers too.
+The closed state decides which degradation test evidence does well on: the features' mean suits deletion, the state of
+an all-[MASK] text suits masking. Evidence also differs between layers. The mean of several evidences is again evidence:
+nats for or against the target. Scores, special tokens' evidence and residual sum to log p(target) minus the mean of the
+closed log p(target). Averaging over baselines is the idea of expected gradients (Erion et al., Nature Machine
+Intelligence 2021); this method averages over layers too.
 """
 
 from dataclasses import replace
@@ -27,8 +27,8 @@ class EvidenceMean(Method):
 
     Attributes:
         layers: indices into hidden_states; None takes a sixth, a third and a half of the depth (1, 2, 3 of 6).
-        closed: what closed gates show; see `Evidence.closed`.
-        nodes: of each quadrature.
+        closed: the closed states; see `Evidence.closed`.
+        nodes: number of nodes of each quadrature.
         gate_special: see `Evidence.gate_special`.
     """
 
@@ -45,7 +45,7 @@ class EvidenceMean(Method):
     @classmethod
     def _each_once(cls, values: tuple | None) -> tuple | None:
         if values is not None and len(set(values)) < len(values):
-            raise ValueError("each is averaged once; remove what is named twice")
+            raise ValueError("each value is averaged once; remove the repeated ones")
         return values
 
     def at_depth(self, layers: int) -> "EvidenceMean":
@@ -72,7 +72,7 @@ class EvidenceMean(Method):
         )
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """The sum over all evidences, with one plain pass."""
+        """The sum over all evidences, which share one plain pass."""
         each = [evidence.passes(layers, tokens) for evidence in self.evidences]
         return Passes(1 + sum(p.forward - 1 for p in each), sum(p.backward for p in each))
 
@@ -84,7 +84,7 @@ class EvidenceMean(Method):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """Averages scores and details; nothing here is random. See `Method.attribute`."""
+        """Averages scores and details over all evidences; `seed` is not used. See `Method.attribute`."""
         found = [e.attribute(model, forward, targets, statistics, seed) for e in self.evidences]
         return [self._mean(same) for same in zip(*found, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Grad-CAM on a transformer: a layer's features are the channels, its tokens the places."""
+"""Grad-CAM on a transformer: a layer's features are the channels, its tokens the spatial positions."""
 
 from typing import ClassVar
 
@@ -12,10 +12,11 @@ from textiba.types import Mask, State, Targets
 
 
 class GradCAM(GradientMethod):
-    """How much a token's state points along the text's mean gradient, where positive: unsigned.
+    """The dot product of a token's state and the text's mean gradient, negative values set to 0: unsigned.
 
-    At the last layer's output most heads read the first token alone: the mean there is that one token's gradient, and
-    the scores only say how alike the others' states are to what the head wants of it. Take a layer below.
+    Choose a layer below the last. Most heads read only the first token of the last layer's output. The mean gradient
+    there is the first token's gradient divided by the number of tokens, and the scores of the other tokens say only how
+    similar their states are to this gradient.
 
     Source: Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra, ICCV 2017 (arXiv 1610.02391).
 
@@ -36,12 +37,12 @@ class GradCAM(GradientMethod):
 
 
 def grad_cam(state: State, gradient: State, real: Mask) -> Float[Tensor, "batch tokens"]:
-    """relu(Σ_c α_c A_tc), with α_c the mean of ∂y / ∂A_tc over the text's tokens; equations 1 and 2 of Grad-CAM.
+    """Returns relu(Σ_c α_c A_tc), with α_c the mean of ∂y / ∂A_tc over the text's tokens t (Grad-CAM, equations 1, 2).
 
     Args:
         state: A.
         gradient: ∂y / ∂A.
-        real: False on padding, which must not enter the mean.
+        real: False on padding, which is left out of the mean.
     """
     places = real.unsqueeze(-1)
     weights = (gradient * places).sum(dim=1, keepdim=True) / places.sum(dim=1, keepdim=True)

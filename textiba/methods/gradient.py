@@ -12,7 +12,7 @@ from textiba.types import Targets
 
 
 class Gradient(GradientMethod):
-    """The gradient summed over a token's features, signed. See `GradientMethod` for the settings."""
+    """The gradient summed over a token's features: signed. See `GradientMethod` for the settings."""
 
     name: ClassVar[str] = "gradient"
     signed: ClassVar[bool] = True

@@ -1,7 +1,7 @@
-"""What the gradient baselines share: the gradient of the target's output with respect to the hidden states.
+"""Base class of the gradient baselines, which use the gradient of the target's output by the hidden states.
 
-They go through Captum. They explain the state at one layer, by convention the embedding output (layer 0), and reduce it
-to one number per token.
+The gradient baselines are computed with Captum. They explain the state at one layer, by convention the embedding output
+(layer 0), and reduce its features to one number per token.
 """
 
 import abc
@@ -14,32 +14,34 @@ from torch import Tensor
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import missing_extra
-from textiba.methods.base import LayerMethod, Passes, results
+from textiba.methods.base import LayerMethod, Passes
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
-from textiba.model.outcomes import TargetOutput, target_output
+from textiba.model.reading import TargetOutput
 from textiba.model.view import Model
 from textiba.texts.batches import Batch
 from textiba.types import State, Targets
 
 
 class GradientMethod(LayerMethod, abc.ABC):
-    """What the gradient baselines share.
+    """Base class of the gradient baselines.
 
     Attributes:
         layer: index into hidden_states whose state is explained; None takes the embedding output, layer 0.
-        output: what is differentiated, of the target class: its "logit", "log_probability" (nats) or "probability".
-            The last two gradients differ by one factor a text, so they rank its tokens alike wherever a score rests
-            on a single gradient.
+        output: the target's output that is differentiated: "logit", "log_probability" (nats), "log_odds" (nats) or
+            "probability". "auto" takes the log-probability where classes exclude each other (softmax), and the log-odds
+            for labels with a sigmoid each and for yes-or-no outcomes. Gradients of probability and log-probability
+            differ by one factor per text, so both rank tokens equally wherever a score depends on a single gradient.
     """
 
     unit: ClassVar[str] = "score"
     needs: ClassVar[str] = "baselines"
     depth: ClassVar[float] = 0.0
 
-    output: TargetOutput = "log_probability"
+    output: TargetOutput = "auto"
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """One pass there and back above the layer."""
+        """One forward and one backward pass above the layer."""
         above = (layers - self.place) / layers
         return Passes(1 + above, above)
 
@@ -54,7 +56,6 @@ class GradientMethod(LayerMethod, abc.ABC):
         """Scores all texts of the batch; see `Method.attribute`.
 
         Raises:
-            LayerError: the model has no such layer.
             MissingExtraError: Captum is not installed.
         """
         scores = self._scores(model, forward, targets, seed)
@@ -62,24 +63,24 @@ class GradientMethod(LayerMethod, abc.ABC):
 
     @abc.abstractmethod
     def _scores(self, model: Model, forward: ForwardPass, targets: Targets, seed: int) -> Float[Tensor, "batch tokens"]:
-        """A score for every token; those of special tokens and padding are left out later."""
+        """Returns a score for every token; `results` drops the scores of special tokens and padding."""
 
     def _explained(self, model: Model, batch: Batch, targets: Targets) -> Callable[[Tensor], Tensor]:
-        """The function that Captum differentiates: a state [batch, tokens, features] to the target's output [batch]."""
+        """The function that Captum differentiates, from a state [batch, tokens, features] to an output [batch]."""
 
         def output(state: State) -> Float[Tensor, " batch"]:
-            return target_output(model.run_from(batch, self.place, state), targets, self.output)
+            return model.target_output(model.run_from(batch, self.place, state), targets, self.output)
 
         return output
 
     def _gradient(self, model: Model, forward: ForwardPass, targets: Targets) -> State:
-        """∂ output / ∂ state."""
+        """Returns ∂ output / ∂ state."""
         saliency = captum_attr().Saliency(self._explained(model, forward.batch, targets))
         return saliency.attribute(forward.hidden_states[self.place].detach().requires_grad_(True), abs=False)
 
 
 def captum_attr() -> Any:
-    """Captum's attribution methods, imported when first needed: that takes seconds.
+    """Returns Captum's module of attribution methods, imported lazily because the import takes seconds.
 
     Raises:
         MissingExtraError: Captum is not installed.

@@ -1,4 +1,4 @@
-"""Guided backpropagation: the gradient, with only its positive part let through each activation."""
+"""Guided backpropagation: each activation propagates back only the positive part of the gradient."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,22 +9,22 @@ from torch import Tensor
 
 from textiba.errors import UnsupportedModelError
 from textiba.methods.gradients import GradientMethod
+from textiba.model.families import activations
 from textiba.model.forward import ForwardPass
-from textiba.model.layers import family_of, layers_of
 from textiba.model.view import Model
 from textiba.types import Targets
 
 
 class GuidedBackprop(GradientMethod):
-    """The L2 norm over a token's features of the guided gradient: unsigned. See `GradientMethod` for the settings.
+    """The L2 norm of a token's guided gradient: unsigned. See `GradientMethod` for the settings.
 
-    Captum's class of that name touches `torch.nn.ReLU` alone, and equals the plain gradient on a model with GELU. Its
-    rule (a gradient that has come back through the activation is set to 0 where it is negative) is applied here to the
-    activation in each layer's feed-forward block, whatever its kind; pooler and head are left alone. With ReLU the two
-    agree.
+    Captum's `GuidedBackprop` changes only `torch.nn.ReLU`, so that on a model with GELU its result is the plain
+    gradient. Here the same rule (negative gradients are set to 0 at the activation's input) applies to the activation
+    modules in each layer, whatever their kind; the pooler and the head keep their gradients. With ReLU both
+    implementations agree.
 
-    Source: Springenberg, Dosovitskiy, Brox, Riedmiller 2015 (arXiv 1412.6806); on text, and by norm, Atanasova,
-    Simonsen, Lioma, Augenstein, EMNLP 2020 (arXiv 2009.13295).
+    Source: Springenberg, Dosovitskiy, Brox, Riedmiller 2015 (arXiv 1412.6806); the norm, and the use on text:
+    Atanasova, Simonsen, Lioma, Augenstein, EMNLP 2020 (arXiv 2009.13295).
     """
 
     name: ClassVar[str] = "guided_backprop"
@@ -37,24 +37,24 @@ class GuidedBackprop(GradientMethod):
 
 @contextmanager
 def guided(model: Model) -> Iterator[None]:
-    """Within the context, gradients of this view of the model are guided. The hooks are removed in any case.
+    """Guides the gradients of this model within the context. The hooks are removed at its end, exceptions included.
 
     Raises:
-        UnsupportedModelError: a layer has no activation module where its family has one.
+        UnsupportedModelError: a layer has no activation module.
     """
-    path = family_of(model.module.config).activation
     with ExitStack() as hooks:
-        for number, layer in enumerate(layers_of(model.module)):
-            activation: Any = dict(layer.named_modules()).get(path)
-            if activation is None:
+        for number, layer in enumerate(dict.fromkeys(model.layers)):
+            found: list[Any] = activations(layer)
+            if not found:
                 raise UnsupportedModelError(
-                    f"guided_backprop needs an activation module '{path}' in each layer; layer {number} of "
+                    f"guided_backprop needs in each layer a Hugging Face activation module; layer {number} of "
                     f"{model.name} has none. Use another method"
                 )
-            hooks.callback(activation.register_full_backward_hook(_only_positive).remove)
+            for module in found:
+                hooks.callback(module.register_full_backward_hook(_only_positive).remove)
         yield
 
 
 def _only_positive(_module: Any, below: tuple[Tensor, ...], _above: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """What flows on below an activation."""
+    """The positive part of the gradient at an activation's input."""
     return tuple(gradient.relu() for gradient in below)

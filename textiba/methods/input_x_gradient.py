@@ -12,7 +12,7 @@ from textiba.types import Targets
 
 
 class InputXGradient(GradientMethod):
-    """Gradient times state, summed over a token's features, signed. See `GradientMethod` for the settings.
+    """Gradient times state, summed over a token's features: signed. See `GradientMethod` for the settings.
 
     Source: Shrikumar, Greenside, Shcherbina, Kundaje 2016 (arXiv 1605.01713).
     """

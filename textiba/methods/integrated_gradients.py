@@ -17,19 +17,21 @@ from textiba.types import State, Targets
 
 
 class IntegratedGradients(GradientMethod):
-    """The gradient integrated on the straight path from a baseline to the state, signed; Gauss–Legendre.
+    """The gradient integrated along the straight path from a baseline to the state: signed.
 
-    The scores and the special tokens' share sum to output(state) − output(baseline). With the log-probability this is
-    `Evidence(closed="mask")` at layer 0, and at any layer when that gates special tokens too. At hidden layers [CLS]
-    and [SEP] differ between state and baseline: here they travel the path too, and take a share that is not reported;
-    evidence by default holds them as they are.
+    The integral is computed by Gauss–Legendre quadrature. The scores and the special tokens' part sum to
+    output(state) − output(baseline). With the log-probability, the scores equal `Evidence(closed="mask")` at layer 0,
+    and at any layer if `gate_special=True`. At hidden layers the states of [CLS] and [SEP] differ between state and
+    baseline. Integrated gradients move these states along the path too, and the special tokens' part is not reported;
+    evidence by default keeps the states of special tokens fixed.
 
     Source: Sundararajan, Taly, Yan, ICML 2017 (arXiv 1703.01365).
 
     Attributes:
-        baseline: the state that a token has when every token of the text is [MASK] or [PAD], all attended to. RoBERTa
-            does not number [PAD] tokens, so with "pad" its baseline lacks the places of the tokens as well.
-        steps: of the quadrature; each costs one forward and one backward pass above `layer`.
+        baseline: the state that a token has when every content token of the text is [MASK] ("mask") or [PAD] ("pad"),
+            all attended to. RoBERTa gives [PAD] tokens no position numbers, so its "pad" baseline has no position
+            information either.
+        steps: number of nodes of the quadrature; each costs one forward and one backward pass above `layer`.
     """
 
     name: ClassVar[str] = "integrated_gradients"
@@ -39,7 +41,7 @@ class IntegratedGradients(GradientMethod):
     steps: int = Field(default=20, ge=1, le=1000)
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """A pass there and back above the layer for each step, and the baseline's below it."""
+        """One forward and one backward pass above the layer for each step; for the baseline, a pass below the layer."""
         above = self.steps * (layers - self.place) / layers
         return Passes(1 + self.place / layers + above, above)
 
@@ -56,7 +58,7 @@ class IntegratedGradients(GradientMethod):
         return integrated.sum(dim=-1)
 
     def _baseline(self, model: Model, batch: Batch) -> State:
-        """The state of the text without its words."""
+        """The baseline state; raises `SettingError` where the tokenizer lacks the baseline's token."""
         token = getattr(model.tokenizer, f"{self.baseline}_token_id")
         if token is None:
             other = "pad" if self.baseline == "mask" else "mask"

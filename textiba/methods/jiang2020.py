@@ -1,4 +1,4 @@
-"""The bottleneck as the published BERT code computes it, with the statistics of a single sentence.
+"""The bottleneck as the published BERT code computes it, with feature statistics of a single sentence.
 
 Facts and defaults are from bazingagin/IBA.
 """
@@ -10,44 +10,45 @@ import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional
 
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.information import beta_for_sum, bits, kl_nats
-from textiba.methods.base import LayerMethod, Passes, results
-from textiba.methods.optimised import Optimum, bits_details, standard_normal
+from textiba.methods.base import LayerMethod, Passes
+from textiba.methods.optimised import Optimum, bits_details, cross_entropies, standard_normal
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import NoisyState, State, Targets
 
-INITIAL_LOGIT = 5.0  # of the gates, in both: λ = 0.9933
+INITIAL_LOGIT = 5.0  # of the gates: λ = 0.9933
 
 
-# The published estimator is fed one sentence, so each sum of squares is 0; it is raised to 1e-5 and divided by n = 1.
+# The published estimator sees one sentence, so each sum of squares is 0, is clamped to 1e-5 and divided by n = 1.
 SINGLE_SENTENCE_STD = math.sqrt(1e-5)
 
 
-# Its noise variance is kept above exp(−10), which at λ = 0.9933 it just touches.
+# The published code clamps the noise variance (1 − λ)² at exp(−10); at λ = 0.9933 the variance is just there.
 SMALLEST_NOISE = math.exp(-5)
 
 
 class Jiang2020(LayerMethod):
     """Bits per token as the published code of Jiang et al., Findings of EMNLP 2020, computes them.
 
-    Its statistics are of the one sentence that is explained: the mean of each token's feature is its own value, taken
-    from the *input* of the layer whose *output* has the bottleneck, and σ is 0.00316 everywhere. So there is next to no
-    noise, and the KL measures how far the layer moves the token. Every token has gates, special ones too. Scores are
-    of the last step's pass, before its update. The published code then scales them to 0 … 1; here they stay raw.
+    The published code estimates feature statistics on the single sentence that is explained. So the mean of each
+    token's feature is the feature's own value, taken from the *input* of the layer whose *output* has the bottleneck,
+    and σ is 0.00316 everywhere. With so small a σ the noise is almost 0, and the KL measures how far the layer moves
+    the token. Every token has gates, special tokens included. Scores come from the last step's pass, before the last
+    update. The published code scales the scores to 0 … 1; here they stay raw.
 
     Attributes:
         layer: index into hidden_states where the bottleneck sits: the published `layer_idx` + 1, which is 9 of 12. None
             takes two thirds of the depth (layer 4 of 6, 8 of 12).
-        beta: the price on the KL's *mean* over tokens and features.
-        steps: of Adam.
-        learning_rate: of Adam, on the gates' logits.
-        samples: noise draws a step.
-        tolerance: a text has converged when its loss moved less than this share over the last step.
+        beta: weight of the KL's *mean* over tokens and features.
+        steps: number of Adam steps.
+        learning_rate: Adam's learning rate, on the gates' logits.
+        samples: noise draws per step.
+        tolerance: a text has converged when the last step changed its loss by no more than this share of the loss.
     """
 
     name: ClassVar[str] = "jiang2020"
@@ -63,9 +64,9 @@ class Jiang2020(LayerMethod):
     tolerance: float = Field(default=0.05, gt=0)
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """A pass there and back above the layer for each step and noise draw.
+        """One forward and one backward pass above the layer for each step and noise draw.
 
-        The published code runs the whole model each time, and collects weight gradients, so its own cost is higher.
+        The published code runs the whole model each time and computes weight gradients, so its cost is higher.
         """
         above = self.steps * self.samples * (layers - self.place) / layers
         return Passes(1 + above, above)
@@ -93,8 +94,7 @@ class Jiang2020(LayerMethod):
             nats = _nats(state, mean, gate_logits) * batch.attention_mask
             gates = torch.sigmoid(gate_logits).mean(dim=2)
             logits = model.run_from(many, self.place, _noised(state, mean, gate_logits, next(noise)).flatten(0, 1))
-            losses = functional.cross_entropy(logits, targets.repeat(self.samples), reduction="none")
-            losses = losses.unflatten(0, (self.samples, -1))
+            losses = cross_entropies(model, logits, targets, self.samples)
             loss = (losses.mean(dim=0) + beta * nats.sum(dim=1)).sum()
             (gate_logits.grad,) = torch.autograd.grad(loss, gate_logits)
             adam.step()
@@ -107,12 +107,12 @@ class Jiang2020(LayerMethod):
 
 
 def _nats(state: State, mean: State, gate_logits: State) -> Float[Tensor, "batch tokens"]:
-    """The "KL" of each token, nats: with the mean and the σ of the sentence itself."""
+    """The KL of each token, nats, computed with the mean and the σ of the single sentence."""
     return kl_nats((state - mean) / SINGLE_SENTENCE_STD, gate_logits).sum(dim=2)
 
 
 def _noised(state: State, mean: State, gate_logits: State, noise: NoisyState) -> NoisyState:
-    """`Z = μ + λ(R − μ) + max(1 − λ, e⁻⁵) σ ε`."""
+    """The noised state `Z = μ + λ(R − μ) + max(1 − λ, e⁻⁵) σ ε`."""
     gate = torch.sigmoid(gate_logits)
     spread = (1 - gate).clamp_min(SMALLEST_NOISE) * SINGLE_SENTENCE_STD
     return mean + gate * (state - mean) + spread * noise

@@ -1,10 +1,11 @@
-"""The joint bottleneck: each token has one gate, which stands at several layers at once.
+"""The joint bottleneck: each token has one gate, which is applied at several layers.
 
-A token's content can get past a bottleneck at one layer, where its neighbours have read it below; and at the layer
-above the token can read it again from them. With the same gate at several layers, what is closed stays closed on the
-way. Sharing gates over layers is the idea of CoIBA (Hong et al., *Comprehensive Information Bottleneck for Unveiling
-Universal Attribution to Interpret Vision Transformers*, CVPR 2025, arXiv 2507.04388). In the code published with it
-only the lowest layer's information has a price; here every layer's has.
+A token's content can bypass a bottleneck at a single layer: attention below the bottleneck copies the content to
+neighbouring tokens, and attention above the bottleneck copies it back. If one gate is applied at several layers, a
+closed gate also stops the content that returns between these layers. Sharing gates over layers is the idea of CoIBA
+(Hong et al., *Comprehensive Information Bottleneck for Unveiling Universal Attribution to Interpret Vision
+Transformers*, CVPR 2025, arXiv 2507.04388). In CoIBA's published code the loss contains only the lowest layer's
+information; here the loss contains every layer's.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,8 +22,9 @@ from textiba.attribution import Attribution
 from textiba.bottleneck.gates import Bottleneck
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.information import bits
-from textiba.methods.base import Passes, low_layers, require, results
+from textiba.methods.base import Passes, low_layers, require
 from textiba.methods.optimised import Optimised, Pass, bits_details, cross_entropies, descend, standard_normal
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import State, Targets
@@ -31,19 +33,20 @@ from textiba.types import State, Targets
 class JointBottleneck(Optimised):
     """Bits per token: minimise `CE(target, f(Z)) + β · (1/n) Σ_l KL_l` over gates that n layers share.
 
-    At the lowest layer, Z mixes noise into R, as in `PerSampleBottleneck`. The run continues from Z. The state that
-    arrives at the next of the layers is the R there, and noise with that layer's μ and σ is mixed into it with the same
-    gates; and so on. KL_l is the mean over the noise draws, for the state that arrives at layer l.
+    At the lowest layer, Z mixes noise into R, as in `PerSampleBottleneck`. The run continues from Z. At each further
+    layer, R is the state that arrives there, and the same gates mix noise with that layer's μ and σ into R. KL_l is the
+    KL for the state that arrives at layer l, mean over the noise draws.
 
-    Averaged over texts, the *sum* of the KL over layers bounds the information that the noised states of all layers
-    together hold of the text (the chain rule of the KL, Q being independent over layers). What gets past all of them
-    is less: where special tokens are gated too, no more than each layer lets through (the data processing inequality),
-    hence no more than the layers' *mean*. The mean is what β is the price of and what is scored, so that both mean what
-    they mean at one layer. With one layer, this is `PerSampleBottleneck`.
+    Averaged over texts, the *sum* of the KL over layers bounds the information about the text that the noised states
+    of all layers hold together (chain rule of the KL; Q is independent over layers). The information that passes all
+    layers is smaller. If special tokens are gated too, it is at most the KL of each single layer (data processing
+    inequality), so at most the *mean* over layers. The loss and the scores use this mean, so that β and bits mean the
+    same as with one layer. With one layer, this method equals `PerSampleBottleneck`.
 
     Attributes:
-        layers: indices into hidden_states, rising; None takes a sixth, a third and a half of the depth (1, 2, 3 of 6).
-        beta: the price of a nat of information: of the KL's sum over tokens and features, mean over layers.
+        layers: indices into hidden_states, in increasing order; None takes a sixth, a third and a half of the depth
+            (layers 1, 2, 3 of 6).
+        beta: weight of the KL in nats, summed over tokens and features, mean over layers.
         gate_special, steps, learning_rate, samples, antithetic, initial_gate, min_std, tolerance: see `Optimised`.
     """
 
@@ -57,7 +60,7 @@ class JointBottleneck(Optimised):
         if layers is None:
             return None
         if layers[0] < 0 or any(a >= b for a, b in pairwise(layers)):
-            raise ValueError("layers are 0 or more, and rise; name each once")
+            raise ValueError("layers must be 0 or more, in increasing order, each once")
         return layers
 
     def at_depth(self, layers: int) -> "JointBottleneck":
@@ -70,7 +73,10 @@ class JointBottleneck(Optimised):
         return self.layers or ()
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """A pass there and back above the lowest layer for each step and noise draw, and a last one forward."""
+        """One forward and one backward pass above the lowest layer for each step and noise draw.
+
+        One more forward pass for each noise draw gives the final result.
+        """
         above = self.samples * (layers - self.layers_used[0]) / layers
         return Passes(1 + (self.steps + 1) * above, self.steps * above)
 
@@ -97,7 +103,7 @@ class JointBottleneck(Optimised):
         return results(self, None, model, forward, targets, scores, details)
 
     def _bottlenecks(self, forward: ForwardPass, statistics: FeatureStatistics) -> dict[int, Bottleneck]:
-        """By layer; they share one set of gates."""
+        """One bottleneck for each layer; all share one set of gates."""
         spreads = []
         for layer in self.layers_used:
             mean, std = statistics.at(layer, forward.hidden_states[layer])
@@ -131,4 +137,4 @@ class JointBottleneck(Optimised):
         passed.append(nats)
         changes = {layer: through(bottlenecks[layer]) for layer in above}
         logits = model.run_from(forward.batch.repeat(self.samples), lowest, noisy.flatten(0, 1), changes)
-        return cross_entropies(logits, targets, self.samples), torch.stack(passed)
+        return cross_entropies(model, logits, targets, self.samples), torch.stack(passed)

@@ -1,4 +1,4 @@
-"""Kernel SHAP: Shapley values by regression."""
+"""Kernel SHAP: Shapley values, estimated by a regression."""
 
 from typing import ClassVar
 
@@ -12,30 +12,31 @@ from textiba.methods.surrogates import Surrogate, Worth, captum_lime, fitted
 
 
 class KernelSHAP(Surrogate):
-    """Shapley values by a regression on sampled coalitions (Captum's KernelSHAP).
+    """Shapley values, estimated by a regression on sampled coalitions (Captum's KernelShap).
 
-    The empty and the whole coalition are always among them; the scores sum to the difference of their outputs.
-    Source: Lundberg, Lee, NeurIPS 2017.
+    The samples always include the empty coalition and the full coalition. The scores sum to the difference of the
+    outputs of these two. Source: Lundberg, Lee, NeurIPS 2017.
 
     Attributes:
-        output: of the target, that is explained: "log_probability" (nats), "probability" or "logit".
-        removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
-        samples: coalitions; a pass each. Fewer than tokens leave the regression undetermined; it then takes the
-            solution of the least norm.
+        output: the target's output that is explained; see `GradientMethod.output`.
+        removal: "delete" (the text gets shorter) or "mask" (each removed token becomes [MASK]).
+        samples: number of coalitions; each costs one pass. With fewer coalitions than tokens the regression is
+            underdetermined and returns the solution with the smallest norm.
     """
 
     name: ClassVar[str] = "kernel_shap"
+    needs: ClassVar[str] = "baselines"
 
     samples: int = Field(default=200, ge=3)
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """A pass for each coalition; a single token has but two."""
+        """One pass for each coalition; a text of one token has two coalitions."""
         return Passes(1.0 + (self.samples if tokens > 1 else 2), 0.0)
 
     def explain(self, worth: Worth, tokens: int, seed: int) -> Float[Tensor, " tokens"]:
         """See `Surrogate.explain`."""
         attr, _, _ = captum_lime()
-        if tokens == 1:  # Captum's sampling needs two; this is what its regression would give
+        if tokens == 1:  # Captum's sampling needs two tokens; the regression would give this
             empty, whole = worth(torch.tensor([[False], [True]]))
             return (whole - empty)[None]
         return fitted(attr.KernelShap(lambda rows: worth(rows.bool())), tokens, self.samples, seed)

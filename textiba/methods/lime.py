@@ -13,23 +13,26 @@ from textiba.methods.surrogates import Surrogate, Worth, captum_lime, fitted
 
 
 class LIME(Surrogate):
-    """Weights of a ridge regression on the presence of tokens, near the whole text (Captum's LIME).
+    """Weights of a ridge regression on the presence of tokens, fitted near the whole text (Captum's Lime).
 
-    By default samples and kernel are those of LIME's own text explainer. The first sample is the whole text; each of
-    the others lacks 1 … T of its T tokens, each number as likely as another, chosen at random. A sample weighs
-    exp(−d² / 2w²), with d the cosine distance of its presence vector from all ones; LIME's width of 25 is for 100 · d.
-    Every token gets a weight; LIME's own keeps ten. Source: Ribeiro, Singh, Guestrin, KDD 2016.
+    By default, samples and kernel are those of the text explainer in the lime package. The first sample is the whole
+    text of T tokens. Each other sample lacks between 1 and T tokens: the number is uniform, and the tokens are chosen
+    at random. The weight of a sample is exp(−d² / 2w²), with d the cosine distance between its presence vector and the
+    vector of ones. (The lime package measures 100 · d, so its width of 25 equals w = 0.25.) Every token gets a weight;
+    the lime package reports only ten. Source: Ribeiro, Singh, Guestrin, KDD 2016.
 
     Attributes:
-        output: of the target, that is fitted: "log_probability" (nats), "probability" or "logit".
-        removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
-        present: "uniform", the samples just described; or "half", Captum's own: each token with probability ½.
-        samples: texts that are run, for "uniform" the whole one among them; a pass each.
-        kernel_width: w.
-        alpha: of the ridge penalty.
+        output: the target's output that is fitted; see `GradientMethod.output`.
+        removal: "delete" (the text gets shorter) or "mask" (each removed token becomes [MASK]).
+        present: how samples are drawn: "uniform", as described above; or "half", Captum's default, where each token is
+            present with probability ½.
+        samples: number of samples; each costs one pass. With "uniform" the whole text is one of the samples.
+        kernel_width: width w of the kernel.
+        alpha: strength of the ridge penalty.
     """
 
     name: ClassVar[str] = "lime"
+    needs: ClassVar[str] = "baselines"
 
     present: Literal["uniform", "half"] = "uniform"
     samples: int = Field(default=200, ge=2)
@@ -37,7 +40,7 @@ class LIME(Surrogate):
     alpha: float = Field(default=1.0, ge=0)
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """A pass for each sample."""
+        """One pass for each sample."""
         return Passes(1.0 + self.samples, 0.0)
 
     def explain(self, worth: Worth, tokens: int, seed: int) -> Float[Tensor, " tokens"]:
@@ -55,7 +58,10 @@ class LIME(Surrogate):
 
 
 def lime_samples(tokens: int) -> Iterator[Int[Tensor, "1 tokens"]]:
-    """1 for present tokens: all of them first, then without 1 … T; without end, from torch's global state."""
+    """Yields samples without end, 1 for each present token: the whole text first, then texts that lack 1 … T tokens.
+
+    The samples are drawn from torch's global random state.
+    """
     whole = torch.ones(1, tokens, dtype=torch.long)
     yield whole
     while True:

@@ -1,11 +1,12 @@
-"""Layer-wise relevance propagation: the target's output, handed back layer by layer to the embeddings.
+"""Layer-wise relevance propagation (LRP): propagates the target's output back, layer by layer, to the embeddings.
 
-Every rule is a changed gradient: with it, gradient × input is the relevance. A linear layer needs no change (LRP-0).
-Sources: Achtibat et al., *AttnLRP*, ICML 2024 (arXiv 2402.05602); Ali et al., *XAI for Transformers*, ICML 2022 (arXiv
-2202.07304), for normalisation, and for attention held constant (CP-LRP).
+Every rule is a modified gradient, such that gradient × input equals the relevance. A linear layer needs no modification
+(LRP-0). Sources: Achtibat et al., *AttnLRP*, ICML 2024 (arXiv 2402.05602); Ali et al., *XAI for Transformers*, ICML
+2022 (arXiv 2202.07304), for normalisation, and for constant attention weights (CP-LRP).
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary
 
@@ -17,35 +18,48 @@ from torch.overrides import TorchFunctionMode
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import SettingError, UnsupportedModelError
-from textiba.methods.base import Method, Passes, results
+from textiba.methods.base import Method, Passes
+from textiba.methods.results import results
+from textiba.model.families import (
+    GATED,
+    PROJECTIONS,
+    Place,
+    activation_classes,
+    activations,
+    has_other_terms,
+    is_linear,
+    is_norm,
+    places,
+    projections,
+)
 from textiba.model.forward import ForwardPass
-from textiba.model.layers import family_of, layers_of
 from textiba.model.view import Model
 from textiba.texts.batches import Batch
 from textiba.types import Logits, State, Targets
 
 RelevanceOutput = Literal["logit", "margin"]
 
-# The share of its gradient that each operand of attention keeps. "uniform" halves relevance at both matrix products:
-# softmax(QKᵀ)·V gives one half to V and one to the weights, and QKᵀ halves that again.
+# The share of its gradient that each operand of attention keeps. "uniform" splits relevance evenly at both matrix
+# products: softmax(QKᵀ)·V gives one half to V and one half to the attention weights, and QKᵀ splits the latter again.
 SHARES = {
     "uniform": {"query": 0.25, "key": 0.25, "value": 0.5},
     "constant": {"query": 0.0, "key": 0.0, "value": 1.0},
 }
-_MADE: WeakKeyDictionary[Model, dict[Hashable, Model]] = WeakKeyDictionary()  # copies with rules, by model
+_MADE: WeakKeyDictionary[Model, dict[Hashable, Model]] = WeakKeyDictionary()  # models with rules, by their original
 
 
 class LRP(Method):
     """Relevance of the embedding output, signed: positive speaks for the target.
 
-    The sum over all tokens, special ones included, is the target's output up to what biases take, and with "uniform"
-    attention also up to what softmax takes: its rule (AttnLRP, proposition 3.1) is a first-order expansion whose
-    constant is given to no token.
+    Relevance summed over all tokens, special tokens included, equals the target's output minus the relevance that
+    biases absorb. With "uniform" attention, softmax absorbs relevance too: its rule (AttnLRP, proposition 3.1) is a
+    first-order expansion, and no token receives the constant term.
 
     Attributes:
-        attention: "uniform", AttnLRP's rule: queries, keys and values share; or "constant", CP-LRP's: the attention
-            weights are as given, and all goes to the values.
-        output: what is handed back: the target's "logit", or its "margin" over the mean logit of the other classes.
+        attention: "uniform" (AttnLRP): queries, keys and values share the relevance; or "constant" (CP-LRP): the
+            attention weights count as constants, and the values receive all relevance.
+        output: the output that is propagated back: the target's "logit", or its "margin" over the mean logit of the
+            other outcomes. "auto" takes the margin for a yes-or-no outcome, and the logit otherwise.
     """
 
     name: ClassVar[str] = "lrp"
@@ -53,10 +67,14 @@ class LRP(Method):
     signed: ClassVar[bool] = True
 
     attention: Literal["uniform", "constant"] = "uniform"
-    output: RelevanceOutput = "logit"
+    output: RelevanceOutput | Literal["auto"] = "auto"
+
+    def explained_output(self, model: Model) -> str:
+        """See `Method.explained_output`."""
+        return "logit" if model.reading.classes else "margin"
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """One pass there and back."""
+        """One forward and one backward pass."""
         return Passes(2.0, 1.0)
 
     def _attribute(
@@ -67,12 +85,13 @@ class LRP(Method):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """Hands the outputs back for all texts of the batch; nothing here is random. See `Method.attribute`.
+        """Propagates the outputs of all texts of the batch back; `seed` is not used. See `Method.attribute`.
 
         Raises:
-            SettingError: the margin is asked for, of a model with one class.
-            UnsupportedModelError: in a layer, the modules that rules are for were not found.
+            SettingError: `output` is "margin", and the model has one class.
+            UnsupportedModelError: a layer lacks modules that the rules need.
         """
+        assert self.output != "auto"  # noqa: S101 - `for_model` has chosen
         scores = relevance(model, forward, targets, SHARES[self.attention], self.output)
         return results(self, None, model, forward, targets, scores, [None] * len(forward.batch.texts))
 
@@ -80,7 +99,7 @@ class LRP(Method):
 def relevance(
     model: Model, forward: ForwardPass, targets: Targets, shares: dict[str, float], output: RelevanceOutput = "logit"
 ) -> Float[Tensor, "batch tokens"]:
-    """Of every token of the embedding output, special ones included: input × changed gradient, sum over features."""
+    """Relevance of each token's embedding output; see `relevance_by_layer` for the arguments."""
     return relevance_by_layer(model, forward, targets, shares, [0], output)[0]
 
 
@@ -92,15 +111,19 @@ def relevance_by_layer(
     layers: Sequence[int],
     output: RelevanceOutput = "logit",
 ) -> Float[Tensor, "layers batch tokens"]:
-    """What `relevance` is at each of some hidden states, from one pass there and back.
+    """Relevance (input × modified gradient, summed over features) at several layers, from one backward pass.
 
     Args:
         model: the model.
-        forward: the plain pass.
-        targets: the class whose output is handed back, of each text.
+        forward: the model's plain pass.
+        targets: index of the outcome whose output is propagated back, for each text.
         shares: see `SHARES`.
-        layers: indices into hidden_states, rising.
+        layers: indices into hidden_states, in increasing order.
         output: see `LRP`.
+
+    Raises:
+        SettingError: `output` is "margin", and the model has one class.
+        UnsupportedModelError: a layer lacks modules that the rules need.
     """
     lowest, *above = layers
     states = [forward.hidden_states[lowest].detach().requires_grad_(True)]
@@ -117,19 +140,27 @@ def relevance_by_layer(
 
 
 def with_rules(model: Model, shares: dict[str, float]) -> Model:
-    """A copy whose gradients follow the rules, and which shares the tensors' memory; for `run_with_rules`. Made once.
+    """Returns a copy of the model whose gradients follow the rules, for `run_with_rules`.
+
+    The copy shares the weights' memory and is cached.
 
     Raises:
-        UnsupportedModelError: a layer has other modules than the rules know.
+        UnsupportedModelError: a layer lacks modules that the rules need.
     """
     made = _MADE.setdefault(model, {})
-    key = (*sorted(shares.items()), str(model.device))  # a copy does not move with its model
+    key = (*sorted(shares.items()), str(model.device))  # a copy does not follow its model to another device
     if key not in made:
-        changed = model.copy()
-        _exchange_rules(changed.module, shares)
-        _check_rules(changed)
-        made[key] = changed
+        made[key] = model.copy(partial(_exchange_rules, shares=shares))
     return made[key]
+
+
+def has_rules(model: Model) -> bool:
+    """Whether LRP's rules hold for a model."""
+    try:
+        with_rules(model, SHARES["uniform"])
+    except UnsupportedModelError:
+        return False
+    return True
 
 
 def run_with_rules(
@@ -139,16 +170,16 @@ def run_with_rules(
     state: State,
     through: Mapping[int, Callable[[State], State]] | None = None,
 ) -> Logits:
-    """`Model.run_from`, the rules included that modules cannot carry."""
+    """Runs `Model.run_from` with the rule for `torch.tanh` as well, which no module of the copy can carry."""
     with _TanhRule():
         return changed.run_from(batch, layer, state, through)
 
 
 def handed_back(logits: Logits, targets: Targets, output: RelevanceOutput) -> Float[Tensor, " batch"]:
-    """The target's output of each row; see `LRP.output`.
+    """The output of each row that is propagated back: the target's logit or margin; see `LRP.output`.
 
     Raises:
-        SettingError: the margin is asked for, and there is one class.
+        SettingError: `output` is "margin", and there is only one class.
     """
     own = logits.gather(1, targets[:, None])[:, 0]
     if output == "logit":
@@ -160,12 +191,12 @@ def handed_back(logits: Logits, targets: Targets, output: RelevanceOutput) -> Fl
 
 
 def scale_rule(x: Float[Tensor, "..."], share: float) -> Float[Tensor, "..."]:
-    """`x`, with `share` of its gradient: the uniform rule at a product (AttnLRP, proposition 3.3)."""
+    """Returns `x` with its gradient times `share`: the uniform rule for a product (AttnLRP, proposition 3.3)."""
     return x.detach() + share * (x - x.detach())
 
 
 def identity_rule(function: Callable[[Tensor], Tensor], x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """`f(x)`, with gradient f(x)/x: an elementwise function hands on its relevance as it is (AttnLRP, equation 9)."""
+    """Returns f(x) with gradient f(x)/x, so that relevance passes an elementwise f unchanged (AttnLRP, equation 9)."""
     with torch.no_grad():
         y = function(x)
         slope = torch.where(x == 0, torch.zeros_like(x), y / x)
@@ -175,23 +206,27 @@ def identity_rule(function: Callable[[Tensor], Tensor], x: Float[Tensor, "..."])
 def layer_norm_rule(
     x: Float[Tensor, "... features"],
     weight: Float[Tensor, " features"],
-    bias: Float[Tensor, " features"],
+    bias: Float[Tensor, " features"] | None,
     eps: float,
 ) -> Float[Tensor, "... features"]:
-    """Layer normalisation whose standard deviation is a constant to the gradient (AttnLRP, proposition 3.4)."""
+    """Layer normalisation whose standard deviation counts as a constant in the gradient (AttnLRP, proposition 3.4)."""
     centred = x - x.mean(dim=-1, keepdim=True)
     std = (centred.square().mean(dim=-1, keepdim=True) + eps).sqrt().detach()
-    return centred / std * weight + bias
+    scaled = centred / std * weight
+    return scaled if bias is None else scaled + bias
 
 
 class _Scaled(nn.Module):
-    def __init__(self, projection: nn.Module, share: float):
+    """Scales the gradient at a projection's output; with n shares, the output has n equal parts with a share each."""
+
+    def __init__(self, projection: nn.Module, shares: Sequence[float]):
         super().__init__()
         self.projection = projection
-        self.share = share
+        self.shares = shares
 
     def forward(self, x: Tensor) -> Tensor:
-        return scale_rule(self.projection(x), self.share)
+        parts = self.projection(x).chunk(len(self.shares), dim=-1)
+        return torch.cat([scale_rule(part, share) for part, share in zip(parts, self.shares, strict=True)], dim=-1)
 
 
 class _Identity(nn.Module):
@@ -213,40 +248,55 @@ class _LayerNorm(nn.Module):
 
 
 class _TanhRule(TorchFunctionMode):
-    """The identity rule for `torch.tanh`, which RoBERTa's head calls as a function, within this context only."""
+    """Applies the identity rule to `torch.tanh`, which RoBERTa's head calls as a function, within this context."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return identity_rule(torch.tanh, *args) if func is torch.tanh else func(*args, **(kwargs or {}))
 
 
-def _exchange_rules(module: nn.Module, shares: dict[str, float]) -> None:
-    """Replaces modules by modules with LRP's rules, in a copy that is ours."""
-    from transformers.activations import ACT2CLS  # here: the import takes a second
+def _exchange_rules(changed: Model, shares: dict[str, float]) -> None:
+    """Replaces modules by modules with LRP's rules, in place; `changed` must be a copy.
 
-    activations = tuple({entry[0] if isinstance(entry, tuple) else entry for entry in ACT2CLS.values()})
-    for layer in layers_of(module):
-        for role, path in family_of(module.config).projections().items():
-            parent, _, name = path.rpartition(".")
-            projection = dict(layer.named_modules()).get(path)
-            if isinstance(projection, nn.Linear):
-                setattr(layer.get_submodule(parent), name, _Scaled(projection, shares[role]))
-    for parent in list(module.modules()):
+    Raises:
+        UnsupportedModelError: a layer lacks modules that the rules need, and would propagate plain gradients back.
+    """
+    for number, layer in enumerate(dict.fromkeys(changed.layers)):
+        found = projections(layer)
+        fused = len(found.get("fused", ()))
+        counts = [len(found.get(role, ())) for role in ("query", "key", "value")]
+        norms = sum(is_norm(module) for module in layer.modules())
+        active = len(activations(layer))
+        if has_other_terms(layer) or not ((counts == [1, 1, 1] and not fused) or (counts == [0, 0, 0] and fused == 1)):
+            raise UnsupportedModelError(
+                f"lrp needs in each layer one query, one key and one value projection, and no other attention terms; "
+                f"layer {number} of {changed.name} has {counts[0]}, {counts[1]} and {counts[2]} with the names "
+                f"{sorted(PROJECTIONS)}. Merge adapters into the weights, or use another method"
+            )
+        if not norms or not active:
+            raise UnsupportedModelError(
+                f"lrp needs in each layer a normalisation module and a Hugging Face activation module; layer {number} "
+                f"of {changed.name} has {norms} and {active}. Use another method"
+            )
+        for role, modules in found.items():
+            for place in modules:
+                kept = [shares[name] for name in ("query", "key", "value")] if role == "fused" else [shares[role]]
+                setattr(place.parent, place.name, _Scaled(place.module, kept))
+        for place in list(places(layer)):
+            if place.name in GATED and is_linear(place.module):
+                _share_gate(place)
+    classes = activation_classes()
+    for parent in list(changed.module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.LayerNorm):
                 setattr(parent, name, _LayerNorm(child))
-            elif isinstance(child, activations):
+            elif is_norm(child) or isinstance(child, classes):
                 setattr(parent, name, _Identity(child))
 
 
-def _check_rules(changed: Model) -> None:
-    """Raises UnsupportedModelError where a layer has no rules: it would propagate plain gradient × input."""
-    roles = family_of(changed.module.config).projections()
-    for number, layer in enumerate(layers_of(changed.module)):
-        kinds = [type(module) for module in layer.modules()]
-        found = kinds.count(_Scaled), kinds.count(_LayerNorm), kinds.count(_Identity)
-        if found[0] != len(roles) or 0 in found:
-            raise UnsupportedModelError(
-                f"lrp needs in each layer the linear projections {sorted(roles.values())}, a LayerNorm and an "
-                f"activation module; layer {number} of {changed.name} has {found[0]}, {found[1]} and {found[2]} "
-                "of these. Merge adapters into the weights, or use another method"
-            )
+def _share_gate(place: Place) -> None:
+    """Splits relevance evenly at the product of a gated feed-forward block, act(gate) × up."""
+    setattr(place.parent, place.name, _Scaled(place.module, [0.5]))
+    if GATED[place.name] == "up":
+        for name, child in list(place.parent.named_children()):
+            if isinstance(child, activation_classes()):
+                setattr(place.parent, name, nn.Sequential(child, _Scaled(nn.Identity(), [0.5])))

@@ -1,6 +1,6 @@
-"""Occlusion: what the output loses when one token is left out.
+"""Occlusion: the drop of the output when one token is removed.
 
-Source: Zeiler, Fergus, ECCV 2014, on patches of an image; Li, Monroe, Jurafsky, 2016 (arXiv 1612.08220), on words.
+Source: Zeiler, Fergus, ECCV 2014, for image patches; Li, Monroe, Jurafsky, 2016 (arXiv 1612.08220), for words.
 """
 
 from typing import ClassVar, Literal
@@ -9,20 +9,20 @@ import torch
 
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
-from textiba.methods.base import Passes, results
-from textiba.methods.perturbation import Perturbation
+from textiba.methods.base import Passes
+from textiba.methods.perturbation import Perturbation, variant_outputs
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
-from textiba.model.outcomes import target_output, variant_outputs
 from textiba.model.view import Model
 from textiba.types import Targets
 
 
 class Occlusion(Perturbation):
-    """TargetOutput of the whole text − output without the token, signed: positive speaks for the target.
+    """Output of the whole text minus output without the token, signed: positive speaks for the target.
 
     Attributes:
-        output: of the target, that is compared: "log_probability" (nats), "probability" or "logit".
-        removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
+        output: the target's output that is compared; see `GradientMethod.output`.
+        removal: "delete" (the text gets shorter) or "mask" (each removed token becomes [MASK]).
     """
 
     name: ClassVar[str] = "occlusion"
@@ -30,7 +30,7 @@ class Occlusion(Perturbation):
     removal: Literal["delete", "mask"] = "delete"
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """A pass for each token."""
+        """One pass for each token."""
         return Passes(1.0 + tokens, 0.0)
 
     def _attribute(
@@ -41,12 +41,12 @@ class Occlusion(Perturbation):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """Leaves out every token of every text once; nothing here is random. See `Method.attribute`."""
+        """Removes every token of every text once; `seed` is not used. See `Method.attribute`."""
         texts = forward.batch.texts
         places = [(row, i) for row, text in enumerate(texts) for i in text.content]
         variants = [model.without(texts[row], [i], self.removal) for row, i in places]
         rows, columns = torch.tensor(places).T
-        whole = target_output(forward.logits, targets, self.output).double().cpu()
+        whole = model.target_output(forward.logits, targets, self.output).double().cpu()
         scores = torch.zeros(forward.batch.input_ids.shape, dtype=torch.float64)
         scores[rows, columns] = whole[rows] - variant_outputs(
             model, variants, targets.cpu()[rows].tolist(), self.output

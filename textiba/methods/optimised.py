@@ -1,4 +1,4 @@
-"""What the bottlenecks whose gates are optimised for each text share: settings, noise, the loop, and their report."""
+"""Shared parts of the bottlenecks whose gates are optimised for each text: settings, noise, optimiser, details."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -9,29 +9,29 @@ import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn import functional
 
 from textiba.attribution import BitsDetails
 from textiba.information import bits
 from textiba.methods.base import Method
 from textiba.model.forward import ForwardPass
+from textiba.model.view import Model
 from textiba.texts.tokens import TokenizedText
 from textiba.types import Mask, State, Targets
 
 
 class Optimised(Method):
-    """The settings of a bottleneck whose gates Adam finds for each text.
+    """The settings of a bottleneck whose gates Adam optimises for each text.
 
     Attributes:
-        beta: the price of a nat of information.
-        gate_special: whether [CLS] and [SEP] have gates too; their bits are reported apart, never as scores.
-        steps: of Adam; with 0 the gates stay where they start, and are tried out.
-        learning_rate: of Adam, on the gates' logits.
-        samples: noise draws a step.
-        antithetic: draw noise in pairs ε, −ε, so that it averages to zero; needs an even `samples`.
+        beta: weight of the KL in the loss, per nat.
+        gate_special: whether [CLS] and [SEP] have gates too; their bits are reported separately, never as scores.
+        steps: number of Adam steps; with 0 the gates keep their initial values and the loss is evaluated once.
+        learning_rate: Adam's learning rate, on the gates' logits.
+        samples: noise draws per step.
+        antithetic: whether noise comes in pairs ε, −ε, so that it averages to zero; needs an even `samples`.
         initial_gate: λ before the first step.
-        min_std: floor of σ, for features that hardly vary.
-        tolerance: a text has converged when its loss moved less than this share over the last step.
+        min_std: lower bound of σ, for features that hardly vary.
+        tolerance: a text has converged when the last step changed its loss by no more than this share of the loss.
     """
 
     unit: ClassVar[str] = "bits"
@@ -50,7 +50,7 @@ class Optimised(Method):
     @model_validator(mode="after")
     def _pairs(self) -> "Optimised":
         if self.antithetic and self.samples % 2:
-            raise ValueError("antithetic noise comes in pairs, so samples must be even, or antithetic false")
+            raise ValueError("antithetic noise comes in pairs: samples must be even, or antithetic false")
         return self
 
     @property
@@ -60,25 +60,25 @@ class Optimised(Method):
 
     @property
     def initial_logit(self) -> float:
-        """`initial_gate` as its logit."""
+        """The logit of `initial_gate`."""
         return math.log(self.initial_gate / (1 - self.initial_gate))
 
     def gated(self, forward: ForwardPass) -> Mask:
-        """The tokens that have a gate."""
+        """True for the tokens that have a gate."""
         return forward.batch.attention_mask if self.gate_special else forward.batch.content
 
 
 def standard_normal(
     texts: Sequence[TokenizedText], like: State, samples: int, antithetic: bool, seed: int
 ) -> Iterator[Float[Tensor, "samples batch tokens features"]]:
-    """Standard normal draws without end; each text's come from a generator of its own, whatever the batch.
+    """Yields standard normal draws without end. A text's draws do not depend on the other texts of its batch.
 
     Args:
-        texts: of the batch.
-        like: gives shape, type and device.
-        samples: draws at a time.
-        antithetic: whether the second half of the draws is the first with its sign turned.
-        seed: each text derives its own from it.
+        texts: the texts of the batch; each has its own random generator.
+        like: a state whose shape, type and device the draws take.
+        samples: number of draws at a time.
+        antithetic: whether the second half of the draws is the negative of the first half.
+        seed: each text derives its own seed from this one.
     """
     generators = [torch.Generator().manual_seed(text.seed(seed)) for text in texts]
     drawn = samples // 2 if antithetic else samples
@@ -90,11 +90,10 @@ def standard_normal(
 
 
 def cross_entropies(
-    logits: Float[Tensor, "rows labels"], targets: Targets, samples: int
+    model: Model, logits: Float[Tensor, "rows labels"], targets: Targets, samples: int
 ) -> Float[Tensor, "samples batch"]:
-    """CE of the target for each noise draw, nats; `logits` are of the batch, `samples` times over."""
-    losses = functional.cross_entropy(logits, targets.repeat(samples), reduction="none")
-    return losses.unflatten(0, (samples, -1))
+    """Cross-entropy of the target for each noise draw, nats; `logits` contain the batch `samples` times."""
+    return -model.target_output(logits, targets.repeat(samples), "log_probability").unflatten(0, (samples, -1))
 
 
 Pass = tuple[Float[Tensor, "samples batch"], Float[Tensor, "layers batch tokens"]]
@@ -102,12 +101,12 @@ Pass = tuple[Float[Tensor, "samples batch"], Float[Tensor, "layers batch tokens"
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """Where the optimisation ended at one β.
+    """The end of the optimisation at one β, and the way there.
 
     Attributes:
-        nats: information of each token at each layer.
-        entropies: cross-entropy of the target before each step and after the last, nats.
-        informations: information at the same moments, nats: the sum over tokens, mean over layers.
+        nats: information of each token at each layer, nats.
+        entropies: cross-entropy of the target before each step and after the last step, nats.
+        informations: information before each step and after the last step, nats: sum over tokens, mean over layers.
     """
 
     nats: Float[Tensor, "layers batch tokens"]
@@ -124,18 +123,19 @@ def descend(
 ) -> Iterator[Optimum]:
     """Minimises `CE + β · KL` over the gates of all texts at once with Adam, for one β after another.
 
-    Each β is a warm start from the gates of the one before it. The last pass at one β serves as the first pass at the
-    next, so n values cost n · steps + 1 passes.
+    The optimisation at each β is a warm start from the gates at the previous β. The last pass at one β is also the
+    first pass at the next β, so n values of β cost n · steps + 1 passes.
 
     Args:
-        gate_logits: changed in place.
-        run: one pass with the current gates and fresh noise: cross-entropy, nats, and information at each layer, nats.
-        betas: the price of a nat, for each text; one entry for each optimisation.
-        steps: of a new Adam at each β.
-        learning_rate: of Adam.
+        gate_logits: logits of the gates, optimised in place.
+        run: runs one pass with the current gates and fresh noise; returns the cross-entropy and the information at each
+            layer, both in nats.
+        betas: one entry for each optimisation: β for each text.
+        steps: number of Adam steps at each β; Adam's state starts anew at each β.
+        learning_rate: Adam's learning rate.
 
     Yields:
-        The end of each optimisation, while the gates are still there.
+        The end of each optimisation. Until the generator is resumed, `gate_logits` hold the gates of that optimisation.
     """
     carried: Pass | None = None
     for number, beta in enumerate(betas):
@@ -153,7 +153,7 @@ def descend(
             entropies.append(losses.detach())
             informations.append(information.detach())
         more = number + 1 < len(betas)
-        if carried is None:  # it is there still where no step was taken
+        if carried is None:  # with 0 steps, the pass at the previous β is still valid
             with torch.set_grad_enabled(more):
                 carried = run()
         losses, nats = carried
@@ -171,25 +171,25 @@ def bits_details(
     tolerance: float,
     by_layer: Float[Tensor, "layers batch tokens"] | None = None,
 ) -> list[BitsDetails]:
-    """How each text's optimisation went, and where it ended.
+    """Returns each text's details: the course of the optimisation and its end.
 
     Args:
-        forward: the plain pass.
-        scores: bits of every token, special ones included.
-        gates: after the last step.
-        optimum: where the optimisation ended.
-        beta: the price of a nat of their sum.
-        tolerance: a text has converged when its loss moved less than this share over the last step.
-        by_layer: bits of every token at each of several layers.
+        forward: the model's plain pass.
+        scores: bits of every token, special tokens included.
+        gates: λ of every token after the last step.
+        optimum: the end of the optimisation.
+        beta: weight of the KL's sum in nats, for each text.
+        tolerance: a text has converged when the last step changed its loss by no more than this share of the loss.
+        by_layer: bits of every token at each layer; None for a bottleneck at a single layer.
     """
     entropies, nats = optimum.entropies, optimum.informations
     loss = entropies.mean(dim=1) + beta * nats
-    settled = torch.zeros_like(beta, dtype=torch.bool)  # where no step was taken, nothing has settled
+    settled = torch.zeros_like(beta, dtype=torch.bool)  # without a step no text has converged
     if len(loss) > 1:
         settled = (loss[-1] - loss[-2]).abs() <= tolerance * loss[-2].abs()
     probability = (-entropies[-1]).exp().mean(dim=0)
     special = (scores * forward.batch.special).sum(dim=1)
-    # One copy from the device for all texts.
+    # One copy from the device for the whole batch.
     columns = zip(settled.tolist(), probability.tolist(), special.tolist(), loss[-1].tolist(), strict=True)
     open_, entropy, information = (x.float().cpu().numpy() for x in (gates, entropies.mean(dim=1), bits(nats)))
     layers = None if by_layer is None else by_layer.float().cpu().numpy()

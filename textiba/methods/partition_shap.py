@@ -1,4 +1,4 @@
-"""Partition SHAP: values along a tree of neighbouring tokens."""
+"""Partition SHAP: the output is split among tokens along a binary tree of neighbouring tokens."""
 
 import math
 from collections.abc import Iterator
@@ -15,38 +15,41 @@ from textiba.errors import missing_extra
 from textiba.methods.base import Passes
 from textiba.methods.surrogates import Surrogate, Worth
 
-# What shap calls the contexts of `PartitionSHAP`.
+# shap's `fixed_context` for each `PartitionSHAP.context`.
 FIXED_CONTEXTS = {"both": None, "present": 1, "absent": 0}
 
 
 class PartitionSHAP(Surrogate):
-    """Values along a binary tree of neighbouring tokens (the shap library's PartitionExplainer).
+    """Shares of the output, split along a binary tree of neighbouring tokens (the shap library's PartitionExplainer).
 
-    What `shap.Explainer` takes for text, but for the tree: here a balanced one, which cuts the text into halves down to
-    single tokens. The scores sum to the output of the whole text − that of the text with every token removed.
+    `shap.Explainer` uses the same algorithm for text, but with another tree. The tree here is balanced: it splits the
+    text into halves, down to single tokens. The scores sum to the output of the whole text minus the output of the text
+    with every token removed.
 
-    Owen values try each group with its siblings present and absent ("both"), of the order of T² passes for T tokens.
-    One context for all takes 2T: 200 evaluations reach every token of a text of up to 100, where with "both" most
-    would share their group's value. By default the rest is absent, since texts repeat themselves: what is said twice
-    is hardly missed when taken from the whole, but tells when shown alone. What two groups do only together is shared
-    evenly among their tokens. Source: Lundberg et al., 2020; Owen, 1977.
+    With context "both" the scores are Owen values: each group is evaluated with its sibling groups present and absent,
+    which takes on the order of T² passes for T tokens. A single context takes 2T passes, so 200 evaluations reach every
+    token of a text of up to 100 tokens. With "both", 200 evaluations would leave most tokens with an even share of
+    their group's value. The default context is "absent" because texts are redundant: removing one of two equivalent
+    words from the whole text changes the output little, while showing the word alone changes it clearly. An effect that
+    two groups have only together is split evenly among their tokens. Source: Lundberg et al., 2020; Owen, 1977.
 
     Attributes:
-        output: of the target, that is explained: "log_probability" (nats), "probability" or "logit".
-        removal: "delete" (the text gets shorter) or "mask" ([MASK] takes the place).
-        context: whether all else is "present" or "absent" when a group is split (shap's `fixed_context` 1 and 0), or
-            its siblings are "both" in turn (None, shap's default): Owen values.
-        evaluations: coalitions at most, one more where that is odd; a pass each. Groups that are not reached share
-            their value evenly. shap's default is 500, with "both".
+        output: the target's output that is explained; see `GradientMethod.output`.
+        removal: "delete" (the text gets shorter) or "mask" (each removed token becomes [MASK]).
+        context: state of all other tokens when a group is split: "present" or "absent" (shap's `fixed_context` 1 and
+            0); or "both" (shap's default, None): Owen values.
+        evaluations: largest number of coalitions (an odd number allows one more); each costs one pass. The tokens of a
+            group that is not split share its value evenly. shap's default is 500, with "both".
     """
 
     name: ClassVar[str] = "partition_shap"
+    needs: ClassVar[str] = "baselines"
 
     context: Literal["both", "present", "absent"] = "absent"
     evaluations: int = Field(default=200, ge=4)
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """A pass for each coalition: the empty and the whole, and two for each group that is split."""
+        """One pass for each coalition: the empty and the full coalition, and two for each split of a group."""
         most = math.ceil((self.evaluations - 2) / 2)
         splits = _splits(tokens) if self.context == "both" else tokens - 1
         return Passes(1.0 + 2 + 2 * min(most, splits), 0.0)
@@ -57,7 +60,7 @@ class PartitionSHAP(Surrogate):
         explainer = shap.PartitionExplainer(
             lambda rows: worth(torch.from_numpy(rows).bool()).numpy(), _Presence(balanced_tree(tokens))
         )
-        with _numpy_seeded(seed):  # it breaks ties in its queue at random
+        with _numpy_seeded(seed):  # shap breaks ties in its queue at random
             found = explainer(
                 np.ones((1, tokens)),
                 max_evals=self.evaluations,
@@ -68,7 +71,7 @@ class PartitionSHAP(Surrogate):
 
 
 class _Presence:
-    """A masker whose masked input is the mask itself."""
+    """A shap masker whose masked input is the mask itself."""
 
     def __init__(self, clustering: Float[np.ndarray, "splits 4"]):
         self.clustering = clustering
@@ -79,7 +82,7 @@ class _Presence:
 
 
 def balanced_tree(leaves: int) -> Float[np.ndarray, "splits 4"]:
-    """Halves of a row of leaves, down to single ones, as a linkage matrix: left, right, distance, leaves below."""
+    """A balanced binary tree over a row of leaves, as a linkage matrix: left, right, distance, number of leaves."""
     rows: list[tuple[float, float, float, float]] = []
 
     def grow(start: int, end: int) -> int:
@@ -95,7 +98,7 @@ def balanced_tree(leaves: int) -> Float[np.ndarray, "splits 4"]:
 
 
 def _splits(tokens: int, contexts: int = 1) -> int:
-    """How often groups are split on the way to single tokens: each with its sibling present, and absent."""
+    """The number of splits down to single tokens, where each half is split with the other half present and absent."""
     if tokens == 1:
         return 0
     half = (tokens + 1) // 2
@@ -104,7 +107,7 @@ def _splits(tokens: int, contexts: int = 1) -> int:
 
 @contextmanager
 def _numpy_seeded(seed: int) -> Iterator[None]:
-    """Numpy's global state, seeded and put back."""
+    """Seeds numpy's global random state within the context, and restores the state afterwards."""
     before = np.random.get_state()  # noqa: NPY002 - shap draws from it
     np.random.seed(seed % 2**32)  # noqa: NPY002
     try:

@@ -1,4 +1,4 @@
-"""The per-sample bottleneck: for each text, the gates that keep its prediction with the fewest bits.
+"""The per-sample bottleneck: for each text, gates that keep the prediction with the fewest bits.
 
 Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.1, on a transformer's hidden states.
 """
@@ -17,8 +17,9 @@ from textiba.bottleneck.gates import Bottleneck
 from textiba.bottleneck.readout import readout_for, readout_identity
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.information import beta_for_sum, bits
-from textiba.methods.base import LayerMethod, Method, Passes, require, results
+from textiba.methods.base import LayerMethod, Method, Passes, require
 from textiba.methods.optimised import Optimised, Pass, bits_details, cross_entropies, descend, standard_normal
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import Mask, State, Targets
@@ -30,15 +31,16 @@ class PerSampleBottleneck(Optimised, LayerMethod):
     Attributes:
         layer: index into hidden_states where the bottleneck sits; None takes a third of the depth (layer 2 of 6,
             4 of 12).
-        beta: the price of a nat of information; see `beta_on`.
-        beta_on: "sum": β multiplies the KL summed over tokens and features; "mean": its mean over them, as in the
-            paper (β_mean = β_sum · k, with k the number of gated elements).
-        gates: "token" for one gate a token, "feature" for one for every feature of every token.
-        readout: a trained readout network, whose gates are where the optimisation starts instead of `initial_gate` (a
-            warm start: fewer steps and a lower learning rate do): "built-in" for the one that comes with the
-            checkpoint, or a folder or a file.
-        path: β continuation: values of β to optimise at before `beta`, each a warm start from the gates of the one
-            before it, with `steps` steps each. From low to high, fewer steps at each value do.
+        beta: weight of the KL in the loss, per nat; see `beta_on`.
+        beta_on: "sum": β multiplies the KL's sum over tokens and features; "mean": β multiplies the KL's mean, as in
+            the paper (β_mean = β_sum · k, with k the number of gated elements).
+        gates: "token" for one gate per token, "feature" for one gate per feature of each token.
+        readout: a trained readout network whose predicted gates replace `initial_gate` as a warm start, so that fewer
+            steps and a lower learning rate suffice: "built-in" for the network that comes with the checkpoint, or a
+            folder or file; None for no network.
+        path: β continuation: values of β to optimise at before `beta`, with `steps` steps at each. The optimisation at
+            each value is a warm start from the gates at the previous value. With values from low to high, fewer steps
+            at each value suffice.
         gate_special, steps, learning_rate, samples, antithetic, initial_gate, min_std, tolerance: see `Optimised`.
     """
 
@@ -51,7 +53,10 @@ class PerSampleBottleneck(Optimised, LayerMethod):
     path: tuple[Annotated[float, Field(ge=0)], ...] = ()
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """One forward and one backward pass above the layer for each noise draw, step and β, and a last one forward."""
+        """One forward and one backward pass above the layer for each noise draw, step and β.
+
+        One more forward pass for each noise draw gives the final result.
+        """
         above = self.samples * (layers - self.place) / layers
         steps = (1 + len(self.path)) * self.steps
         return Passes(1 + (steps + 1) * above, steps * above)
@@ -68,7 +73,7 @@ class PerSampleBottleneck(Optimised, LayerMethod):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """Optimises the gates of all texts of the batch at once, through `path` to `beta`."""
+        """Optimises the gates of all texts of the batch at once, at each β of `path` and then at `beta`."""
         *_, last = self._along((*self.path, self.beta), model, forward, targets, statistics, seed)
         return last
 
@@ -81,7 +86,7 @@ class PerSampleBottleneck(Optimised, LayerMethod):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> Iterator[list[Attribution]]:
-        """The results at each β, each optimisation starting from the gates of the one before it."""
+        """Yields the results at each β; each optimisation is a warm start from the gates at the previous β."""
         statistics = require(statistics, model, self.name)
         state = forward.hidden_states[self.place]
         mean, std = statistics.at(self.place, state)
@@ -117,26 +122,26 @@ class PerSampleBottleneck(Optimised, LayerMethod):
         state: State,
         noise: Iterator[Float[Tensor, "samples batch tokens features"]],
     ) -> Pass:
-        """One pass with fresh noise: cross-entropy of the target, and the information at this one layer, nats."""
+        """One pass with fresh noise: cross-entropy of the target, and the information at the single layer, nats."""
         noisy, nats = bottleneck(state, next(noise))
         logits = model.run_from(forward.batch.repeat(self.samples), self.place, noisy.flatten(0, 1))
-        return cross_entropies(logits, targets, self.samples), nats.unsqueeze(0)
+        return cross_entropies(model, logits, targets, self.samples), nats.unsqueeze(0)
 
     def _price(self, beta: float, gated: Mask, state: State) -> Float[Tensor, " batch"]:
-        """β on the sum of the KL, for each text: with `beta_on="mean"` it depends on the text's length."""
+        """β on the KL's sum, for each text; with `beta_on="mean"` this β depends on the text's length."""
         if self.beta_on == "sum":
             return state.new_full((len(state),), beta)
         return state.new_tensor([beta_for_sum(beta, int(n) * state.shape[2]) for n in gated.sum(dim=1)])
 
 
 class BetaPath(PerSampleBottleneck):
-    """The per-sample bottleneck at several values of β, each optimisation starting from the end of the one before it.
+    """The per-sample bottleneck at several values of β, each a warm start from the gates at the previous value.
 
-    Its results are those of `PerSampleBottleneck(beta=b, path=(the values before b))`, for n · steps + 1 passes in all.
-    `sweep_grid(…, path=True)` makes it.
+    The results equal those of `PerSampleBottleneck(beta=b, path=(the values before b))` for each value b, and n values
+    cost n · steps + 1 passes in all. `sweep_grid(…, path=True)` returns this method.
 
     Attributes:
-        betas: the values, in order.
+        betas: the values of β, in order.
     """
 
     betas: tuple[Annotated[float, Field(ge=0)], ...] = Field(min_length=1)
@@ -163,7 +168,7 @@ class BetaPath(PerSampleBottleneck):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """The results at the first β, then those at the second, and so on."""
+        """Returns the results at the first β, then the results at the second β, and so on."""
         settings = self.model_dump(exclude={"betas"})
         single = PerSampleBottleneck(**settings)
         return [a for found in single._along(self.betas, model, forward, targets, statistics, seed) for a in found]

@@ -1,4 +1,4 @@
-"""Random scores: what any method must beat."""
+"""Random scores: the baseline that any method must beat."""
 
 from typing import ClassVar
 
@@ -6,21 +6,22 @@ import torch
 
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
-from textiba.methods.base import Method, Passes, results
+from textiba.methods.base import Method, Passes
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import Targets
 
 
 class Random(Method):
-    """Uniform noise in 0 … 1; each text draws from a seed of its own."""
+    """Scores drawn uniformly from 0 … 1; each text has its own seed."""
 
     name: ClassVar[str] = "random"
     unit: ClassVar[str] = "score"
     signed: ClassVar[bool] = False
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """Nothing but the prediction."""
+        """Only the plain forward pass."""
         return Passes(1.0, 0.0)
 
     def _attribute(

@@ -1,4 +1,4 @@
-"""The readout bottleneck: gates that a trained network predicts from one plain pass, with no optimisation.
+"""The readout bottleneck: a trained network predicts the gates from one plain pass, without optimisation.
 
 Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.2.
 """
@@ -12,23 +12,25 @@ from textiba.bottleneck.readout import OWN, readout_for, readout_identity
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import TargetError
 from textiba.information import bits, kl_nats, normalize
-from textiba.methods.base import LayerMethod, Passes, results
+from textiba.methods.base import LayerMethod, Passes
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
+from textiba.model.outcomes import Classes
 from textiba.model.view import Model
 from textiba.types import Targets
 
 
 class ReadoutBottleneck(LayerMethod):
-    """Bits per token, as a trained readout network predicts them.
+    """Bits per token, with gates that a trained readout network predicts.
 
-    The gates are those that keep the *predicted* class, whatever it is: the network finds it in the hidden states that
-    it reads. μ_R, σ_R and β are those of its training.
+    The predicted gates keep the *predicted* class, which the network infers from the hidden states. μ_R, σ_R and β are
+    the values of the network's training.
 
     Attributes:
-        layer: index into hidden_states of the bottleneck, one that the network was trained for; None takes a third of
-            the depth (layer 2 of 6, 4 of 12).
-        weights: "built-in" for the network that comes with the checkpoint; or what `textiba readout train` wrote: a
-            folder or a file.
+        layer: index into hidden_states of the bottleneck; the network must have been trained for this layer. None takes
+            a third of the depth (layer 2 of 6, 4 of 12).
+        weights: "built-in" for the network that comes with the checkpoint; or a folder or file that
+            `textiba readout train` wrote.
     """
 
     name: ClassVar[str] = "readout"
@@ -39,7 +41,7 @@ class ReadoutBottleneck(LayerMethod):
     weights: str = OWN
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """The plain pass; the network itself costs a few hundredths of it."""
+        """Only the plain pass; the network costs a few hundredths of a pass, which are not counted."""
         return Passes(1.0, 0.0)
 
     def files(self, model: Model) -> dict[str, str]:
@@ -54,16 +56,23 @@ class ReadoutBottleneck(LayerMethod):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """Reads the gates of all texts of the batch; nothing here is random. See `Method.attribute`.
+        """Predicts the gates of all texts of the batch; `seed` is not used. See `Method.attribute`.
 
         Raises:
-            TargetError: a target that is not the predicted class.
-            InputError: no network comes with the checkpoint, or it was not trained for the layer.
+            TargetError: a target is not the predicted class, or the model's outcomes are not classes.
+            InputError: there is no network, or the network was not trained for the layer.
+            StatisticsMismatchError: the network was trained on another model.
+            CorruptFileError: the network's file is damaged.
         """
+        if not isinstance(model.outcome, Classes):
+            raise TargetError(
+                "a readout explains the predicted one of a model's classes, which it was trained for; this model was "
+                f"asked: {model.reading.words}. Use per_sample or evidence"
+            )
         if bool((targets != model.predict(forward)).any()):
             raise TargetError(
-                "a readout explains the predicted class only, which it was trained for; explain another class with "
-                "per_sample or evidence"
+                "a readout explains the predicted class only, which it was trained for; another target was given. Use "
+                "per_sample or evidence for other targets"
             )
         network, state, content = (
             readout_for(model, self.weights),

@@ -1,4 +1,4 @@
-"""The state of a text that says nothing, against which others are held."""
+"""Reference states: the hidden states of a text without content."""
 
 from dataclasses import replace
 
@@ -8,6 +8,6 @@ from textiba.types import State
 
 
 def blank_state(model: Model, batch: Batch, layer: int, token_id: int) -> State:
-    """`hidden_states[layer]` when every token of the text is `token_id`; special tokens and lengths stay."""
+    """Returns `hidden_states[layer]` with every content token replaced by `token_id`; special tokens stay."""
     ids = batch.input_ids.masked_fill(batch.content, token_id)
     return model.run_to(replace(batch, input_ids=ids), layer)

@@ -12,10 +12,10 @@ from textiba.types import Targets
 
 
 class Saliency(GradientMethod):
-    """The L2 norm of a token's gradient: how much it matters, not in which direction. Settings: `GradientMethod`.
+    """The L2 norm of a token's gradient: unsigned. See `GradientMethod` for the settings.
 
-    Source: Simonyan, Vedaldi, Zisserman, ICLR workshop 2014 (arXiv 1312.6034); for text, and by norm, Atanasova,
-    Simonsen, Lioma, Augenstein, EMNLP 2020 (arXiv 2009.13295).
+    Source: Simonyan, Vedaldi, Zisserman, ICLR workshop 2014 (arXiv 1312.6034); the norm, and the use on text:
+    Atanasova, Simonsen, Lioma, Augenstein, EMNLP 2020 (arXiv 2009.13295).
     """
 
     name: ClassVar[str] = "saliency"

@@ -17,22 +17,24 @@ from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import Targets
 
-INITIAL_LOGIT = 5.0  # of the gates, in both: λ = 0.9933
+INITIAL_LOGIT = 5.0  # of the gates: λ = 0.9933
 
 
 class Schulz2020(LayerMethod):
-    """Bits per token with the settings of Schulz et al., ICLR 2020, and statistics of the data set.
+    """Bits per token with the settings of Schulz et al., ICLR 2020, and feature statistics of a data set.
 
-    A gate for each feature of every token, special ones included, as the paper's gates cover the whole feature map;
-    Adam with learning rate 1 from λ = 0.9933; σ at least 0.01. The paper smooths an image's gates over space with a
-    Gaussian; here they are not smoothed. Scores are of the gates after the last step, in the original before it.
+    Each feature of every token has a gate, special tokens included, as the paper's gates cover the whole feature map.
+    Adam starts from λ = 0.9933 with learning rate 1; σ is at least 0.01. The paper smooths an image's gates over space
+    with a Gaussian; this method does not smooth. Scores come from the gates after the last step; in the original code
+    they come from the gates before the last step.
 
     Attributes:
         layer: index into hidden_states where the bottleneck sits; None takes two thirds of the depth (layer 4
             of 6, 8 of 12).
-        beta: the price on the KL's *mean* over tokens and features; 10 / k on its sum.
-        steps: of Adam.
-        samples: noise draws a step.
+        beta: weight of the KL's *mean* over tokens and features; the default 10 is a weight of 10 / k on the KL's sum,
+            with k the number of gated elements.
+        steps: number of Adam steps.
+        samples: noise draws per step.
     """
 
     name: ClassVar[str] = "schulz2020"
@@ -51,7 +53,7 @@ class Schulz2020(LayerMethod):
 
     @property
     def per_sample(self) -> PerSampleBottleneck:
-        """The same settings, spelt out."""
+        """The `PerSampleBottleneck` with these settings."""
         return PerSampleBottleneck(
             layer=self.place,
             beta=self.beta,
@@ -67,7 +69,7 @@ class Schulz2020(LayerMethod):
         )
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """As of `PerSampleBottleneck`: the layers below the bottleneck are not run anew at each step."""
+        """The same as `PerSampleBottleneck`: the layers below the bottleneck are not run again at each step."""
         return self.per_sample.passes(layers, tokens)
 
     def _attribute(

@@ -1,4 +1,4 @@
-"""SmoothGrad, and SmoothGrad × input: the gradient averaged over noisy copies of the state."""
+"""SmoothGrad and SmoothGrad × input: the gradient averaged over noisy copies of the state."""
 
 import abc
 from typing import ClassVar
@@ -16,14 +16,15 @@ from textiba.types import State, Targets
 
 
 class Smoothed(GradientMethod, abc.ABC):
-    """A method on the gradient averaged over noisy copies of the state. Special tokens are noised like the others.
+    """A method that averages the gradient over noisy copies of the state. Special tokens get noise too.
 
-    Source: Smilkov, Thorat, Kim, Viégas, Wattenberg 2017 (arXiv 1706.03825), with the share of noise of AllenNLP.
+    Source: Smilkov, Thorat, Kim, Viégas, Wattenberg 2017 (arXiv 1706.03825), with AllenNLP's default for `noise`.
 
     Attributes:
-        samples: noisy copies; each costs one forward and one backward pass above `layer`.
-        noise: standard deviation, as a share of the range of the text's state: its largest minus its smallest value.
-            The range of tens of thousands of values is 8 or 9 of their own σ, so the 0.1 of images would drown a token.
+        samples: number of noisy copies; each costs one forward and one backward pass above `layer`.
+        noise: standard deviation of the noise, as a share of the range (largest minus smallest value) of the text's
+            state. A state has tens of thousands of values, and their range is 8 or 9 of their standard deviations. So
+            the share of 0.1 that is usual for images would be noise as large as the values themselves.
     """
 
     samples: int = Field(default=20, ge=1)
@@ -41,7 +42,7 @@ class Smoothed(GradientMethod, abc.ABC):
         for i, text in enumerate(forward.batch.texts):
             own = state[i : i + 1, : len(text)]
             inner = captum.Saliency(self._explained(model, model.collate([text]), targets[i : i + 1]))
-            # Captum draws from torch's global generator, so each text goes alone, without padding, from its own seed.
+            # Captum draws from torch's global generator, so each text runs alone, without padding, with its own seed.
             with torch.random.fork_rng():
                 torch.manual_seed(text.seed(seed))
                 gradient = captum.NoiseTunnel(inner).attribute(
@@ -57,11 +58,11 @@ class Smoothed(GradientMethod, abc.ABC):
 
     @abc.abstractmethod
     def _reduce(self, gradient: State, state: State) -> Float[Tensor, "batch tokens"]:
-        """One number per token from its averaged gradient."""
+        """Returns one score per token from the averaged gradient and the state."""
 
 
 class SmoothGrad(Smoothed):
-    """The L2 norm of a token's gradient averaged over noisy copies of the state: unsigned. Settings: `Smoothed`."""
+    """The L2 norm of a token's gradient averaged over noisy copies: unsigned. See `Smoothed` for the settings."""
 
     name: ClassVar[str] = "smooth_grad"
     signed: ClassVar[bool] = False
@@ -71,7 +72,7 @@ class SmoothGrad(Smoothed):
 
 
 class SmoothGradXInput(Smoothed):
-    """The averaged gradient times the state, summed over features: signed. Settings: `Smoothed`."""
+    """The averaged gradient times the state, summed over features: signed. See `Smoothed` for the settings."""
 
     name: ClassVar[str] = "smooth_grad_x_input"
     signed: ClassVar[bool] = True

@@ -1,7 +1,7 @@
-"""What the surrogate methods share: LIME, Kernel SHAP and Partition SHAP, from their libraries.
+"""Base class of the surrogate methods: LIME, Kernel SHAP and Partition SHAP, computed by other libraries.
 
-A coalition says which tokens are present. The libraries choose coalitions, the model gives the output of each, and the
-libraries turn outputs into scores. Each text is run on its own, with a random state of its own.
+A coalition says which tokens of a text are present. The library chooses coalitions, the model gives the output of each
+coalition, and the library computes scores from the outputs. Each text is explained separately, with its own seed.
 """
 
 import abc
@@ -15,10 +15,9 @@ from torch import Tensor
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import missing_extra
-from textiba.methods.base import results
-from textiba.methods.perturbation import Perturbation
+from textiba.methods.perturbation import Perturbation, variant_outputs
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
-from textiba.model.outcomes import variant_outputs
 from textiba.model.view import Model
 from textiba.types import Targets
 
@@ -32,12 +31,12 @@ class Surrogate(Perturbation, abc.ABC):
 
     @abc.abstractmethod
     def explain(self, worth: Worth, tokens: int, seed: int) -> Float[Tensor, " tokens"]:
-        """The scores of one text's content tokens.
+        """Returns the scores of one text's content tokens.
 
         Args:
-            worth: the output of each coalition.
-            tokens: of the text that carry a score.
-            seed: the text's own.
+            worth: function from coalitions to the target's output for each.
+            tokens: number of the text's tokens that carry a score.
+            seed: the text's own seed.
         """
 
     def _attribute(
@@ -48,7 +47,7 @@ class Surrogate(Perturbation, abc.ABC):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """Explains the texts one by one. See `Method.attribute`."""
+        """Explains the texts one by one; see `Method.attribute`."""
         texts = forward.batch.texts
         scores = torch.zeros(forward.batch.input_ids.shape, dtype=torch.float64)
         for i, (text, target) in enumerate(zip(texts, targets.tolist(), strict=True)):
@@ -68,16 +67,20 @@ class Surrogate(Perturbation, abc.ABC):
 
 
 def fitted(explainer: Any, tokens: int, samples: int, seed: int) -> Float[Tensor, " tokens"]:
-    """A Captum surrogate's weights. It draws from torch's global state, which is put back."""
+    """Returns the weights of a Captum surrogate. Torch's global random state is seeded, and restored afterwards."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return explainer.attribute(torch.ones(1, tokens), n_samples=samples, perturbations_per_eval=samples)[0]
 
 
 def captum_lime() -> tuple[Any, Any, Any]:
-    """Captum's methods, its module on LIME, and its linear models."""
+    """Returns Captum's attribution methods, its LIME module and its linear models.
+
+    Raises:
+        MissingExtraError: Captum or scikit-learn is not installed.
+    """
     try:
-        import sklearn  # noqa: F401 - Captum looks for it only when it fits
+        import sklearn  # noqa: F401 - Captum imports it only when it fits a model
         from captum import attr
         from captum._utils.models import linear_model
         from captum.attr._core import lime

@@ -1,16 +1,17 @@
-"""Two-sided relevance: what is kept must keep the prediction, and what is removed must take it along.
+"""Two-sided relevance: keeping the top tokens must keep the prediction, and removing them must destroy it.
 
-Scores rank the tokens. For a share q, the bottleneck's gates open for the q highest-ranked tokens, and then for all but
-them; the scores are moved to widen
+Scores rank the tokens. For a share q, gates at a hidden layer open for the share q of tokens with the highest scores,
+or for all other tokens. Adam changes the scores to maximise
 
-    Σ_q p(target | the top q pass) − p(target | the top q are stopped),
+    Σ_q p(target | only the top q pass) − p(target | the top q are stopped).
 
-the area that the degradation test measures, at a hidden layer and with soft gates: λ_t = sigmoid((s_t − θ_q) / τ), θ_q
-the score that parts the top q from the rest. The objective is that of Fong and Vedaldi, ICCV 2017 (deletion and
-preservation), over many shares at once. It starts from evidence and relevance, so a few steps do.
+This is the area that the degradation test measures, with soft gates at a hidden layer: λ_t = sigmoid((s_t − θ_q) / τ),
+where θ_q is the score that separates the top q from the rest. Fong and Vedaldi, ICCV 2017, combine deletion and
+preservation in the same way for one mask; here the objective sums over several shares. The initial scores come from
+evidence and relevance, so a few steps suffice.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -20,42 +21,52 @@ from torch import Tensor
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.information import mix
-from textiba.methods.base import LayerMethod, Method, Passes, require, results, share_of
+from textiba.methods.base import LayerMethod, Method, Passes, require, share_of
 from textiba.methods.evidence import Evidence
-from textiba.methods.lrp import LRP
+from textiba.methods.lrp import LRP, has_rules
+from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import Mask, Targets
 
-SMALLEST = 1e-12  # keeps scores that are all alike, as of a text of one token, from dividing by zero
+SMALLEST = 1e-12  # avoids division by zero where all scores are equal, as for a text of one token
 
 
-def start_methods(layers: int) -> tuple[Method, ...]:
-    """The initial scores: evidence (mean), evidence (mask) and LRP, for a model with so many layers."""
-    return (
-        Evidence(layer=share_of(1 / 3, layers), nodes=3, closed="mean", gradient="lrp"),
-        Evidence(layer=share_of(1 / 6, layers), nodes=3, closed="mask", gradient="lrp"),
-        LRP(output="margin"),
-    )
+def start_methods(layers: int, rules: bool = True, masks: bool = True) -> tuple[Method, ...]:
+    """The methods whose scores are the initial scores: evidence (mean), evidence (mask) and LRP.
+
+    Args:
+        layers: number of layers of the model.
+        rules: whether LRP's rules hold for the model; otherwise LRP is left out, and evidence uses plain gradients.
+        masks: whether the tokenizer has a mask token; otherwise evidence (mask) is left out.
+    """
+    gradient = "lrp" if rules else "plain"
+    start: list[Method] = [Evidence(layer=share_of(1 / 3, layers), nodes=3, closed="mean", gradient=gradient)]
+    if masks:
+        start.append(Evidence(layer=share_of(1 / 6, layers), nodes=3, closed="mask", gradient=gradient))
+    return (*start, LRP(output="margin")) if rules else tuple(start)
 
 
 class TwoSided(LayerMethod):
-    """Relevance whose order keeps and takes the prediction, signed: positive speaks for the target.
+    """Relevance optimised for the area of the degradation test, signed: positive speaks for the target.
 
-    Scores are the sum of the start's, each scaled to an absolute sum of 1, in units of its standard deviation over the
-    text, then moved by the optimiser. They rank; their size means little.
+    The initial score is the sum over several methods' scores, each scaled to an absolute sum of 1 per text, and divided
+    by the sum's standard deviation over the text. Adam then changes the scores. Only the order of the scores has a
+    meaning; their size has none.
 
     Attributes:
         layer: index into hidden_states where the gates sit; None takes a sixth of the depth (layer 1 of 6, 2 of 12).
-        shares: the q.
-        steps: of Adam. Stopped tokens show the features' mean and the all-[MASK] text's state, turn about.
-        learning_rate: of Adam, on the scores.
-        temperature: τ.
+        shares: the shares q.
+        steps: number of Adam steps. The closed state alternates between the features' mean and the state of the
+            all-[MASK] text over steps and shares.
+        learning_rate: Adam's learning rate, on the scores.
+        temperature: the temperature τ of the soft gates.
     """
 
     name: ClassVar[str] = "two_sided"
     unit: ClassVar[str] = "score"
     signed: ClassVar[bool] = True
+    optimises: ClassVar[str] = "area between LeRF and MoRF"
     depth: ClassVar[float] = 1 / 6
 
     shares: tuple[float, ...] = Field(default=(0.1, 0.3, 0.6), min_length=1)
@@ -67,7 +78,7 @@ class TwoSided(LayerMethod):
     @classmethod
     def _between(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
         if any(not 0 < share < 1 for share in shares):
-            raise ValueError("a share lies between 0 and 1")
+            raise ValueError("a share must lie between 0 and 1")
         return shares
 
     @property
@@ -76,7 +87,10 @@ class TwoSided(LayerMethod):
         return True
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """The start's passes; then for each step and share two there and back above the layer; the [MASK] state's."""
+        """The passes of the initial scores, of the optimisation, and of the all-[MASK] text below the layer.
+
+        The optimisation takes two forward and two backward passes above the layer for each step and share.
+        """
         start = [method.passes(layers, tokens) for method in start_methods(layers)]
         moved = 2 * self.steps * len(self.shares) * (layers - self.place) / layers
         below = self.place / layers
@@ -90,13 +104,12 @@ class TwoSided(LayerMethod):
         statistics: FeatureStatistics | None,
         seed: int,
     ) -> list[Attribution]:
-        """Optimises the scores of all texts of the batch at once; nothing here is random. See `Method.attribute`."""
+        """Optimises the scores of all texts of the batch at once; `seed` is not used. See `Method.attribute`."""
         require(statistics, model, self.name)
         content = forward.batch.content
+        kinds: tuple[Literal["mean", "mask"], ...] = ("mean", "mask") if _has_mask(model) else ("mean",)
         scores = self._start(model, forward, targets, statistics).requires_grad_(True)
-        closed = [
-            Evidence(layer=self.place, closed=kind).reference(model, forward, statistics) for kind in ("mean", "mask")
-        ]
+        closed = [Evidence(layer=self.place, closed=kind).reference(model, forward, statistics) for kind in kinds]
         # Adam works element by element, so each text has its own state within the one tensor.
         adam = torch.optim.Adam([scores], lr=self.learning_rate)
         for step in range(self.steps):
@@ -114,10 +127,14 @@ class TwoSided(LayerMethod):
     def _start(
         self, model: Model, forward: ForwardPass, targets: Targets, statistics: FeatureStatistics | None
     ) -> Float[Tensor, "batch tokens"]:
-        """The sum of the start's scores, each of absolute sum 1 in every text, over its standard deviation."""
+        """Returns the initial scores.
+
+        The scores of each method are scaled to an absolute sum of 1 per text, and added. The sum is divided by its
+        standard deviation over the text.
+        """
         content = forward.batch.content
         total = torch.zeros_like(forward.hidden_states[0][..., 0])
-        for method in start_methods(model.n_layers):
+        for method in start_methods(model.n_layers, has_rules(model), _has_mask(model)):
             for row, a in zip(total, method.attribute(model, forward, targets, statistics), strict=True):
                 scores = torch.tensor(a.scores).to(row).nan_to_num()
                 row[: len(scores)] += scores / scores.abs().sum().clamp_min(SMALLEST)
@@ -127,16 +144,22 @@ class TwoSided(LayerMethod):
         return total / spread.clamp_min(SMALLEST)
 
 
+def _has_mask(model: Model) -> bool:
+    return model.tokenizer.mask_token_id is not None
+
+
 def top_gates(
     scores: Float[Tensor, "batch tokens"], content: Mask, share: float | Float[Tensor, "batch 1"], temperature: float
 ) -> Float[Tensor, "batch tokens 1"]:
-    """λ of every token, open for the top share; the last of these has ½. Differentiable in `scores`.
+    """Returns λ of every token: above ½ for the top share of tokens, and ½ for the last token of this share.
+
+    λ is differentiable in `scores`.
 
     Args:
-        scores: whose order is taken.
-        content: the tokens that carry a score.
-        share: of them; one for all texts, or one for each.
-        temperature: τ.
+        scores: the scores that rank the tokens.
+        content: True for the tokens that carry a score.
+        share: share of the content tokens; one number for all texts, or one for each text.
+        temperature: the temperature τ.
     """
     with torch.no_grad():
         falling = scores.masked_fill(~content, -torch.inf).sort(dim=1, descending=True).values
@@ -153,19 +176,19 @@ def two_sided_gain(
     gate: Float[Tensor, "batch tokens 1"],
     closed: Float[Tensor, "... features"],
 ) -> Float[Tensor, " batch"]:
-    """p(target) with the gates at a layer minus p(target) with their complement.
+    """Returns p(target) with gates λ at a layer, minus p(target) with gates 1 − λ.
 
     Args:
         model: the model.
-        forward: its plain pass.
+        forward: the model's plain pass.
         layer: index into hidden_states.
-        targets: of each text.
-        gate: λ; special tokens pass whatever it is.
-        closed: what closed gates show.
+        targets: index of the target for each text.
+        gate: λ of each token; special tokens always pass.
+        closed: the closed state.
     """
     batch, state = forward.batch, forward.hidden_states[layer]
     mixed = torch.cat([mix(state, gate, closed), mix(state, 1 - gate, closed)])
     states = torch.where(batch.repeat(2).content.unsqueeze(-1), mixed, state.repeat(2, 1, 1))
     logits = model.run_from(batch.repeat(2), layer, states)
-    kept, left = logits.softmax(dim=1).gather(1, targets.repeat(2)[:, None])[:, 0].chunk(2)
+    kept, left = model.target_output(logits, targets.repeat(2), "probability").chunk(2)
     return kept - left

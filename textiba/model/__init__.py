@@ -1,1 +1,1 @@
-"""A Hugging Face classifier that can be entered and left at any layer."""
+"""A Hugging Face model whose forward pass can be stopped at, and continued from, any layer."""

@@ -1,4 +1,4 @@
-"""What one pass of the whole model leaves behind."""
+"""The result of one forward pass of the whole model: hidden states and logits."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,21 @@ from textiba.types import Logits, State
 if TYPE_CHECKING:
     _States = Sequence[State]
 else:
-    _States = Sequence  # a checker at run time that looks at an item of it would have the last one made
+    _States = Sequence  # unparametrised: a runtime type checker would read an item and so compute the last state
 
 
 class HiddenStates(_States):
-    """Hidden states 0 … L of one pass; the last, which the prediction needs of one token only, once it is asked for.
+    """Hidden states 0 … L of one pass. The last hidden state is computed lazily.
+
+    The prediction needs only the first token of the last hidden state.
 
     Args:
         below: hidden states 0 … L − 1.
-        make_last: gives the one that is missing.
+        make_last: computes hidden state L of all tokens.
     """
 
     def __init__(self, below: Sequence[State], make_last: Callable[[], State]):
-        self._known = list(below)
+        self._computed = list(below)
         self._length = len(below) + 1
         self._make_last = make_last
 
@@ -38,19 +40,19 @@ class HiddenStates(_States):
         places = range(self._length)[index]
         if isinstance(places, range):
             return [self[place] for place in places]
-        if places == len(self._known):
-            self._known.append(self._make_last())
-        return self._known[places]
+        if places == len(self._computed):
+            self._computed.append(self._make_last())
+        return self._computed[places]
 
 
 @dataclass(frozen=True, eq=False)
 class ForwardPass:
-    """One pass of the whole model over a batch: everything that later steps share.
+    """The result of one pass of the whole model over a batch. All methods share this pass.
 
     Attributes:
         batch: the texts.
-        hidden_states: 0 … L, in float32 or longer whatever the type of the weights.
-        logits: of the whole model.
+        hidden_states: hidden states 0 … L, in float32 or float64 whatever the type of the weights.
+        logits: logits of every outcome.
     """
 
     batch: Batch
@@ -59,10 +61,15 @@ class ForwardPass:
 
 
 def finite(logits: Logits, batch: Batch, name: str) -> Logits:
-    """The logits themselves.
+    """Returns the logits unchanged after checking them.
+
+    Args:
+        logits: logits of every outcome.
+        batch: the texts, for the error message.
+        name: name of the model, for the error message.
 
     Raises:
-        NotFiniteError: NaN or infinity is among them.
+        NotFiniteError: a logit is NaN or infinite.
     """
     bad = (~logits.isfinite().all(dim=1)).nonzero().flatten().tolist()
     if bad:

@@ -1,33 +1,159 @@
-"""Changes on a model's way, made in shallow copies: the model that they are made from stays as it is."""
+"""Runs a model and, at chosen layers, skips the layer or enters, changes, records or stops the hidden state.
+
+The run uses a shallow copy of the containers around the layers, so the model itself is not changed. The list of layers
+keeps its length. The model's own code makes masks and positions, loops over the layers and runs the head.
+"""
 
 import copy
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from textiba.model.layers import Family
+from textiba.model.layers import Layers, hidden_argument, hidden_in
+from textiba.types import State
+
+Change = Callable[[State], State]
 
 
-class Between(nn.Module):
-    """Stands in a list of layers, and runs none: passes on what `change` makes of the state that arrives.
+class Stopped(Exception):  # noqa: N818 - not an error
+    """Ends a run early, once the hidden state at `Plan.stop` has been recorded."""
 
-    Args:
-        change: from hidden state to hidden state [batch, tokens, features].
+
+@dataclass
+class Plan:
+    """The changes that one run makes at the layers.
+
+    The state that *arrives* at layer l < L is the input of layer l. The state that arrives at L is the last layer's
+    output.
+
+    Attributes:
+        batch: number of rows of the batch.
+        tokens: number of tokens of each row, padding included.
+        enter: the layer at which `state` replaces the arriving state; layers below are skipped. None runs all layers.
+        state: the state to enter with [batch, tokens, features].
+        changes: {l: change}: at layer l, `change(arriving)` replaces the arriving state.
+        record: whether to append each arriving state to `states`.
+        stop: the layer at which the run ends, by raising `Stopped`, after its arriving state was recorded.
+        last: a module to run in place of the last layer; None runs the layer itself.
+        states: the recorded states, from the first layer that ran.
     """
 
-    def __init__(self, change: Callable[[Tensor], Tensor]):
-        super().__init__()
-        self.change = change
+    batch: int
+    tokens: int
+    enter: int | None = None
+    state: State | None = None
+    changes: Mapping[int, Change] = field(default_factory=dict)
+    record: bool = False
+    stop: int | None = None
+    last: nn.Module | None = None
+    states: list[State] = field(default_factory=list)
 
-    def forward(self, hidden: Tensor, *_args: Any, **_kwargs: Any) -> Tensor:
-        """`change(hidden)`; masks, and whatever else layers are given, are not looked at."""
-        return self.change(hidden)
+
+def run(module: Any, layers: Layers, inputs: Mapping[str, Any], plan: Plan) -> Any:
+    """Runs a model by a plan, and returns the model's output.
+
+    Args:
+        module: the whole model.
+        layers: the place of the model's layers.
+        inputs: the arguments of the model's forward call.
+        plan: the changes at each layer.
+
+    Raises:
+        Stopped: `plan.stop` was reached.
+    """
+    executor = _Executor(layers, plan)
+    children: Any = module.get_submodule(layers.path)
+    made: dict[int, nn.Module] = {}  # one module may be several entries of the list
+    for name, layer in children.named_children():
+        if id(layer) not in made:
+            made[id(layer)] = _called(layer, partial(executor, layer, name))
+    shallow = exchange(module, layers.path, nn.ModuleList(made[id(layer)] for layer in children))
+    if plan.enter is not None and plan.state is not None and layers.embeddings is not None:
+        shallow = exchange(shallow, layers.embeddings, Given(plan.state))
+    return shallow(**inputs)
+
+
+class _Executor:
+    """Counts the calls of layers, and carries out the plan at each call."""
+
+    def __init__(self, layers: Layers, plan: Plan):
+        self._layers, self._plan = layers, plan
+        self._number = -1
+
+    def __call__(self, layer: nn.Module, name: str, *args: Any, **kwargs: Any) -> Any:
+        self._number += 1
+        plan, number = self._plan, self._number
+        where, place, arriving = hidden_argument(args, kwargs)
+        assert arriving is not None  # noqa: S101 - `find_layers` saw a hidden state in every call
+        if plan.enter is not None and number < plan.enter:
+            form = self._layers.forms[name]
+            if form is not None:
+                output = form.wrap(arriving)
+            else:  # layers above need the other parts of this layer's output
+                with torch.no_grad():
+                    output = layer(*args, **kwargs)
+            return output if number < len(self._layers) - 1 else self._leave(output)
+        entering = self._arrive(number, arriving)
+        if entering is not arriving:
+            if where == "args":
+                args = (*args[:place], entering, *args[place + 1 :])
+            else:
+                kwargs = {**kwargs, place: entering}
+        if number < len(self._layers) - 1:
+            return layer(*args, **kwargs)
+        if plan.last is not None:
+            return plan.last(*args, **kwargs)
+        return self._leave(layer(*args, **kwargs))
+
+    def _leave(self, output: Any) -> Any:
+        """Records or changes the state at L, and returns the last layer's output with this state."""
+        returned = hidden_in(output)
+        assert returned is not None  # noqa: S101 - `find_layers` saw a hidden state in every output
+        leaving = self._arrive(len(self._layers), returned)
+        if leaving is returned:
+            return output
+        if isinstance(output, Tensor):
+            return leaving
+        if isinstance(output, Mapping):
+            return type(output)(**{k: leaving if v is returned else v for k, v in output.items()})
+        return type(output)(leaving if part is returned else part for part in output)
+
+    def _arrive(self, number: int, arriving: Tensor) -> Tensor:
+        """Carries out the plan for the state that arrives at layer `number`; returns the state to continue with."""
+        plan = self._plan
+        if number == plan.enter and plan.state is not None:
+            arriving = _placed(plan.state, arriving)
+        if number in plan.changes:
+            arriving = _placed(plan.changes[number](_taken(arriving, plan)), arriving)
+        if plan.record:
+            plan.states.append(_taken(arriving, plan))
+        if number == plan.stop:
+            raise Stopped
+        return arriving
+
+
+def _placed(state: State, arriving: Tensor) -> Tensor:
+    """Returns `state` in the form of `arriving`: its type, time first (XLNet), or padded to a window (Longformer)."""
+    state = state.to(arriving.dtype)
+    if arriving.shape[:2] == state.shape[1::-1] and state.shape[0] != state.shape[1]:
+        return state.transpose(0, 1)
+    return torch.cat([state, arriving[:, state.shape[1] :]], 1) if arriving.shape[1] > state.shape[1] else state
+
+
+def _taken(arriving: Tensor, plan: Plan) -> State:
+    """Returns the arriving state in the form [batch, tokens, features]: batch first, without padding to a window."""
+    if arriving.shape[0] == plan.tokens != plan.batch and arriving.shape[1] == plan.batch:
+        arriving = arriving.transpose(0, 1)
+    return arriving[:, : plan.tokens]
 
 
 class Given(nn.Module):
-    """Stands in for the embeddings: whatever it is asked, it gives `state`.
+    """Replaces the embeddings: returns `state` for any input.
 
     Args:
         state: hidden states [batch, tokens, features].
@@ -38,93 +164,24 @@ class Given(nn.Module):
         self.state = state
 
     def forward(self, *_args: Any, **_kwargs: Any) -> Tensor:
-        """`state`."""
+        """Returns `state`."""
         return self.state
 
 
-class FirstToken(nn.Module):
-    """A module that is given the first token alone of every state; so is whatever comes after it.
-
-    Args:
-        module: of one state or more [batch, tokens, features].
-    """
-
-    def __init__(self, module: nn.Module):
-        super().__init__()
-        self.module = module
-
-    def forward(self, *states: Tensor) -> Tensor:
-        """[batch, 1, features]."""
-        return self.module(*(state[:, :1] for state in states))
-
-
-class FirstQuery(nn.Module):
-    """Attention of which the first token alone asks: softmax(q₀Kᵀ / √d)V.
-
-    Args:
-        attention: self-attention with BERT's signature: `query`, `key`, `value` and `attention_head_size`.
-    """
-
-    def __init__(self, attention: Any):
-        super().__init__()
-        self.query, self.key, self.value = (getattr(attention, name) for name in ("query", "key", "value"))
-        self.width = attention.attention_head_size
-
-    def forward(self, hidden: Tensor, attention_mask: Tensor | None = None, **_kwargs: Any) -> tuple[Tensor, None]:
-        """[batch, 1, features], and None where weights would be.
-
-        Args:
-            hidden: [batch, tokens, features].
-            attention_mask: [batch, 1, queries, tokens], true where a token is looked at, or what scores are raised by.
-        """
-        asking = self._heads(self.query(hidden[:, :1]))
-        mask = None if attention_mask is None else attention_mask[:, :, :1]
-        return self._found(asking, hidden, mask).transpose(1, 2).flatten(2), None
-
-    def _found(self, asking: Tensor, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        """What each head finds [batch, heads, 1, width]."""
-        keys, values = self._heads(self.key(hidden)), self._heads(self.value(hidden))
-        return functional.scaled_dot_product_attention(asking, keys, values, attn_mask=mask)
-
-    def _heads(self, states: Tensor) -> Tensor:
-        return states.unflatten(2, (-1, self.width)).transpose(1, 2)
-
-
-class FirstQueryOfStates(FirstQuery):
-    """The same of plain linear projections, which are moved to where there is one state, not one for each token.
-
-    q₀(HW_Kᵀ + b)ᵀ is (q₀W_K)Hᵀ and a number that all tokens share, which softmax does not see; and as weights add up to
-    1, A(HW_Vᵀ + b) = (AH)W_Vᵀ + b. So no token has a key or a value.
-    """
-
-    def _found(self, asking: Tensor, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        keys, values = (module.weight.unflatten(0, (-1, self.width)) for module in (self.key, self.value))
-        # The heads are so many queries to the states themselves, at the scale of a head's width.
-        asking, states = (asking @ keys).transpose(1, 2), hidden.unsqueeze(1)
-        seen = functional.scaled_dot_product_attention(asking, states, states, attn_mask=mask, scale=self.width**-0.5)
-        found = seen.transpose(1, 2) @ values.transpose(1, 2)
-        return found if self.value.bias is None else found + self.value.bias.unflatten(0, (-1, 1, self.width))
-
-
-def recorder(states: list[Tensor]) -> Between:
-    """Appends the state that arrives to `states`, and passes it on."""
-
-    def record(hidden: Tensor) -> Tensor:
-        states.append(hidden)
-        return hidden
-
-    return Between(record)
-
-
-def view(model: Any) -> Any:
-    """A copy of the module tree in evaluation mode, sharing the tensors' memory, without weight gradients."""
-    shared: dict[int, Any] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
-    shared |= {id(b): b for b in model.buffers()}
-    return copy.deepcopy(model, shared).eval()
+def _called(layer: nn.Module, forward: Callable[..., Any]) -> nn.Module:
+    """Returns a copy of a layer whose forward is `forward`. The copy has the layer's attributes but not its hooks."""
+    clone = copy.copy(layer)
+    for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
+        clone.__dict__[hooks] = OrderedDict()
+    clone.__dict__["forward"] = forward  # an instance attribute takes precedence over the class's method
+    return clone
 
 
 def exchange(module: Any, path: str, new: nn.Module) -> Any:
-    """A copy of the containers along the dotted `path` with `new` at its end; `module` stays as it is."""
+    """Returns a shallow copy of `module` in which `new` replaces the submodule at the dotted `path`.
+
+    Only the containers along `path` are copied. `module` is not changed.
+    """
     name, _, rest = path.partition(".")
     clone = copy.copy(module)
     clone._modules = dict(module._modules)
@@ -132,20 +189,8 @@ def exchange(module: Any, path: str, new: nn.Module) -> Any:
     return clone
 
 
-def first_token_only(layer: Any, family: Family) -> Any:
-    """A copy of a layer that computes only the first token from self-attention on; the layer itself where it cannot.
-
-    Args:
-        layer: of the model; it is not changed.
-        family: the names of its modules.
-    """
-    known = dict(layer.named_modules())
-    if family.after_attention not in known:
-        return layer
-    narrow = exchange(layer, family.after_attention, FirstToken(known[family.after_attention]))
-    projections = [known.get(path) for path in family.projections().values()]
-    if family.narrow_attention and None not in projections:
-        plain = all(type(module) is nn.Linear for module in projections)
-        attention = (FirstQueryOfStates if plain else FirstQuery)(known[family.attention])
-        narrow = exchange(narrow, family.attention, attention)
-    return narrow
+def view(module: Any) -> Any:
+    """Returns a copy of the module tree in evaluation mode, with shared weights that require no gradients."""
+    shared: dict[int, Any] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in module.parameters()}
+    shared |= {id(b): b for b in module.buffers()}
+    return copy.deepcopy(module, shared).eval()

@@ -1,4 +1,4 @@
-"""The explorer: one HTML file with everything in it, to open, mail or archive; it asks the network for nothing."""
+"""The explorer: one HTML file that contains all data and scripts, and loads nothing from the network."""
 
 from textiba.report.exploration import Exploration, Made, Removed
 from textiba.report.folders import explore

@@ -1,4 +1,4 @@
-// Line charts as SVG, with bands, a table of their values, and points that can be clicked.
+// Draws line charts as SVG, with bands, a table of their values, and points that can be clicked.
 
 const SVG = "http://www.w3.org/2000/svg";
 const BOX = { width: 440, height: 270, left: 54, right: 16, top: 12, bottom: 42 };
@@ -10,7 +10,7 @@ function svg(tag, attributes = {}, ...children) {
   return node;
 }
 
-// About `count` round numbers from low to high, both ends covered.
+// About `count` round numbers that cover low to high.
 function ticks(low, high, count = 5) {
   const span = high - low || 1;
   const power = 10 ** Math.floor(Math.log10(span / count));
@@ -20,8 +20,8 @@ function ticks(low, high, count = 5) {
   return out;
 }
 
-// chart({title, note, x: {label, values, log}, y: {label, low, high}, series: [{name, tone, dash, points}], at, onPick})
-// with points [x, mean, low, high]; low and high may be missing. A plain chart has no table of its values.
+// Draws a chart: chart({title, note, x: {label, values, log}, y: {label, low, high}, series: [{name, tone, dash, points}], at, onPick})
+// with points [x, mean, low, high]; low and high are optional. A plain chart has no table of its values.
 function chart({ title, note, x, y, series, at = null, onPick = null, plain = false }) {
   const numbers = series.flatMap((line) => line.points.flatMap((point) => point.slice(1))).filter((v) => v !== null && v !== undefined);
   const yTicks = ticks(y.low ?? Math.min(0, ...numbers), y.high ?? Math.max(0, ...numbers));
@@ -53,7 +53,7 @@ function axes(root, { x, y, yTicks, toX, toY }) {
   }
   let last = -Infinity;
   for (const v of x.values) {
-    if (toX(v) - last < 27) continue; // there is no room for its number
+    if (toX(v) - last < 27) continue; // its number would overlap the last one
     last = toX(v);
     root.append(label(toX(v), floor + 16, number(v), "middle"));
   }
@@ -103,7 +103,7 @@ function key(series) {
   return element("ul", { class: "key" }, ...items);
 }
 
-// The same numbers as a table: for screen readers, for print, and for copying.
+// The chart's numbers as a table, for screen readers, print and copying.
 function table(x, y, series) {
   const head = element("tr", {}, element("th", { text: x.short ?? x.label, scope: "col" }), ...series.map((line) => element("th", { text: line.name, scope: "col" })));
   const rows = x.values.map((value) => {
@@ -125,7 +125,7 @@ function summary(series) {
   }).join("; ");
 }
 
-// A word's scores along the layers, small, without axes.
+// A small chart without axes: one word's score at each layer.
 function sparkline(points, chosen, { low, high, signed, unit }) {
   const [width, height, edge] = [150, 38, 5];
   const across = scaleOf(points.map((p) => p[0]), false);

@@ -1,4 +1,4 @@
-"""What the explorer shows, as plain values."""
+"""The contents of an explorer's page, as plain values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ Board = Mapping[str, Sequence[str]]  # a table as columns of text
 
 @dataclass(frozen=True, eq=False)
 class Removed:
-    """What happened to one text as its tokens were removed in the order of one attribution.
+    """The degradation of one text: its tokens removed in the order of one attribution.
 
     Attributes:
-        attribution: whose scores gave the order.
+        attribution: the attribution whose scores gave the order.
         removal, by, steps, seed: see `Curve`.
         probability: {order: [steps]} of the attribution's target.
     """
@@ -35,8 +35,8 @@ class Made:
     """How a run was made.
 
     Attributes:
-        name: its folder.
-        facts: what it rests on in a few words: {"seed": "0", …}.
+        name: the run's folder.
+        facts: the run's main settings in a few words: {"seed": "0", …}.
         manifest: settings, versions, fingerprints and timings, as YAML.
     """
 
@@ -51,13 +51,13 @@ class Exploration:
 
     Attributes:
         title: of the page.
-        attributions: texts × checkpoints × methods × layers × β, in any order and not necessarily all.
-        profile: of `layer_profile`, over as many texts as it was made from.
-        curves: over many texts, each a dict by order, as `degrade` gives it.
+        attributions: of texts × checkpoints × methods × layers × β, in any order; some may be missing.
+        profile: the rows of `layer_profile`.
+        curves: over many texts, each a dict by order, as `degrade` returns it.
         removed: the degradation of single texts of `attributions`.
         leaderboards: tables by their titles.
-        made: the runs behind it all.
-        advice: what to do about what the page has not, one sentence each.
+        made: the runs that the results come from.
+        advice: for each result that is missing, a sentence that says how to make it.
     """
 
     title: str

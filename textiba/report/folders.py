@@ -1,4 +1,4 @@
-"""From the folders of runs to what a page shows."""
+"""Reads the folders of runs into the contents of a page."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,23 +21,23 @@ from textiba.store import Key, RunFolder, settings_key
 from textiba.store.check import runs
 from textiba.texts.tokens import TokenizedText
 
-TEXTS = 200  # that a page shows of a run, where nothing else is said
-_SAME = 5e-3  # by which the probability of a whole text may differ between two passes of a model
+TEXTS = 200  # of a run that a page shows by default
+_SAME = 5e-3  # the probability of a whole text may differ by this between two passes of a model
 _FACTS = {"seed": "seed", "target": "explained class", "max_length": "tokens of a text, at most"}
 
 
 def explore(paths: Sequence[str | Path], title: str | None = None, limit: int = TEXTS) -> Exploration:
-    """What one or several runs have found, for one page.
+    """Returns the results of one or several runs, for one page.
 
-    Runs may share texts and results: the same result is shown once. Of a benchmark comes the leaderboard.
+    Runs may share texts and results: the same result is shown once. A benchmark adds its leaderboard.
 
     Args:
         paths: folders that `sweep` (and `degrade_run`) or `benchmark` made, or folders of such folders.
-        title: of the page; None makes one of the folders' names.
-        limit: texts of each run that are shown. Profiles and curves are over all.
+        title: of the page; the folders' names when None.
+        limit: number of texts of each run that are shown. Profiles and curves are over all texts.
 
     Raises:
-        InputError: a folder holds no run; no result to show among them; or two models under one name.
+        InputError: a folder holds no run; no run has results of a sweep; or one name stands for two models.
         CorruptFileError: a file cannot be read.
     """
     found = _Found()
@@ -61,7 +61,7 @@ def explore(paths: Sequence[str | Path], title: str | None = None, limit: int = 
 
 @dataclass
 class _Found:
-    """What has been read so far."""
+    """The results read so far."""
 
     results: dict[tuple, Attribution] = field(default_factory=dict)
     texts: dict[TokenizedText, TokenizedText] = field(default_factory=dict)
@@ -75,13 +75,13 @@ class _Found:
     advice: list[str] = field(default_factory=list)
 
     def add(self, a: Attribution) -> Attribution:
-        """Keeps a result, or gives the same one that was there before; equal texts become one."""
+        """Adds a result, and returns it or the equal result that was added before. Equal texts become one object."""
         a = replace(a, text=self.texts.setdefault(a.text, a.text))
         key = (id(a.text), a.checkpoint, a.method, settings_key(a.settings), a.target)
         return self.results.setdefault(key, a)
 
     def size(self, folder: RunFolder) -> int:
-        """How many results a folder has."""
+        """The number of results in a folder."""
         return sum(len(numbers) for (path, _), numbers in self.orders.items() if path == folder.path)
 
     def name_model(self, name: str, fingerprint: str, path: Path) -> None:
@@ -94,7 +94,7 @@ class _Found:
 
 
 def _sort(paths: Iterable[str | Path]) -> tuple[list[RunFolder], list[BenchmarkFolder]]:
-    """The sweeps and the benchmarks at or right below each path."""
+    """The sweeps and the benchmarks at each path or directly below it."""
     sweeps: list[RunFolder] = []
     benches: list[BenchmarkFolder] = []
     for path in map(Path, paths):
@@ -128,9 +128,9 @@ def _read(folder: RunFolder, found: _Found, limit: int) -> None:
 
 
 def _best_rows(by_run: Sequence[Sequence[LayerRow]]) -> list[LayerRow]:
-    """Each line of the profile from the one run that has the most layers of it, and of these the most texts.
+    """Returns each line of the profile from a single run: the run with the most layers, then the most texts.
 
-    Points of one line that rest on different texts could not be compared.
+    Points of one line would not be comparable if they came from different texts.
     """
     lines: dict[tuple, dict[int, list[LayerRow]]] = {}
     for run, rows in enumerate(by_run):
@@ -153,10 +153,10 @@ def _read_curves(folder: RunFolder, found: _Found, limit: int) -> None:
 
 
 def _match(folder: RunFolder, key: Key, group: dict[str, Curve], found: _Found, limit: int) -> None:
-    """Finds the attribution behind each row of the curves.
+    """Finds the attribution that each row of the curves belongs to.
 
-    Curves from before they named their texts were made in the order in which a folder is read. Whether that still
-    fits, the probability of the whole text says.
+    Old curves do not name their texts; their rows have the order in which a folder is read. Curves are left out if the
+    probability of a whole text differs from the attribution's: then the results have changed since.
     """
     curve = next(iter(group.values()))
     numbers = curve.texts or tuple(found.orders.get((folder.path, key), ()))
@@ -165,7 +165,7 @@ def _match(folder: RunFolder, key: Key, group: dict[str, Curve], found: _Found, 
     fits = len(numbers) == len(curve.probability)
     if not fits or any(abs(curve.probability[row, 0] - a.probability) > _SAME for row, a in rows):
         again = f"textiba degrade {folder.path} --removal {curve.removal}"
-        note = f"The curves in {folder.path} are not of the results that are there now; make them again with: {again}"
+        note = f"The curves in {folder.path} do not belong to the results in that folder; make them again with: {again}"
         if note not in found.advice:
             found.advice.append(note)
         return
@@ -178,7 +178,7 @@ def _match(folder: RunFolder, key: Key, group: dict[str, Curve], found: _Found, 
 
 
 def _how_to_degrade(folder: RunFolder) -> str:
-    return f"No words were removed in this run yet; do it with: textiba degrade {folder.path}"
+    return f"No words were removed in this run yet; remove them with: textiba degrade {folder.path}"
 
 
 def _made(name: str, values: dict[str, Any]) -> Made:

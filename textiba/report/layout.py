@@ -1,26 +1,26 @@
-"""A text's text cut into words, what lies between them, and the tokens of each word."""
+"""A text cut into words and the stretches between words, and the tokens of each word."""
 
 import itertools
 from dataclasses import dataclass
 
 from textiba.attribution import Attribution
-from textiba.show.highlight import segments
+from textiba.show.segments import segments
 
 WORD, MARKED = 1, 2  # bits of a segment's kind
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a text is cut; lengths are in UTF-16 units, as JavaScript counts.
+    """How a text is cut. Lengths are in UTF-16 units, as JavaScript counts.
 
     Attributes:
-        text: of the text.
-        lengths: of the segments, which give the text when they are joined. A word that shares all its characters with
-            the one before it has length 0.
-        kinds: of the segments: `WORD`, `MARKED` (by a person, as the reason), both or neither.
-        tokens: how many each word has.
-        pieces: the length of each token, word by word.
-        cut: how many tokens of the text are missing.
+        text: the whole text.
+        lengths: length of each segment; joined, the segments give the text. A word that shares all its characters with
+            the previous word has length 0.
+        kinds: kind of each segment: `WORD`, `MARKED` (as the reason, by a person), both or neither.
+        tokens: number of tokens of each word.
+        pieces: length of each token, word by word.
+        cut: number of tokens that were cut off at the model's length.
     """
 
     text: str
@@ -61,7 +61,7 @@ class Layout:
 
 
 def token_positions(attribution: Attribution) -> list[int]:
-    """The tokens in the order of `Layout.pieces`: word by word."""
+    """The positions of the tokens in the order of `Layout.pieces`: word by word."""
     return [position for positions in attribution.text.words for position in positions]
 
 

@@ -1,30 +1,30 @@
-// The list of reviews: search, filters and order, and which words led a model astray.
+// The list of texts with search, filters and order, and the words that misled a model.
 
 const TOP = 12;
-const items = []; // one list item a review, made once
-const texts = data.reviews.map(({ text, id, kind }) => `${text}\n${id}\n${kind}`.toLowerCase());
+const items = []; // one list item for each text, made once
+const searched = data.texts.map(({ text, id, kind }) => `${text}\n${id}\n${kind}`.toLowerCase());
 
 function opening(text) {
   const words = text.split(/\s+/).filter(Boolean);
   return (words.slice(0, 9).join(" ") + (words.length > 9 ? " …" : "")).slice(0, 90);
 }
 
-function listItem(review, i) {
+function listItem(text, i) {
   const verdicts = data.checkpoints.map((name, c) => {
     const verdict = verdictOf(i, c);
     if (!verdict || verdict.right === null) return null;
     const says = `${name} predicts ${className(verdict.predicted)}`;
     return element("span", { class: verdict.right ? "dot-right" : "dot-wrong", role: "img", "aria-label": `${says}, ${verdict.right ? "right" : "wrong"}`, text: verdict.right ? "✓" : "✗", title: says });
   });
-  const tags = [review.gold === null ? null : className(review.gold), review.kind || null].filter(Boolean).join(" · ");
-  return element("li", {}, element("button", { type: "button", tabindex: -1, on: { click: () => update({ review: i }), keydown: onListKey } },
+  const tags = [text.gold === null ? null : className(text.gold), text.kind || null].filter(Boolean).join(" · ");
+  return element("li", {}, element("button", { type: "button", tabindex: -1, on: { click: () => update({ text: i }), keydown: onListKey } },
     element("span", { class: "tags" }, element("span", { text: tags }), element("span", { class: "verdicts" }, ...verdicts)),
-    element("span", { class: "opening", text: opening(review.text) }), element("span", { class: "misled" })));
+    element("span", { class: "opening", text: opening(text.text) }), element("span", { class: "misled" })));
 }
 
-// Up and down go from review to review; so Tab need not pass them all.
+// The arrow keys go from text to text, so the Tab key leaves the list in one step.
 function onListKey(event) {
-  const buttons = [...byId("reviews").querySelectorAll("button")];
+  const buttons = [...byId("texts").querySelectorAll("button")];
   const here = buttons.indexOf(event.currentTarget);
   const next = { ArrowUp: here - 1, ArrowDown: here + 1, Home: 0, End: buttons.length - 1 }[event.key];
   if (next === undefined || !buttons[next]) return;
@@ -34,7 +34,7 @@ function onListKey(event) {
 }
 
 function isShown(i) {
-  if (state.search && !texts[i].includes(state.search.toLowerCase())) return false;
+  if (state.search && !searched[i].includes(state.search.toLowerCase())) return false;
   const verdict = verdictOf(i, state.judge);
   if (state.show === "wrong") return verdict?.right === false;
   if (state.show === "right") return verdict?.right === true;
@@ -42,7 +42,7 @@ function isShown(i) {
   return true;
 }
 
-// How sure the model is of the wrong, or how unsure of the right: 1 is as wrong as can be.
+// The probability that the model gives to the wrong class, 0 … 1 (of two classes).
 function errorOf(i) {
   const verdict = verdictOf(i, state.judge);
   if (!verdict || verdict.right === null || verdict.confidence === null) return -1;
@@ -51,7 +51,7 @@ function errorOf(i) {
 
 const SORTS = {
   run: null,
-  label: (i) => data.reviews[i].gold ?? Infinity,
+  label: (i) => data.texts[i].gold ?? Infinity,
   sure: (i) => -(verdictOf(i, state.judge)?.confidence ?? -1),
   unsure: (i) => verdictOf(i, state.judge)?.confidence ?? 2,
   error: (i) => -errorOf(i),
@@ -64,14 +64,14 @@ function arrange() {
     const ranks = new Map(shown.map((i) => [i, rank(i)]));
     shown.sort((a, b) => ranks.get(a) - ranks.get(b) || a - b);
   }
-  byId("reviews").replaceChildren(...shown.map((i) => items[i]));
-  byId("found").textContent = `${shown.length} of ${items.length} reviews`;
+  byId("texts").replaceChildren(...shown.map((i) => items[i]));
+  byId("found").textContent = `${shown.length} of ${items.length} texts`;
   return shown;
 }
 
-function setUpReviews() {
-  items.push(...data.reviews.map(listItem));
-  const labelled = data.reviews.some((review) => review.gold !== null);
+function setUpTexts() {
+  items.push(...data.texts.map(listItem));
+  const labelled = data.texts.some((text) => text.gold !== null);
   for (const option of document.querySelectorAll("#show option, #sort option")) {
     const needless = (option.value === "differ" && data.checkpoints.length < 2) || (!labelled && ["wrong", "right", "error", "label"].includes(option.value));
     if (needless) option.remove();
@@ -85,36 +85,36 @@ function setUpReviews() {
   arrange();
 }
 
-// A review that the choice leaves out gives way to the first that it leaves in.
+// If the chosen text is filtered out, the first text of the list is chosen instead.
 function choose(changes) {
   Object.assign(state, changes);
   const shown = arrange();
-  byId("reviews").scrollTop = 0;
-  if (shown.length && !shown.includes(state.review)) update({ review: shown[0] });
-  else renderReviews();
+  byId("texts").scrollTop = 0;
+  if (shown.length && !shown.includes(state.text)) update({ text: shown[0] });
+  else renderTexts();
 }
 
-function renderReviews() {
+function renderTexts() {
   items.forEach((item, i) => {
     const button = item.firstChild;
-    if (i === state.review) button.setAttribute("aria-current", "true");
+    if (i === state.text) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
-    button.tabIndex = i === state.review ? 0 : -1;
+    button.tabIndex = i === state.text ? 0 : -1;
     const run = state.show === "wrong" ? judgedRun(i) : undefined;
     const words = run ? misleading(run).slice(0, 4).map(([text]) => text).join(", ") : "";
     button.lastChild.textContent = words && `misled by ${words}`;
   });
-  const first = byId("reviews").querySelector("button");
-  if (first && !items[state.review].isConnected) first.tabIndex = 0;
+  const first = byId("texts").querySelector("button");
+  if (first && !items[state.text].isConnected) first.tabIndex = 0;
   renderMisled();
 }
 
-function judgedRun(review, checkpoint = state.judge) {
-  return verdictOf(review, checkpoint)?.right === false ? findRun(checkpoint, { review }) ?? nearestRun(checkpoint, review) : undefined;
+function judgedRun(text, checkpoint = state.judge) {
+  return verdictOf(text, checkpoint)?.right === false ? findRun(checkpoint, { text }) ?? nearestRun(checkpoint, text) : undefined;
 }
 
-// The words that spoke for a wrong prediction, the strongest first. Scores of other units have no direction: then the
-// words that it rested on.
+// The words that spoke for a wrong prediction, the strongest first. Unsigned scores have no direction: then the words
+// that the model used most.
 function misleading(run) {
   if (!measure().signed && run.target !== run.predicted) return [];
   const sign = run.target === run.predicted ? 1 : -1;
@@ -126,11 +126,11 @@ function misleading(run) {
 }
 
 function misledLine(run) {
-  const { gold } = data.reviews[run.review];
+  const { gold } = data.texts[run.text];
   if (gold === null || run.predicted === gold) return null;
   const words = misleading(run).slice(0, 6);
   if (!words.length) return null;
-  const intro = measure().signed ? `Misled to ${className(run.predicted)} by ` : `Wrongly ${className(run.predicted)}; it rested on `;
+  const intro = measure().signed ? `Misled to ${className(run.predicted)} by ` : `Wrongly ${className(run.predicted)}; it used most `;
   return element("p", { class: "misled" }, intro, ...words.flatMap(([text, value], i) => [i ? ", " : "", element("b", { text }), ` ${number(value, measure().signed)}`]), ` ${measure().unit}`);
 }
 
@@ -140,30 +140,30 @@ function renderMisled() {
   if (section.hidden) return;
   byId("misled-tables").replaceChildren(...shownCheckpoints().map(misledTable));
   byId("misled-hint").textContent = measure().signed
-    ? "Evidence for the wrong class, summed over the reviews that a checkpoint gets wrong, at the chosen layer or the nearest that there is. Choose a word to search for it."
-    : "What the wrong predictions rested on, summed over the reviews that a checkpoint gets wrong; bits have no direction, evidence has.";
+    ? "Evidence for the wrong class, summed over the texts that a checkpoint gets wrong, at the chosen layer or the nearest computed layer. Choose a word to search for it."
+    : "The words that the wrong predictions used most, summed over the texts that a checkpoint gets wrong; bits have no direction, evidence has.";
 }
 
 function misledTable(checkpoint) {
-  const wrong = data.reviews.map((_, i) => judgedRun(i, checkpoint)).filter(Boolean);
-  const judged = data.reviews.filter((_, i) => typeof verdictOf(i, checkpoint)?.right === "boolean").length;
+  const wrong = data.texts.map((_, i) => judgedRun(i, checkpoint)).filter(Boolean);
+  const judged = data.texts.filter((_, i) => typeof verdictOf(i, checkpoint)?.right === "boolean").length;
   const sums = new Map();
   for (const run of wrong) {
     const here = new Set();
     for (const [text, value] of misleading(run)) {
       const word = text.toLowerCase();
-      const entry = sums.get(word) ?? { value: 0, reviews: 0 };
-      sums.set(word, { value: entry.value + value, reviews: entry.reviews + (here.has(word) ? 0 : 1) });
+      const entry = sums.get(word) ?? { value: 0, texts: 0 };
+      sums.set(word, { value: entry.value + value, texts: entry.texts + (here.has(word) ? 0 : 1) });
       here.add(word);
     }
   }
   const top = [...sums].sort((a, b) => b[1].value - a[1].value).slice(0, TOP);
-  const rows = top.map(([word, { value, reviews }]) => element("tr", {},
+  const rows = top.map(([word, { value, texts }]) => element("tr", {},
     element("th", { scope: "row" }, element("button", { type: "button", text: word, on: { click: () => searchFor(word) } })),
-    element("td", { text: number(value, measure().signed) }), element("td", { text: String(reviews) })));
-  const head = element("tr", {}, ...["word", measure().unit, "reviews"].map((text) => element("th", { scope: "col", text })));
+    element("td", { text: number(value, measure().signed) }), element("td", { text: String(texts) })));
+  const head = element("tr", {}, ...["word", measure().unit, "texts"].map((text) => element("th", { scope: "col", text })));
   return element("article", { class: "panel" }, element("h3", { text: data.checkpoints[checkpoint] }),
-    element("p", { class: "sum", text: `wrong on ${wrong.length} of ${judged} reviews` }),
+    element("p", { class: "sum", text: `wrong on ${wrong.length} of ${judged} texts` }),
     rows.length ? element("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": `Words that misled ${data.checkpoints[checkpoint]}` }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows))) : null);
 }
 

@@ -1,7 +1,7 @@
-// The controls, and what happens when one of them moves.
+// The controls, and the redrawing of the page when a control changes.
 
 function update(changes) {
-  if (changes.review !== undefined && changes.review !== state.review) changes = { word: null, ...changes };
+  if (changes.text !== undefined && changes.text !== state.text) changes = { word: null, ...changes };
   Object.assign(state, changes);
   settle();
   render();
@@ -10,7 +10,7 @@ function update(changes) {
 function render() {
   const focused = document.activeElement?.closest?.("[data-checkpoint]")?.dataset.checkpoint;
   renderControls();
-  renderReviews();
+  renderTexts();
   renderPanels();
   renderMaps();
   renderRemoval();
@@ -30,7 +30,7 @@ function stepLayer(step) {
   if (next !== undefined) update({ layer: next });
 }
 
-// Radio buttons are made once; later only which of them is checked changes.
+// Makes radio buttons once; a redraw only changes which of them is checked.
 function radios(id, name, items, pick) {
   const field = byId(id);
   for (const [value, text] of items) {
@@ -74,9 +74,11 @@ function setUp() {
     });
   }
   addEventListener("hashchange", () => recall() && update({}));
+  // The list sticks below the controls, whose height depends on how many rows they take.
+  new ResizeObserver(([entry]) => document.documentElement.style.setProperty("--controls", `${entry.borderBoxSize[0].blockSize}px`)).observe(byId("controls"));
 }
 
-// A slider over a list of values: its own numbers are their places.
+// Draws a slider over a list of values; the slider's own value is a place in the list.
 function renderSlider(id, values, value, text) {
   byId(`${id}-control`).hidden = values.length < 2;
   Object.assign(byId(id), { min: 0, max: Math.max(0, values.length - 1), value: values.indexOf(value) });
@@ -85,31 +87,50 @@ function renderSlider(id, values, value, text) {
 }
 
 function renderControls() {
-  const { layers, betas, unit, limit, signed, meaning } = measure();
+  const { layers, betas, unit, limit, signed, meaning, outside } = measure();
   for (const input of document.querySelectorAll("#measures input")) input.checked = Number(input.value) === state.measure;
   renderSlider("layer", layers, state.layer, `layer ${state.layer}`);
   byId("layer-value").textContent = `${state.layer} of ${layers[0]} to ${layers[layers.length - 1]}`;
   renderSlider("beta", betas, state.beta, `β ${number(state.beta)}`);
   byId("beta-value").textContent = number(state.beta);
-  byId("scale-bar").style.background = `linear-gradient(to right, ${stops().join(", ")})`;
-  byId("scale-bar").setAttribute("aria-label", `Colour scale from ${signed ? number(-limit) : 0} to ${number(limit)} ${unit}`);
-  byId("scale-low").textContent = signed ? `≤ ${number(-limit)}` : "0";
-  byId("scale-middle").textContent = signed ? "0" : "";
-  byId("scale-high").textContent = `≥ ${number(limit)} ${unit}`;
+  renderScale();
+  byId("scale-bar").setAttribute("aria-label", `Logarithmic colour scale from ${signed ? number(-limit) : 0} to ${number(limit)} ${unit}`);
   byId("scale-unit").textContent = meaning;
+  byId("scale-outside").textContent = outside;
 }
 
-// The view in the address, so that it can be shared and survives a reload.
+// Draws the colour scale: its colours from end to end, blank where no score has a colour, and the scores at its ticks.
+function renderScale() {
+  const { ticks, signed } = measure();
+  const cells = Array.from({ length: 100 }, (_, i) => {
+    const place = (i + 0.5) / 100;
+    const blank = signed ? Math.abs(2 * place - 1) < data.strengths[0] : place < data.strengths[0];
+    const color = css(colorAt(blank ? (signed ? 0.5 : 0) : place));
+    return `${color} ${i}% ${i + 1}%`;
+  });
+  byId("scale-bar").style.background = `linear-gradient(to right, ${cells.join(", ")})`;
+  const [first, last] = [placeOf(ticks[0].size), placeOf(ticks[ticks.length - 1].size)];
+  const inside = ticks.slice(1, -1).filter(({ size }) => Math.min(placeOf(size) - first, last - placeOf(size)) > 0.13);
+  const sides = [...(signed ? [] : [ticks[0]]), ...inside, ticks[ticks.length - 1]].map(({ size, text }) => [size, text]);
+  const all = signed ? [...sides.map(([size, text]) => [-size, `−${text}`]), [0, "0"], ...sides.map(([size, text]) => [size, `+${text}`])] : sides;
+  byId("scale-ticks").replaceChildren(...all.map(([size, text]) => {
+    const node = element("span", { text });
+    node.style.left = `${100 * placeOf(size)}%`;
+    return node;
+  }));
+}
+
+// Writes the view into the address, so that it can be shared and survives a reload.
 function remember() {
-  const parts = { review: state.review + 1, measure: measure().name, layer: state.layer, beta: state.beta };
+  const parts = { text: state.text + 1, measure: measure().name, layer: state.layer, beta: state.beta };
   const hash = "#" + Object.entries(parts).filter(([, v]) => v !== null).map(([k, v]) => `${k}=${encodeURIComponent(v)}`).join("&");
   if (hash !== location.hash) history.replaceState(null, "", hash);
 }
 
 function recall() {
   const view = new URLSearchParams(location.hash.slice(1));
-  const review = Number(view.get("review")) - 1;
-  if (data.reviews[review]) state.review = review;
+  const text = Number(view.get("text")) - 1;
+  if (data.texts[text]) state.text = text;
   const index = data.measures.findIndex((m) => m.name === view.get("measure"));
   if (index >= 0) state.measure = index;
   for (const axis of ["layer", "beta"]) if (view.has(axis)) state[axis] = Number(view.get(axis));
@@ -120,9 +141,9 @@ const signed = data.measures.findIndex((m) => m.signed);
 state.measure = signed >= 0 ? signed : 0;
 recall();
 setUp();
-setUpReviews();
+setUpTexts();
 setUpRemoval();
 renderLeaderboards();
 update({});
 byId("waiting").remove();
-document.body.dataset.drawn = String(Math.round(performance.now())); // milliseconds since the page was asked for
+document.body.dataset.drawn = String(Math.round(performance.now())); // milliseconds since the page was requested

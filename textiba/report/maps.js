@@ -1,6 +1,6 @@
-// Maps of cells: every layer, or every β, of the chosen review at once.
+// Maps of cells: every layer, or every β, of the chosen text at once.
 
-// Segments in runs without white space between them, so that lines break only where the text allows it.
+// Groups segments that have no white space between them, so that lines break only where the text allows it.
 function runsOfText(layout) {
   const out = [[]];
   for (const [text, word, marked] of layout) {
@@ -17,7 +17,7 @@ function runsOfText(layout) {
   return out.filter((run) => run.length);
 }
 
-// A map: a column of cells above each word, one for each run, the first at the bottom.
+// A map: above each word a column of cells, one cell for each run, the first run at the bottom.
 function cellMap(checkpoint, along, axis, name) {
   const layout = segmentsOf(along[0].layout);
   const body = element("div", { class: "map", dataset: { axis } });
@@ -34,7 +34,7 @@ function cellMap(checkpoint, along, axis, name) {
     }
     body.append(group);
   }
-  const label = `${data.checkpoints[checkpoint]}: scores of every word by ${axis}; the review above gives them in words`;
+  const label = `${data.checkpoints[checkpoint]}: scores of every word by ${axis}; the text above gives them in words`;
   return element("article", { class: "panel" }, element("header", {}, element("h3", { text: data.checkpoints[checkpoint] })),
     element("div", { role: "img", "aria-label": label }, body));
 }
@@ -53,7 +53,7 @@ function columnOf(text, along, make, axis, piece = null) {
 
 function cell(run, word, name) {
   const value = run.scores[word];
-  const node = element("span", { class: "cell", title: `${name}: ${score(value)}`, dataset: { layer: run.layer ?? "", beta: run.beta ?? "" } });
+  const node = element("span", { class: "cell", title: `${name}: ${score(value, run)}`, dataset: { layer: run.layer ?? "", beta: run.beta ?? "" } });
   if (value !== null) node.style.backgroundColor = css(colorOf(value));
   return node;
 }

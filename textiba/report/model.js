@@ -1,10 +1,10 @@
-// The data, the state of the view, and what is asked of both. Nothing here touches the page.
+// The data, the state of the view, and functions that read both. Nothing here changes the page.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const columns = await unpack(data.packed);
 delete data.packed;
 
-const layoutCount = data.layouts.review.length;
+const layoutCount = data.layouts.text.length;
 const at = {
   segment: starts(data.layouts.segments),
   word: starts(data.layouts.words),
@@ -14,7 +14,7 @@ const at = {
 at.piece = starts(Array.from({ length: layoutCount }, (_, i) => columns.wordTokens.subarray(at.word[i], at.word[i + 1]).reduce((a, b) => a + b, 0)));
 
 const state = {
-  review: 0,
+  text: 0,
   measure: 0,
   layer: null,
   beta: null,
@@ -33,66 +33,67 @@ const state = {
 const measure = () => data.measures[state.measure];
 const layerAt = (i) => (columns.layer[i] < 0 ? null : columns.layer[i]);
 const betaAt = (i) => (columns.beta[i] < 0 ? null : data.betas[columns.beta[i]]);
-const reviewAt = (i) => data.layouts.review[columns.layout[i]];
-const keyOf = (review, checkpoint, index, layer, beta) => `${review}|${checkpoint}|${index}|${layer}|${beta}`;
+const textAt = (i) => data.layouts.text[columns.layout[i]];
+const keyOf = (text, checkpoint, index, layer, beta) => `${text}|${checkpoint}|${index}|${layer}|${beta}`;
 
-// A run's number by its place, and by review and checkpoint all that there are.
+// The number of the run at a place (text, checkpoint, measure, layer, β), and all runs of a text and checkpoint.
 const places = new Map();
-const ofReview = new Map();
+const ofText = new Map();
 for (let i = 0; i < columns.layout.length; i++) {
-  const [review, checkpoint] = [reviewAt(i), columns.checkpoint[i]];
-  places.set(keyOf(review, checkpoint, columns.measure[i], layerAt(i), betaAt(i)), i);
-  const pair = `${review}|${checkpoint}`;
-  if (!ofReview.has(pair)) ofReview.set(pair, []);
-  ofReview.get(pair).push(i);
+  const [text, checkpoint] = [textAt(i), columns.checkpoint[i]];
+  places.set(keyOf(text, checkpoint, columns.measure[i], layerAt(i), betaAt(i)), i);
+  const pair = `${text}|${checkpoint}`;
+  if (!ofText.has(pair)) ofText.set(pair, []);
+  ofText.get(pair).push(i);
 }
 
 const finite = (value) => (Number.isFinite(value) ? value : undefined);
 
-// A run is made from the columns when it is asked for.
+// Runs are built from the columns lazily.
 const made = new Map();
 function runAt(i) {
   if (i === undefined) return undefined;
   if (!made.has(i)) {
+    const scores = restored(columns.score, at.score[i], at.score[i + 1], columns.step[i]);
     made.set(i, {
-      index: i, review: reviewAt(i), checkpoint: columns.checkpoint[i], measure: columns.measure[i],
+      index: i, text: textAt(i), checkpoint: columns.checkpoint[i], measure: columns.measure[i],
       layer: layerAt(i), beta: betaAt(i), layout: columns.layout[i],
       target: columns.target[i], predicted: columns.predicted[i], probability: columns.probability[i],
       total: columns.total[i], kept: finite(columns.kept[i]), converged: columns.converged[i] === 1,
       closed: finite(columns.closed[i]), opened: finite(columns.opened[i]),
-      scores: restored(columns.score, at.score[i], at.score[i + 1], columns.step[i]),
+      scores, largest: Math.max(...scores.map(Math.abs)),
     });
   }
   return made.get(i);
 }
 
-// The run that the state names, or the one that differs from it as `changes` say.
+// The run that the state names, or the run at the state with `changes`.
 function findRun(checkpoint, changes = {}) {
-  const { review, measure: index, layer, beta } = { ...state, ...changes };
-  return runAt(places.get(keyOf(review, checkpoint, index, layer, beta)));
+  const { text, measure: index, layer, beta } = { ...state, ...changes };
+  return runAt(places.get(keyOf(text, checkpoint, index, layer, beta)));
 }
 
-const runsOf = (review, checkpoint) => ofReview.get(`${review}|${checkpoint}`) ?? [];
+const runsOf = (text, checkpoint) => ofText.get(`${text}|${checkpoint}`) ?? [];
 
-// The run of a review that is nearest to the chosen layer and β, to say what there is instead.
-function nearestRun(checkpoint, review = state.review) {
+// The run of a text that is nearest to the chosen layer and β, to offer where nothing was computed there.
+function nearestRun(checkpoint, text = state.text) {
   const distance = (i) => Math.abs((layerAt(i) ?? 0) - (state.layer ?? 0)) + (betaAt(i) === state.beta ? 0 : 0.5);
-  const mine = runsOf(review, checkpoint).filter((i) => columns.measure[i] === state.measure);
+  const mine = runsOf(text, checkpoint).filter((i) => columns.measure[i] === state.measure);
   return runAt(mine.sort((a, b) => distance(a) - distance(b))[0]);
 }
 
-// What a checkpoint says of a review: the same in all of its runs.
+// The prediction of a checkpoint for a text, which is the same in all runs.
 const verdicts = new Map();
-function verdictOf(review, checkpoint) {
-  const pair = `${review}|${checkpoint}`;
+function verdictOf(text, checkpoint) {
+  const pair = `${text}|${checkpoint}`;
   if (!verdicts.has(pair)) {
-    const i = runsOf(review, checkpoint)[0];
-    verdicts.set(pair, i === undefined ? null : verdictAt(i, data.reviews[review].gold));
+    const i = runsOf(text, checkpoint)[0];
+    verdicts.set(pair, i === undefined ? null : verdictAt(i, data.texts[text].gold));
   }
   return verdicts.get(pair);
 }
 
-// Confidence is that of the predicted class. Of several classes it is known only where that class was explained.
+// Confidence is the predicted class's probability. With more than two classes it is known only if that class was explained.
 function verdictAt(i, gold) {
   const [target, predicted, p] = [columns.target[i], columns.predicted[i], columns.probability[i]];
   const confidence = target === predicted ? p : data.labels.length === 2 ? 1 - p : null;
@@ -101,12 +102,12 @@ function verdictAt(i, gold) {
 
 const shownCheckpoints = () => data.checkpoints.map((_, i) => i).filter((i) => !state.hidden.has(i));
 
-// Runs of the chosen review along one axis ("layer" or "beta"), all else as chosen.
+// The runs of the chosen text along one axis ("layer" or "beta"), with everything else as chosen.
 function runsAlong(axis, checkpoint) {
   return measure()[`${axis}s`].map((value) => findRun(checkpoint, { [axis]: value })).filter(Boolean);
 }
 
-// The value with which a measure has the most runs, of several the middle one: the best place to start.
+// The layer or β at which a measure has the most runs, where the page starts; of several the middle one.
 function mostCommon(index, read, values) {
   const counts = new Map(values.map((value) => [value, 0]));
   for (let i = 0; i < columns.measure.length; i++) {
@@ -117,18 +118,18 @@ function mostCommon(index, read, values) {
   return best[Math.floor((best.length - 1) / 2)] ?? null;
 }
 
-// Keeps layer and β when the measure has them, and takes its most common ones when not.
+// Keeps the chosen layer and β if the measure has them, and takes the measure's most common ones otherwise.
 function settle() {
   const { layers, betas } = measure();
   if (!layers.includes(state.layer)) state.layer = mostCommon(state.measure, layerAt, layers);
   if (!betas.includes(state.beta)) state.beta = mostCommon(state.measure, betaAt, betas);
 }
 
-// A layout as [text, word or -1, marked]; made when it is asked for.
+// The segments of a layout as [text, word or -1, marked], built lazily.
 const cutTexts = new Map();
 function segmentsOf(layout) {
   if (!cutTexts.has(layout)) {
-    const { text } = data.reviews[data.layouts.review[layout]];
+    const { text } = data.texts[data.layouts.text[layout]];
     const out = [];
     let [place, word] = [0, 0];
     for (let s = at.segment[layout]; s < at.segment[layout + 1]; s++) {

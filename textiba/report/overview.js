@@ -1,4 +1,4 @@
-// Charts: what β buys on the chosen review, and the layer profile and degradation over all reviews.
+// Charts: results by β on the chosen text, and the layer profile and degradation over all texts.
 
 const TONES = 5;
 const allCheckpoints = [...new Set([...data.checkpoints, ...data.profile.map((r) => r.checkpoint), ...data.curves.map((c) => c.checkpoint)])];
@@ -15,11 +15,11 @@ function renderBetas() {
 
 function noBetas() {
   const counts = new Map();
-  for (const i of shownCheckpoints().flatMap((c) => runsOf(state.review, c))) {
+  for (const i of shownCheckpoints().flatMap((c) => runsOf(state.text, c))) {
     if (columns.measure[i] === state.measure) counts.set(layerAt(i), (counts.get(layerAt(i)) ?? new Set()).add(betaAt(i)));
   }
   const layers = [...counts].filter(([, betas]) => betas.size > 1).map(([layer]) => layer);
-  const note = element("p", { class: "empty", text: layers.length ? "Several β were computed elsewhere. " : "One β was computed for this review." });
+  const note = element("p", { class: "empty", text: layers.length ? "Several β were computed at another layer. " : "One β was computed for this text." });
   for (const layer of layers) note.append(element("button", { type: "button", text: `Show layer ${layer}`, on: { click: () => update({ layer }) } }));
   return note;
 }
@@ -33,12 +33,12 @@ function betaCharts(along) {
   const common = { x, at: state.beta, onPick: (beta) => update({ beta }) };
   const kept = lines((run) => run.kept ?? undefined);
   return [
-    chart({ ...common, title: "Information that passes", y: { label: `${measure().unit} per review`, unit: measure().unit }, series: lines((run) => run.total) }),
+    chart({ ...common, title: "Information that passes", y: { label: `${measure().unit} per text`, unit: measure().unit }, series: lines((run) => run.total) }),
     kept.length ? chart({ ...common, title: "Prediction that is kept", y: { label: "p(target) through the bottleneck", low: 0, high: 1 }, series: kept }) : null,
   ].filter(Boolean);
 }
 
-// The optimisation of the chosen review, step by step.
+// Draws the optimisation of the chosen text, step by step.
 function renderTrace() {
   const runs = shownCheckpoints().map((c) => findRun(c)).filter(Boolean);
   const traces = runs.map((run) => [run, traceOf(run)]).filter(([, trace]) => trace.length > 1);
@@ -53,16 +53,16 @@ function renderTrace() {
   const states = traces.map(([run]) => `${data.checkpoints[run.checkpoint]} ${run.converged ? "has settled" : "has not settled yet"}`);
   byId("trace-charts").replaceChildren(
     chart({ title: "Cross-entropy", note: states.join(", "), x, y: { label: "−log p(target) [nats]", unit: "nats" }, series: lines(1) }),
-    chart({ title: "Information that passes", x, y: { label: "bits per review", unit: "bits" }, series: lines(2) }));
+    chart({ title: "Information that passes", x, y: { label: "bits per text", unit: "bits" }, series: lines(2) }));
 }
 
-// Lines of several β in one chart cannot be told apart: where the slider has one of them, it alone is shown.
+// A chart shows one β, the slider's where it has results: lines of several β would look alike.
 function renderProfile() {
   const betas = new Set(data.profile.map((row) => row.beta));
   const chosen = betas.has(state.beta) ? state.beta : data.profile.find((row) => row.beta !== null)?.beta ?? null;
   const rows = data.profile.filter((row) => row.layer !== null && (row.beta === null || row.beta === chosen));
   const wanted = [
-    [`Bits that the bottleneck lets through${betas.size > 2 ? `, β ${number(chosen)}` : ""}`, "bits per review", "total", rows.filter((row) => row.kept)],
+    [`Bits that the bottleneck lets through${betas.size > 2 ? `, β ${number(chosen)}` : ""}`, "bits per text", "total", rows.filter((row) => row.kept)],
     ["Usable bits about the class", "log₂ p(target), open − closed [bits]", "usable", rows.filter((row) => row.usable)],
   ];
   const charts = wanted.filter(([, , , list]) => new Set(list.map((row) => row.layer)).size > 1).map(([title, label, field, list]) => profileChart(title, label, field, list));
@@ -81,14 +81,14 @@ function profileChart(title, label, field, rows) {
   for (const line of lines.values()) line.points.sort((a, b) => a[0] - b[0]);
   const values = [...new Set(rows.map((row) => row.layer))].sort((a, b) => a - b);
   return chart({
-    title, note: `mean of ${rows[0].reviews} reviews, 95 % bands`, x: { label: "layer (0: embeddings)", short: "layer", values },
+    title, note: `mean of ${rows[0].texts} texts, 95 % bands`, x: { label: "layer (0: embeddings)", short: "layer", values },
     y: { label, unit: "bits" }, series: [...lines.values()], at: values.includes(state.layer) ? state.layer : null, onPick: (layer) => update({ layer }),
   });
 }
 
-const MANY = 8; // curves that are shown all at once
+const MANY = 8; // curves that are shown together
 
-// Of many curves those at the chosen layer and β; the table under them has the areas of all.
+// Draws the curves; of many only those at the chosen layer and β, with a table of all areas below.
 function renderCurves() {
   const here = data.curves.filter((curve) => (curve.layer === null || curve.layer === state.layer) && (curve.beta === null || curve.beta === state.beta || !measure().betas.length));
   const shown = data.curves.length <= MANY ? data.curves : here;
@@ -107,7 +107,7 @@ function curveChart(curve) {
   const how = HOW[curve.removal] ?? curve.removal;
   const where = data.curves.length > MANY ? [whereOf(curve)].filter(Boolean) : [];
   return chart({
-    title: [curve.checkpoint, curve.method, ...where].join(" · "), note: `${curve.area ? `area ${areaOf(curve)}, ` : ""}${curve.reviews} reviews`, series,
+    title: [curve.checkpoint, curve.method, ...where].join(" · "), note: `${curve.area ? `area ${areaOf(curve)}, ` : ""}${curve.texts} texts`, series,
     x: { label: `${curve.by === "fraction" ? "share" : "number"} of tokens ${how}`, short: how, values: curve.steps }, y: { label: "p(target)", low: 0, high: 1 },
   });
 }
@@ -117,11 +117,11 @@ function areaTable() {
   return tableOf("Area between the two orders, of every curve", {
     checkpoint: sorted.map((curve) => curve.checkpoint), method: sorted.map((curve) => curve.method),
     where: sorted.map(whereOf), tokens: sorted.map((curve) => HOW[curve.removal] ?? curve.removal),
-    "area (95 %)": sorted.map(areaOf), reviews: sorted.map((curve) => String(curve.reviews)),
+    "area (95 %)": sorted.map(areaOf), texts: sorted.map((curve) => String(curve.texts)),
   });
 }
 
-// Columns of text, as a table that scrolls by itself.
+// A table from columns of text, with its own scroll bar.
 function tableOf(title, content) {
   const names = Object.keys(content);
   const rows = content[names[0]].map((_, i) => element("tr", {}, ...names.map((name, column) => element(column ? "td" : "th", { text: content[name][i], scope: column ? null : "row" }))));

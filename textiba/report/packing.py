@@ -1,4 +1,4 @@
-"""Columns of numbers as one string: typed arrays, deflated, in base64. Their reader is `unpack.js`."""
+"""Columns of numbers as one string: typed arrays, deflated, in base64. `unpack.js` reads them."""
 
 import base64
 import gzip
@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int16, Shaped
 
-LEVELS = 1000  # on either side of 0, over which `quantise` spreads the numbers of a group
+LEVELS = 600  # whole numbers on either side of 0 that `quantise` uses; more of them make a page larger than 5 MB
+POWER = 3  # a page colours small scores too: cube roots keep the relative error small over four powers of ten
 MISSING = -32768  # stands for NaN among quantised numbers
 _TYPES = {"int8": "i1", "int16": "i2", "int32": "i4", "float32": "f4"}
 
 
 def pack(columns: Mapping[str, Shaped[np.ndarray, " values"]]) -> dict[str, Any]:
-    """Columns of integers (in the smallest type that holds them) and of floats (four bytes).
+    """Packs columns of integers (in the smallest type that holds them) and of floats (four bytes).
 
-    The first bytes of all numbers of a column come first, then the second ones, and so on: alike next to alike, which
-    deflates better.
+    The first bytes of all numbers of a column come first, then their second bytes, and so on: similar bytes next to
+    each other compress better.
 
     Returns:
         {"columns": {name: [type, values]}, "bytes": base64 of the deflated columns, one after the other}.
@@ -33,11 +34,14 @@ def pack(columns: Mapping[str, Shaped[np.ndarray, " values"]]) -> dict[str, Any]
 
 
 def quantise(values: Float[np.ndarray, " values"]) -> tuple[Int16[np.ndarray, " values"], float]:
-    """Whole multiples of a thousandth of the largest |value|, and that thousandth; NaN becomes `MISSING`."""
+    """Whole numbers whose cubes times a step are the values, and the step; NaN becomes `MISSING`.
+
+    A value is off by at most 0.25 % of itself near the group's largest |value|, 2.5 % at a thousandth of the largest.
+    """
     there = np.isfinite(values)
-    step = float(np.abs(values[there]).max(initial=0.0)) / LEVELS
+    step = float(np.abs(values[there]).max(initial=0.0)) / LEVELS**POWER
     whole = np.full(len(values), MISSING, dtype=np.int16)
-    whole[there] = np.round(values[there] / (step or 1.0)).astype(np.int16)
+    whole[there] = np.round(np.cbrt(values[there] / (step or 1.0))).astype(np.int16)
     return whole, step
 
 

@@ -1,4 +1,4 @@
-"""Fills the page's template: data, style and scripts all go into the one file."""
+"""Fills the page's template: data, style and scripts are all part of the one file."""
 
 import base64
 import hashlib
@@ -9,9 +9,9 @@ from typing import Any
 
 from textiba.report.exploration import Exploration
 from textiba.report.payload import payload
-from textiba.store.files import file_place, write_text
+from textiba.store.output import write_html
 
-# In this order: each may use what the ones before it define.
+# In this order: each script may use what an earlier script defines.
 _SCRIPTS = (
     "unpack.js", "model.js", "write.js", "charts.js", "text.js", "maps.js", "removal.js", "list.js", "overview.js",
     "main.js",
@@ -19,10 +19,10 @@ _SCRIPTS = (
 
 
 def build_page(exploration: Exploration) -> str:
-    """The explorer as one HTML document.
+    """Returns the explorer as one HTML document.
 
     A content security policy names style and script by their hash: nothing else runs, and nothing is loaded. The data
-    stands in a block of JSON without a single "<", so that no text can end it.
+    is a block of JSON without any "<", so no text can end the block.
 
     Raises:
         InputError: see `payload`.
@@ -30,7 +30,7 @@ def build_page(exploration: Exploration) -> str:
     import jinja2
     from markupsafe import Markup
 
-    # What is packed unpacks in the background, so the whole script is one function that waits for it.
+    # Columns are unpacked asynchronously, so the whole script is one function that waits for them.
     script = "\n".join(["(async () => {", '"use strict";', *(_asset(name) for name in _SCRIPTS), "})();"])
     style = _asset("style.css")
     environment = jinja2.Environment(
@@ -48,14 +48,17 @@ def build_page(exploration: Exploration) -> str:
 
 
 def write_page(exploration: Exploration, path: str | Path) -> Path:
-    """Writes `build_page(exploration)` to `path`, whole or not at all, making its folder. Returns the path."""
-    path = file_place(path)
-    write_text(path, build_page(exploration))
-    return path
+    """Writes `build_page(exploration)` to `path`, whole or not at all; makes the folder and returns the path.
+
+    Raises:
+        InputError: see `payload`; or the path is a folder.
+        StorageError: the file cannot be written.
+    """
+    return write_html(path, build_page(exploration))
 
 
 def to_json(value: Any) -> str:
-    """JSON that may stand in HTML: "<", ">", "&" and the line separators of JavaScript are escaped."""
+    """Returns JSON for use in HTML: "<", ">", "&" and the line separators of JavaScript are escaped."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -67,5 +70,5 @@ def _asset(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """As a content security policy names an inline script or style."""
+    """The hash by which a content security policy names an inline script or style."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

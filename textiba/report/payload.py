@@ -1,4 +1,4 @@
-"""An exploration as values for JSON: names and texts as they are, numbers in packed columns."""
+"""Turns an exploration into values for JSON: names and texts as they are, numbers in packed columns."""
 
 import json
 import math
@@ -7,39 +7,42 @@ from typing import Any
 
 import numpy as np
 
-from textiba.attribution import Attribution, BitsDetails, Curve, EvidenceDetails, word_scores
+from textiba.attribution import Attribution, BitsDetails, EvidenceDetails, amount, word_scores
 from textiba.errors import InputError
-from textiba.evaluation.degradation import Degradation, lerf_morf_area, removal_order
-from textiba.evaluation.intervals import Interval, bootstrap
-from textiba.evaluation.profile import LayerRow
+from textiba.evaluation.degradation import Degradation, removal_order
 from textiba.report.exploration import Exploration, Removed
 from textiba.report.layout import Layout, token_positions
-from textiba.report.packing import LEVELS, pack, quantise
-from textiba.show.highlight import meaning
-from textiba.show.scale import DARK_GROUND, RAMPS, Scale
+from textiba.report.overview import ORDERS, curve_values, method_name, profile_row
+from textiba.report.packing import pack, quantise
+from textiba.show.legend import meaning, outside_note
+from textiba.show.scale import DARK_GROUND, FAINTEST, RAMPS, STRONGEST, Scale
 
-_NAMES = {"per_sample": "Bits", "evidence": "Evidence", "evidence_mean": "Evidence, mean", "lrp": "LRP", "lime": "LIME"}
-_ORDERS = ("morf", "lerf", "random")
-_DRAWS = 500  # of the bootstrap, for bands
-_DIGITS = 4
+_PARTS = 10_000  # a probability is a whole number of these
 _NONE = -1
 _SINGLE = ("checkpoint", "measure", "layer", "beta", "layout", "target", "predicted", "converged", "steps")
 _FLOATS = ("probability", "total", "step", "kept", "closed", "opened", "entropyStep", "bitsStep")
 
 
 def payload(exploration: Exploration) -> dict[str, Any]:
-    """The exploration as plain values.
+    """Returns the exploration as plain values.
 
-    What stands in the packed columns: `segment…`, `token…` and `pieceLength` for each layout; a value a run for most;
-    `score`, `entropy` and `bits` for each run as many as it has words or steps. Scores and traces are whole multiples
-    of their run's step, a thousandth of its largest; other numbers keep four significant digits or four bytes.
+    The packed columns hold, for each layout, `segment…`, `wordTokens` and `pieceLength`; for each run, a value of most
+    columns, a `score` for each word, and an `entropy` and `bits` for each step. Scores and traces are quantised (see
+    `quantise`); other numbers keep four significant digits or four bytes.
 
     Raises:
-        InputError: no attributions; two for the same text, checkpoint, measure, layer and β; or a `Removed` of none
-            of them.
+        InputError: there are no attributions; two are of the same text, checkpoint, measure, layer and β; their models
+            have different classes; or a `Removed` is of an attribution that the page does not show.
     """
     attributions = exploration.attributions
     scale = Scale.of(attributions)
+    labels = max((a.labels for a in attributions), key=len)
+    for a in attributions:
+        if a.labels != labels[: len(a.labels)]:
+            raise InputError(
+                "the results of one page share their classes, or one name would stand for another; got "
+                f"{list(labels)} and {list(a.labels)}. Make two pages"
+            )
     names = {
         "checkpoints": _unique(a.checkpoint for a in attributions),
         "measures": _unique(_measure_key(a) for a in attributions),
@@ -54,10 +57,11 @@ def payload(exploration: Exploration) -> dict[str, Any]:
     columns = _layout_columns(list(layouts)) | runs.columns() | removed
     first = {a.text.source.text: a.text.source for a in reversed(attributions)}
     return {
-        "labels": list(max((a.labels for a in attributions), key=len)),
+        "labels": list(labels),
         "ramps": {theme: {kind: list(stops) for kind, stops in ramp.items()} for theme, ramp in RAMPS.items()},
         "darkGround": DARK_GROUND,
-        "levels": LEVELS,
+        "strengths": [FAINTEST, STRONGEST],
+        "parts": _PARTS,
         "checkpoints": list(names["checkpoints"]),
         "betas": list(names["betas"]),
         "measures": _measures(names["measures"], attributions, scale),
@@ -70,8 +74,8 @@ def payload(exploration: Exploration) -> dict[str, Any]:
         },
         "removals": sets,
         "packed": pack(columns),
-        "profile": [_row(row) for row in exploration.profile],
-        "curves": [_curves(group) for group in exploration.curves],
+        "profile": [profile_row(row) for row in exploration.profile],
+        "curves": [curve_values(group) for group in exploration.curves],
         "leaderboards": [
             {"title": title, "columns": {name: list(cells) for name, cells in board.items()}}
             for title, board in exploration.leaderboards.items()
@@ -80,19 +84,14 @@ def payload(exploration: Exploration) -> dict[str, Any]:
     }
 
 
-def method_name(method: str) -> str:
-    """A method's name for readers."""
-    return _NAMES.get(method, method.replace("_", " ").capitalize())
-
-
 class _Runs:
-    """Collects a value a run, and its scores and traces."""
+    """Collects the columns of runs: single values, scores and traces."""
 
     def __init__(self, names: Mapping[str, Mapping[Any, int]], layouts: dict[Layout, int]):
         self.names, self.layouts = names, layouts
         self.places: dict[tuple, int] = {}
         self.layout_of: list[int] = []
-        self._known: dict[int, tuple[Any, int]] = {}  # a text that many runs share is cut once
+        self._known: dict[int, tuple[Any, int]] = {}  # a text that many runs share is cut into words once
         self._single: dict[str, list[float]] = {name: [] for name in (*_SINGLE, *_FLOATS)}
         self._lists: dict[str, list[np.ndarray]] = {name: [] for name in ("score", "entropy", "bits")}
 
@@ -146,7 +145,7 @@ class _Runs:
     def _layout(self, a: Attribution) -> int:
         if id(a.text) not in self._known:
             layout = Layout.of(a)
-            # The text is held too, so that its id stays its own.
+            # The text is kept too: while it lives, no other object gets its id.
             self._known[id(a.text)] = a.text, self.layouts.setdefault(layout, len(self.layouts))
         return self._known[id(a.text)][1]
 
@@ -166,25 +165,28 @@ def _layout_columns(layouts: Sequence[Layout]) -> dict[str, np.ndarray]:
 def _removed(
     removed: Sequence[Removed], runs: _Runs, layouts: Sequence[Layout]
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """The ways of removal, and columns: for each text its run and way, its tokens' cells, and probabilities.
+    """Returns the ways of removal, and columns: for each text its run and way, its tokens' cells, and probabilities.
 
-    Tokens that go in the same step, forwards and backwards, share a cell: the cells' first ranks are the counts that
-    are removed, and those that are left when as many are kept. `removal.js` makes both orders out of it.
+    Tokens that are removed in the same step, in both orders, share a cell. Cells start at the ranks 0 … n at which a
+    step ends: the counts of removed tokens, and n minus these counts. `removal.js` derives both orders from the cells.
     """
     sets: dict[tuple, int] = {}
     numbers: dict[str, list[int]] = {"removedRun": [], "removedSet": [], "removedCell": [], "removedP": []}
     for r in removed:
         place = runs.place(r.attribution)
         if place not in runs.places:
-            raise InputError(f"the page has no attribution for a removal of '{place[1]}', '{r.attribution.method}'")
-        orders = tuple(order for order in _ORDERS if order in r.probability)
+            raise InputError(
+                f"a removal belongs to an attribution that the page shows; it has none of '{place[1]}', "
+                f"'{r.attribution.method}'. Add the attribution, or leave the removal out"
+            )
+        orders = tuple(order for order in ORDERS if order in r.probability)
         way = (r.removal, r.by, tuple(float(step) for step in r.steps), orders)
         run = runs.places[place]
         numbers["removedRun"].append(run)
         numbers["removedSet"].append(sets.setdefault(way, len(sets)))
         numbers["removedCell"] += _cells(r, len(layouts[runs.layout_of[run]].pieces))
         for order in orders:
-            numbers["removedP"] += [round(float(p) * 10 * LEVELS) for p in r.probability[order]]
+            numbers["removedP"] += [round(float(p) * _PARTS) for p in r.probability[order]]
     ways: list[dict[str, Any]] = [
         {"removal": removal, "by": by, "steps": list(steps), "orders": list(orders)}
         for removal, by, steps, orders in sets
@@ -198,8 +200,7 @@ def _cells(removed: Removed, tokens: int) -> list[int]:
         by=removed.by,  # type: ignore[arg-type]
         steps=tuple(float(step) for step in removed.steps),
     )
-    counts = settings.counts(tokens)
-    edges = sorted({*counts, *(tokens - count for count in counts)})
+    edges = sorted({*settings.counts(tokens), *(tokens - count for count in settings.counts(tokens, "lerf"))})
     order = removal_order(removed.attribution, "morf", removed.seed)
     ranks = {position: rank for rank, position in enumerate(order)}
     places = [ranks[position] for position in token_positions(removed.attribution)]
@@ -207,7 +208,7 @@ def _cells(removed: Removed, tokens: int) -> list[int]:
 
 
 def _unique(values: Iterable[Any]) -> dict[Any, int]:
-    """Each value with its place, in the order in which they first come."""
+    """Each distinct value with its number, in the order of first occurrence."""
     return {value: i for i, value in enumerate(dict.fromkeys(values))}
 
 
@@ -221,7 +222,7 @@ def _beta(a: Attribution) -> float | None:
 
 
 def _measure_key(a: Attribution) -> tuple[str, str]:
-    """A method with all its settings but layer and β, which have sliders."""
+    """A method with all its settings except layer and β, which have sliders."""
     others = {name: value for name, value in a.settings.items() if name not in ("layer", "beta")}
     return a.method, json.dumps(others, sort_keys=True)
 
@@ -243,44 +244,12 @@ def _measures(
             "name": " · ".join([method_name(method), *varied]),
             "unit": span.unit,
             "signed": span.signed,
-            "limit": _round(span.limit),
+            "limit": span.limit,
+            "floor": span.floor,
+            "ticks": [{"size": size, "text": amount(size)} for size in span.ticks],
             "meaning": meaning(span.unit),
+            "outside": outside_note(span, some),
             "layers": sorted({a.layer for a in some if a.layer is not None}),
             "betas": sorted({beta for a in some if (beta := _beta(a)) is not None}),
         })  # fmt: skip
     return out
-
-
-def _round(value: float | None) -> float | None:
-    if value is None or not math.isfinite(value):
-        return None
-    return float(f"{value:.{_DIGITS}g}")
-
-
-def _interval(interval: Interval | None) -> list[float | None] | None:
-    return None if interval is None else [_round(v) for v in (interval.mean, interval.low, interval.high)]
-
-
-def _row(row: LayerRow) -> dict[str, Any]:
-    return {
-        "checkpoint": row.checkpoint, "method": method_name(row.method), "layer": row.layer, "beta": row.beta,
-        "texts": row.texts, "total": _interval(row.total), "usable": _interval(row.usable),
-        "kept": _interval(row.kept),
-    }  # fmt: skip
-
-
-def _curves(group: Mapping[str, Curve]) -> dict[str, Any]:
-    curve = next(iter(group.values()))
-    known = [order for order in _ORDERS if order in group]
-    return {
-        "checkpoint": curve.checkpoint,
-        "method": method_name(curve.method),
-        "layer": curve.settings.get("layer"),
-        "beta": curve.settings.get("beta"),
-        "removal": curve.removal,
-        "by": curve.by,
-        "texts": len(curve.probability),
-        "steps": [_round(float(step)) for step in curve.steps],
-        "orders": {o: [_interval(bootstrap(c, draws=_DRAWS)) for c in group[o].probability.T] for o in known},
-        "area": _interval(bootstrap(lerf_morf_area(dict(group)))) if {"morf", "lerf"} <= group.keys() else None,
-    }

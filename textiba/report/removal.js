@@ -1,12 +1,12 @@
-// The degradation of the chosen review: a scrubber takes its words away and shows what is left of the prediction.
+// The degradation of the chosen text: a slider removes its words and shows the remaining probability.
 
 const ORDERS = { morf: ["most relevant first", "morf", 0], lerf: ["least relevant first", "lerf", 0], random: ["random", "random", 1] };
 const HOW = { delete: "deleted", mask: "masked", pad: "padded", attention: "hidden from attention" };
 
-// What is done to a token; the steps and orders of one way may differ from run to run.
+// The ways of removing a token; steps and orders of one way may differ from run to run.
 const ways = [...new Set(data.removals.map((set) => set.removal))];
 
-// Removals by run and way, with where their cells and probabilities start.
+// Removals by run and way, with the places where their cells and probabilities start.
 const removals = new Map();
 {
   let [cell, p] = [0, 0];
@@ -22,24 +22,30 @@ function tokensOf(layout) {
   return at.piece[layout + 1] - at.piece[layout];
 }
 
-// As Python rounds: halves go to the even number.
+// Rounds as Python does: halves to the even number.
 function halfEven(value) {
   const floor = Math.floor(value);
   const rest = value - floor;
   return rest < 0.5 || (rest === 0.5 && floor % 2 === 0) ? floor : floor + 1;
 }
 
-// How many of so many tokens are gone at each step of a way of removal.
-function countsOf({ by, steps }, tokens) {
-  return steps.map((step) => (by === "count" ? Math.min(halfEven(step), tokens) : halfEven(step * tokens)));
+// The number of tokens in the top share of a text; see `top_count` in evaluation/metrics/faithfulness.py.
+function topCount(share, tokens) {
+  return halfEven(Math.round(share * tokens * 1e6) / 1e6);
 }
 
-// Which tokens of a layout are gone at the chosen step; see `_cells` in payload.py.
+// The number of tokens that are gone at each step; see `Degradation.counts` in evaluation/degradation.py.
+function countsOf({ by, steps }, tokens, order) {
+  if (by === "count") return steps.map((step) => Math.min(step, tokens));
+  return steps.map((step) => (order === "lerf" ? tokens - topCount(1 - step, tokens) : topCount(step, tokens)));
+}
+
+// Which tokens of a layout are removed at the chosen step; see `_cells` in payload.py.
 function goneTokens(found, layout) {
   const tokens = tokensOf(layout);
-  const counts = countsOf(found.set, tokens);
-  const edges = [...new Set([...counts, ...counts.map((count) => tokens - count)])].sort((a, b) => a - b);
-  const count = counts[state.step];
+  const [first, last] = ["morf", "lerf"].map((order) => countsOf(found.set, tokens, order));
+  const edges = [...new Set([...first, ...last.map((count) => tokens - count)])].sort((a, b) => a - b);
+  const count = (state.order === "lerf" ? last : first)[state.step];
   const cells = columns.removedCell.subarray(found.cell, found.cell + tokens);
   const gone = state.order === "lerf" ? (cell) => edges[cell] >= tokens - count : (cell) => edges[cell] < count;
   return Array.from(cells, gone);
@@ -48,7 +54,7 @@ function goneTokens(found, layout) {
 function probabilitiesOf(found, order) {
   const { orders, steps } = found.set;
   const from = found.p + orders.indexOf(order) * steps.length;
-  return Array.from(columns.removedP.subarray(from, from + steps.length), (whole) => whole / (10 * data.levels));
+  return Array.from(columns.removedP.subarray(from, from + steps.length), (whole) => whole / data.parts);
 }
 
 const removalOf = (run) => removals.get(`${run}|${ways[state.way]}`);
@@ -65,7 +71,7 @@ function renderRemoval() {
   state.step = Math.min(state.step, steps.length - 1);
   byId("removal-controls").hidden = found.length === 0;
   byId("removal-panels").replaceChildren(...found.map(([run, removal]) => removalPanel(run, removal)));
-  showAdvice(found.length ? data.advice : [...data.advice, "No words were removed of this review at this layer and β."], found.length ? null : nearestRemoval());
+  showAdvice(found.length ? data.advice : [...data.advice, "No words were removed of this text at this layer and β."], found.length ? null : nearestRemoval());
   const slider = byId("removal-step");
   Object.assign(slider, { min: 0, max: steps.length - 1, value: state.step });
   const amount = by === "count" ? `${number(steps[state.step])} tokens` : `${number(100 * steps[state.step])} % of the tokens`;
@@ -83,9 +89,9 @@ function showAdvice(sentences, near = null) {
   byId("removal-advice").replaceChildren(...notes);
 }
 
-// A run of this review and measure whose words were removed.
+// The layer and β of a run of this text and measure whose words were removed.
 function nearestRemoval() {
-  const mine = shownCheckpoints().flatMap((c) => runsOf(state.review, c));
+  const mine = shownCheckpoints().flatMap((c) => runsOf(state.text, c));
   const known = mine.filter((i) => columns.measure[i] === state.measure && removalOf(i));
   return known.length ? { layer: layerAt(known[0]), beta: betaAt(known[0]) } : null;
 }
@@ -105,7 +111,7 @@ function removalPanel(run, removal) {
 }
 
 function scrubbedText(run, gone) {
-  const body = element("div", { class: "text scrubbed", tabindex: 0, role: "group", "aria-label": `The review as ${data.checkpoints[run.checkpoint]} reads it; struck out is what it does not see` });
+  const body = element("div", { class: "text scrubbed", tabindex: 0, role: "group", "aria-label": `The text as ${data.checkpoints[run.checkpoint]} reads it; removed tokens are struck out` });
   let piece = at.piece[run.layout];
   const first = piece;
   for (const [text, word, marked] of segmentsOf(run.layout)) {
@@ -114,13 +120,14 @@ function scrubbedText(run, gone) {
       continue;
     }
     const tokens = columns.wordTokens[at.word[run.layout] + word];
-    body.append(...pieces(run, text, word, tokens, piece, (i) => gone[i - first]));
+    const parts = pieces(run, text, word, tokens, piece, (i) => gone[i - first]);
+    body.append(...(marked ? [element("span", { class: "marked" }, ...parts)] : parts));
     piece += tokens;
   }
   return body;
 }
 
-// A word as the stretches that are gone and those that are still there.
+// The nodes of a word: removed stretches and kept stretches.
 function pieces(run, text, word, tokens, start, isGone) {
   const out = [];
   let place = 0;
@@ -144,7 +151,7 @@ function removalChart(run, removal) {
     return { name, tone, dash, points: probabilitiesOf(removal, order).map((p, i) => [way.steps[i], p]) };
   });
   return chart({
-    title: "This review", note: `${measure().name}${whereOf(run) ? `, ${whereOf(run)}` : ""}`, series, plain: true,
+    title: "This text", note: `${measure().name}${whereOf(run) ? `, ${whereOf(run)}` : ""}`, series, plain: true,
     x: { label: `${way.by === "fraction" ? "share" : "number"} of tokens ${HOW[way.removal] ?? way.removal}`, short: "removed", values: way.steps },
     y: { label: `p(${className(run.target)})`, low: 0, high: 1 }, at: way.steps[state.step],
     onPick: (value) => scrub(way.steps.indexOf(value)),

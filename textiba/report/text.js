@@ -1,4 +1,4 @@
-// The chosen review: highlighted on every checkpoint, and word by word.
+// The chosen text, highlighted on every checkpoint, and the readings of the chosen word.
 
 function renderPanels() {
   const shown = shownCheckpoints();
@@ -29,7 +29,7 @@ function wordNode(run, text, word, marked) {
   const node = element("span", { class: marked ? "word marked" : "word", role: "option", text, dataset: { word } });
   if (value === null) return node;
   paint(node, value);
-  node.setAttribute("aria-label", `${text}, ${score(value)}`);
+  node.setAttribute("aria-label", `${text}, ${score(value, run)}`);
   return node;
 }
 
@@ -41,7 +41,7 @@ function paint(node, value) {
 
 function panelHead(checkpoint, run) {
   const head = element("header", {}, element("h3", { text: data.checkpoints[checkpoint] }));
-  const gold = data.reviews[state.review].gold;
+  const gold = data.texts[state.text].gold;
   const right = gold === null ? "" : run.predicted === gold ? " right" : " wrong";
   const mark = { " right": " ✓", " wrong": " ✗", "": "" }[right];
   const same = run.target === run.predicted;
@@ -65,7 +65,7 @@ function sumOf(run) {
   return parts.join(" · ");
 }
 
-// Words: chosen by pointer or key, the same one in every panel.
+// A word is chosen by pointer or key, and is the same in every panel.
 function chooseWord(word) {
   state.word = word;
   for (const node of document.querySelectorAll("[data-word]")) {
@@ -92,7 +92,7 @@ function renderInspector() {
   const inspector = byId("inspector");
   const found = shownCheckpoints().map((c) => [c, findRun(c)]).filter(([, run]) => run && state.word !== null && state.word < run.scores.length);
   if (!found.length) {
-    inspector.replaceChildren(element("p", { class: "hint", text: "Point at a word, or press Tab and the arrow keys, for its exact values over the layers." }));
+    inspector.replaceChildren(element("p", { class: "hint", text: "Point at a word, or press Tab and the arrow keys, for its values over the layers." }));
     return;
   }
   const text = wordText(found[0][1].layout, state.word);
@@ -106,7 +106,7 @@ function renderInspector() {
     swatch.style.backgroundColor = css(colorOf(value ?? 0));
     return element("div", { class: "reading" },
       element("span", { class: "name", text: data.checkpoints[c] }),
-      element("span", { class: "value" }, swatch, score(value)),
+      element("span", { class: "value" }, swatch, score(value, run)),
       element("span", { class: "rank", text: `rank ${rank} of ${run.scores.length} by size` }),
       points.length > 1 ? sparkline(points, state.layer, bounds) : null);
   }));

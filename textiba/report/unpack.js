@@ -1,7 +1,8 @@
-// Packed columns as typed arrays; see packing.py, which writes them.
+// Reads packed columns into typed arrays; packing.py writes them.
 
 const TYPES = { i1: Int8Array, i2: Int16Array, i4: Int32Array, f4: Float32Array };
 const MISSING = -32768;
+const POWER = 3;
 
 async function unpack({ columns, bytes }) {
   const text = atob(bytes);
@@ -19,7 +20,7 @@ async function unpack({ columns, bytes }) {
   return out;
 }
 
-// The first bytes of all numbers come first, then the second ones, and so on; the lowest byte is the first.
+// Joins bytes to numbers: the first (lowest) bytes of all numbers come first, then the second bytes, and so on.
 function joined(flat, start, length, size) {
   const out = new Uint8Array(length * size);
   for (let byte = 0; byte < size; byte++) {
@@ -29,14 +30,14 @@ function joined(flat, start, length, size) {
   return out;
 }
 
-// Where each group of a column starts, and where the last one ends.
+// The places where the groups of a column start, and where the last group ends.
 function starts(counts) {
   const out = new Int32Array(counts.length + 1);
   for (let i = 0; i < counts.length; i++) out[i + 1] = out[i] + counts[i];
   return out;
 }
 
-// A group of quantised numbers as they were, null where one was missing.
+// The values of a group of quantised numbers; null where a value was missing.
 function restored(column, from, to, step) {
-  return Array.from(column.subarray(from, to), (whole) => (whole === MISSING ? null : whole * step));
+  return Array.from(column.subarray(from, to), (whole) => (whole === MISSING ? null : whole ** POWER * step));
 }

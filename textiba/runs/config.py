@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -14,26 +13,35 @@ from textiba.methods import Method
 from textiba.model.view import Model
 from textiba.runs.stream import sweep_grid
 from textiba.settings import Settings
-from textiba.texts.sources import Text, bundled_reviews, imdb_rows, imdb_stream, movie_rationales, read_texts
+from textiba.texts.rows import Named
+from textiba.texts.sources import BUNDLED, imdb_stream, is_file, movie_rationales, open_texts
+from textiba.texts.text import Text
 
 
 class DataChoice(Settings):
     """Which texts.
 
     Attributes:
-        source: "bundled"; a `.jsonl`, `.txt` or `.parquet` file; or IMDB's hub id or folder.
-        split: "train" or "test", of IMDB; "train" or "validation" for rationales.
-        rationales: the source holds ERASER movie rationales rather than IMDB.
-        skip: leave out so many, so that two runs can use disjoint ones.
-        limit: take so many after that; None takes all.
-        seed: of the order of IMDB and Parquet files; the others keep theirs.
+        source: "bundled"; a file of texts (`.jsonl`, `.json`, `.csv`, `.tsv`, `.txt` or `.parquet`), or "-" for
+            standard input; or the hub id or folder of IMDB, or of a data set in its layout.
+        split: of a hub id or folder: "train" or "test"; "train" or "validation" for rationales.
+        text_column: column of the texts; None takes `text`, `sentence` or `review`.
+        label_column: column of the labels; None takes `label`, where there is one; "" reads none.
+        id_column: column of the ids; None takes `id`, where there is one.
+        rationales: whether the source holds ERASER movie rationales rather than a data set in IMDB's layout.
+        skip: number of texts left out at the beginning, so that two runs can take disjoint texts.
+        limit: number of texts after those; None takes all.
+        seed: of the order of a hub id, a folder or a Parquet file, which are shuffled; other files keep their order.
         ids: keep only the texts with these ids.
-        streaming: take IMDB, or a data set of its layout, in the order of its file, as it comes from the hub or from
-            Parquet: for sources that are too large to download or to shuffle. The hub's IMDB is sorted by label.
+        streaming: take a hub id, a folder or a Parquet file in the order of its file, text by text, without
+            downloading or shuffling it. The hub's IMDB is sorted by label.
     """
 
-    source: str = "bundled"
+    source: str = BUNDLED
     split: str = "test"
+    text_column: str | None = None
+    label_column: str | None = None
+    id_column: str | None = None
     rationales: bool = False
     skip: int = Field(default=0, ge=0)
     limit: int | None = Field(default=None, ge=1)
@@ -43,43 +51,62 @@ class DataChoice(Settings):
 
     @model_validator(mode="after")
     def _streamed_imdb(self) -> "DataChoice":
-        if self.streaming and (self.rationales or self.ids or self.source == "bundled"):
-            raise ValueError("streaming is for IMDB or a data set of its layout, and picks no ids")
+        whole = is_file(self.source) and not self.source.lower().endswith(".parquet")
+        if self.streaming and (self.rationales or self.ids or self.source == BUNDLED or whole):
+            raise ValueError("streaming is for IMDB, a data set of its layout or a Parquet file, and picks no ids")
         return self
 
+    @model_validator(mode="after")
+    def _columns_exist(self) -> "DataChoice":
+        if self.named != Named() and (self.rationales or self.source == BUNDLED):
+            kind = "rationales" if self.rationales else BUNDLED
+            raise ValueError(
+                f"columns are named for files and data sets of your own; {kind} have columns that are known"
+            )
+        return self
+
+    @property
+    def named(self) -> Named:
+        """The columns that are named."""
+        return Named(self.text_column, self.label_column, self.id_column)
+
     def open(self) -> Iterable[Text]:
-        """The texts, which are read when they are asked for; of unknown number when they are streamed."""
+        """The texts, read when they are asked for; of unknown number when they are streamed."""
         return _Streamed(self) if self.streaming else self.load()
 
     def load(self) -> Sequence[Text]:
-        """The texts; IMDB's are read when they are asked for.
+        """The texts. Those of a hub id, a folder or a Parquet file are read when they are asked for.
 
         Raises:
-            InputError: nothing is left of them, or an id is not there.
+            InputError: no text is left, an id does not exist or belongs to two texts, or a row is no text.
         """
         end = None if self.limit is None else self.skip + self.limit
         texts = self._all()[self.skip : end]
         if self.ids:
-            known = {r.id: r for r in texts}
-            if missing := [i for i in self.ids if i not in known]:
-                raise InputError(f"{self.source} has no text with the id {missing[0]!r}")
-            return [known[i] for i in self.ids]
-        if not texts:
+            return self._picked(texts)
+        if not len(texts):
             raise InputError(f"no text of {self.source} is left after skipping {self.skip}")
         return texts
 
     def _all(self) -> Sequence[Text]:
         if self.rationales:
             return movie_rationales(self.source, self.split)
-        if self.source == "bundled":
-            return bundled_reviews()
-        if Path(self.source).suffix in (".jsonl", ".txt"):
-            return read_texts(self.source)
-        return imdb_rows(self.source, self.split, self.seed)
+        return open_texts(self.source, self.split, self.seed, self.named)
+
+    def _picked(self, texts: Iterable[Text]) -> list[Text]:
+        """The texts with the given ids, in the order of the ids."""
+        found: dict[str, Text] = {}
+        for text in texts:
+            if text.id in found and text.id in self.ids:
+                raise InputError(f"{self.source} has two texts with the id {text.id!r}; make the ids unique")
+            found[text.id] = text
+        if missing := [i for i in self.ids if i not in found]:
+            raise InputError(f"{self.source} has no text with the id {missing[0]!r}")
+        return [found[i] for i in self.ids]
 
 
 class _Streamed:
-    """Texts that come from their source anew whenever they are iterated over."""
+    """Texts that are read from their source again each time they are iterated over."""
 
     def __init__(self, choice: DataChoice):
         self._choice = choice
@@ -87,7 +114,7 @@ class _Streamed:
     def __iter__(self) -> Iterator[Text]:
         choice = self._choice
         end = None if choice.limit is None else choice.skip + choice.limit
-        return islice(imdb_stream(choice.source, choice.split), choice.skip, end)
+        return islice(imdb_stream(choice.source, choice.split, choice.named), choice.skip, end)
 
 
 class MethodChoice(Settings):
@@ -117,17 +144,14 @@ class MethodChoice(Settings):
             raise ValueError("path is for per_sample, and needs betas; name some, or remove it")
         return self
 
-    def expand(self, n_layers: int) -> list[Method]:
-        """The method at every layer and β.
+    def expand(self, model: Model) -> list[Method]:
+        """The method at every layer and β, for a model.
 
         Most heads read the first token only of the last layer's output, so "all" stops below that layer.
-
-        Args:
-            n_layers: of the model.
         """
-        layers = range(n_layers) if self.layers == "all" else self.layers
+        layers = range(model.n_layers) if self.layers == "all" else self.layers
         swept = sweep_grid(methods.method(self.name, **self.settings), layers, self.betas, self.path)
-        return [method.at_depth(n_layers) for method in swept]
+        return [method.for_model(model) for method in swept]
 
 
 class SweepConfig(Settings):
@@ -162,7 +186,7 @@ def expand(choices: Iterable[MethodChoice], model: Model) -> list[Method]:
     Raises:
         LayerError: the model lacks one of the layers.
     """
-    methods = [m for choice in choices for m in choice.expand(model.n_layers)]
+    methods = [m for choice in choices for m in choice.expand(model)]
     for layer in (layer for method in methods for layer in method.layers_used):
         model.check_layer(layer)
     return methods

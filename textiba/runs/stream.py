@@ -1,50 +1,59 @@
-"""Methods over texts: layers × β × checkpoints, as one stream of attributions."""
+"""Runs methods over texts and yields attributions as a stream; expands sweeps over layers and β into methods."""
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence, Sized
 from itertools import islice
 from typing import TypeVar
 
+from tqdm.auto import tqdm
+
+from textiba import methods
 from textiba.attribution import Attribution, Attributions
 from textiba.bottleneck.statistics import FeatureStatistics
-from textiba.methods.base import Method, resolve_targets
-from textiba.methods.per_sample import BetaPath
+from textiba.errors import SettingError
+from textiba.methods.base import Method
+from textiba.methods.per_sample import BetaPath, PerSampleBottleneck
+from textiba.methods.results import resolve_targets
 from textiba.model.view import Model
 from textiba.store.processes import ALONE, Processes, Shares
-from textiba.texts.batches import TOKEN_BUDGET, Batch, buckets
-from textiba.texts.sources import Text
+from textiba.texts.batches import TOKEN_BUDGET, Batch
+from textiba.texts.inputs import texts_from
+from textiba.texts.labels import resolve_labels
 from textiba.texts.tokens import TokenizedText
 
 T = TypeVar("T")
-WINDOW = 1024  # texts that are held, and sorted by length, at a time
+WINDOW = 1024  # number of texts that are in memory, and sorted by length, at a time
 
 
 def stream(
     model: Model,
     methods: Sequence[Method],
-    texts: Iterable[Text | str],
+    texts: object,
     statistics: FeatureStatistics | None = None,
     target: str | int = "predicted",
     seed: int = 0,
     budget: int = TOKEN_BUDGET,
 ) -> Iterator[tuple[int, Attribution]]:
-    """Attributions as they come, with the text's number; the whole model runs once a text, for all methods.
+    """Yields each attribution with its text's number, as soon as it is computed.
 
-    Long texts come first within a window of 1,024, so memory does not grow with the number of texts.
+    The plain forward pass runs once per text, for all methods. Texts are read in windows of 1,024, so memory does not
+    grow with the number of texts. Within a window the longest texts come first.
 
     Args:
         model: the model.
-        methods: what to run; a layer or β sweep is a list of them (see `grid`).
-        texts: texts or texts.
-        statistics: of the model's features, for methods that need them.
-        target: "predicted", "gold", or a class for all.
-        seed: of whatever is random; each text derives its own, whatever the batch.
-        budget: tokens in a batch, padding included; a GPU wants more than the default.
+        methods: the methods to run; `sweep_grid` makes a list for a sweep over layers or β.
+        texts: strings, `Text`s, records, a pandas Series or DataFrame, a `datasets.Dataset`, or a path; see
+            `textiba.texts.inputs.texts_from`.
+        statistics: feature statistics of the model, for methods that need them.
+        target: "predicted", "gold" (the text's own label), or one outcome for all texts, by name or index.
+        seed: seed of all random draws; each text derives its own seed, which does not depend on the batch.
+        budget: number of tokens in a batch, padding included; a GPU is faster with more than the default.
 
     Raises:
-        SettingError, StatisticsMismatchError: statistics are missing or another model's; before anything is computed.
-        LayerError, TargetError: the model has no such layer or class.
-        EmptyTextError: a text without a word.
-        NotFiniteError: the model gives NaN or infinity.
+        SettingError, StatisticsMismatchError: statistics are missing or belong to another model; raised before anything
+            is computed.
+        LayerError, TargetError: the model has no such layer or outcome.
+        EmptyTextError: a text has no token that can be explained.
+        NotFiniteError: the model or a method returned NaN or infinity.
     """
     for results in stream_batches(model, methods, texts, statistics, target, seed, budget):
         yield from results
@@ -53,7 +62,7 @@ def stream(
 def stream_batches(
     model: Model,
     methods: Sequence[Method],
-    texts: Iterable[Text | str],
+    texts: object,
     statistics: FeatureStatistics | None = None,
     target: str | int = "predicted",
     seed: int = 0,
@@ -61,29 +70,33 @@ def stream_batches(
     done: Container[int] = (),
     processes: Processes = ALONE,
 ) -> Iterator[list[tuple[int, Attribution]]]:
-    """What `stream` gives, batch by batch: all methods on the same texts.
+    """Yields the attributions of `stream` batch by batch: the results of all methods on the batch's texts.
 
-    Which texts share a batch depends on the texts alone, and not on what is done or who does it. So a run that was
-    stopped, or shared out, gives the same numbers as one that was not.
+    The texts alone decide which texts share a batch; `done` and `processes` do not. So a run that was stopped and
+    continued, or that was shared among processes, gives the same numbers as an uninterrupted run of one process.
 
     Args:
         model, methods, texts, statistics, target, seed, budget: see `stream`.
-        done: the numbers of texts that are not needed; a batch of such texts does not run.
-        processes: they share the batches out by work, if each calls this with the same arguments.
+        done: numbers of the texts whose results are not needed; a batch of only such texts is skipped.
+        processes: the processes that share the batches, split by the amount of work. Each process must call this
+            function with the same other arguments.
 
     Raises:
-        As of `stream`.
+        The same errors as `stream`.
     """
     for method in methods:
         method.check(model, statistics)
-    source, shares = iter(texts), Shares(processes)
+    checked = texts_from(texts)
+    if model.reading.classes:
+        checked = resolve_labels(checked, model.labels)
+    source, shares = iter(checked), Shares(processes)
     start = 0
     while window := list(islice(source, WINDOW)):
-        # Most windows of a run that goes on are done, and need no tokens.
+        # In a continued run most windows are done, and their texts need not be tokenized.
         if not all(place in done for place in range(start, start + len(window))):
-            tokenized = model.tokenize(window)
+            tokenized = model.tokenize(window, start)
             places = {id(text): start + i for i, text in enumerate(tokenized)}
-            groups = list(buckets(tokenized, [len(text) for text in tokenized], budget))
+            groups = list(model.buckets(tokenized, [len(text) for text in tokenized], budget))
             left = [g for g in groups if not all(places[id(text)] in done for text in g)]
             for place in shares.mine([work(group) for group in left]):
                 batch = model.collate(left[place])
@@ -93,7 +106,7 @@ def stream_batches(
 
 
 def work(texts: Sequence[TokenizedText]) -> float:
-    """What a batch costs, roughly: its tokens, padding included, and its pairs of tokens, which attention looks at."""
+    """Returns the approximate cost of a batch: a term for its padded tokens, and a term for pairs of tokens."""
     longest = max(len(text) for text in texts)
     return len(texts) * longest * (1 + longest / 2048)
 
@@ -113,40 +126,62 @@ def _attribute(
 
 def explain(
     model: Model,
-    method: Method,
-    texts: Iterable[Text | str],
+    method: Method | str,
+    texts: object,
     statistics: FeatureStatistics | None = None,
     target: str | int = "predicted",
     seed: int = 0,
     budget: int = TOKEN_BUDGET,
+    progress: bool = False,
 ) -> Attributions:
-    """One attribution a text, in the order of the texts. Arguments and errors as of `stream`.
+    """Explains texts with one method. See `stream` for the other arguments and errors.
+
+    Args:
+        model: the model.
+        method: a method, or the name of one, which then has its default settings.
+        texts: see `stream`.
+        statistics: see `stream`.
+        target: see `stream`.
+        seed: see `stream`.
+        budget: see `stream`.
+        progress: whether to show a progress bar with texts per second.
 
     Returns:
-        A list; at the end of a notebook's cell it shows the texts highlighted, on one colour scale.
+        One attribution per text, in the order of the texts. A notebook displays this list as highlighted texts, on one
+        colour scale.
     """
-    found = dict(stream(model, [method], texts, statistics, target, seed, budget))
+    chosen = methods.method(method) if isinstance(method, str) else method
+    checked = texts_from(texts)
+    results = stream(model, [chosen], checked, statistics, target, seed, budget)
+    if progress:
+        results = tqdm(
+            results, total=len(checked) if isinstance(checked, Sized) else None, unit="text", desc=chosen.name
+        )
+    found = dict(results)
     return Attributions(found[i] for i in range(len(found)))
 
 
 def sweep_grid(
     method: Method, layers: Sequence[int] = (), betas: Sequence[float] = (), path: bool = False
 ) -> list[Method]:
-    """A method at every layer and, where it has one, at every β: the list that `stream` takes.
+    """Returns copies of a method at every layer and, if the method has a setting `beta`, at every β.
 
     Args:
-        method: whatever is not varied is as there.
-        layers: layers.
-        betas: values of β.
-        path: each β is a warm start from the gates of the β before it in the list; see `BetaPath`.
+        method: the method; its other settings stay.
+        layers: values of `layer`; empty keeps the method's own.
+        betas: values of β; empty keeps the method's own.
+        path: whether the optimisation at each β is a warm start from the gates at the previous β in `betas`; see
+            `BetaPath`. The list then has one method per layer, which returns the results of all β.
 
-    >>> from textiba import PerSampleBottleneck
-    >>> len(grid(PerSampleBottleneck(), layers=range(6), betas=[1e-5, 1e-4]))
+    >>> from textiba import PerSampleBottleneck, sweep_grid
+    >>> len(sweep_grid(PerSampleBottleneck(), layers=range(6), betas=[1e-5, 1e-4]))
     12
     """
     settings = [method.model_dump() | {"layer": layer} for layer in layers] or [method.model_dump()]
     if not betas or "beta" not in type(method).model_fields:
         return [type(method)(**at) for at in settings]
     if path:
+        if not isinstance(method, PerSampleBottleneck):
+            raise SettingError(f"a path over β exists for per_sample alone; got {method.name}. Leave out path")
         return [BetaPath(**{**at, "betas": tuple(betas)}) for at in settings]
     return [type(method)(**{**at, "beta": beta}) for at in settings for beta in betas]

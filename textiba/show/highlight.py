@@ -1,19 +1,31 @@
-"""A text with each word on the colour of its score: in a terminal (rich) and as HTML (spaCy's displaCy).
+"""Texts with each word on the colour of its score: in a terminal (rich) and as HTML (spaCy's displaCy).
 
-Text between words, such as spaces, stays as it was; text that was cut off stays too, and is said to carry no score.
+Text between words, such as spaces, stays as in the source. Text that was cut off at the model's length stays too, and
+a note says that it carries no score.
 """
 
 import html
-import itertools
 import math
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from textiba.attribution import Attribution, BitsDetails, EvidenceDetails, amount, class_name, describe, top_words
+import numpy as np
+
+from textiba.attribution import (
+    Attribution,
+    BitsDetails,
+    EvidenceDetails,
+    amount,
+    class_name,
+    describe,
+    top_words,
+    word_scores,
+)  # fmt: skip
 from textiba.errors import InputError
+from textiba.show.legend import legend_parts, meaning, meaning_without_colours, outside_note
 from textiba.show.scale import DARK_GROUND, Range, Scale, readable
+from textiba.show.segments import Segment, segments
+from textiba.show.terminal import terminal_color, terminal_theme
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,8 +33,12 @@ if TYPE_CHECKING:
 
 _TOP = 5  # words that are listed under a text
 _SHOWN = 24  # texts that HTML shows; a notebook's cell is no place for a corpus
-_PLAIN = 0.25  # share of the limit from which a score is printed where there are no colours
-_BAR = 21  # steps of a legend, of which the middle one is 0; and the length of a full bar
+# Without colours a score is printed where it has at least this share of its text's sum of |scores|: at most 20 words of
+# a text, and 1 to 6 on the bundled reviews, in bits and in nats. A threshold relative to the largest score (a quarter
+# of the colour scale's end, as before) printed twenty words of a review in nats.
+_ACCOUNT = 0.05
+_BAR = 21  # columns of a full bar
+_EIGHTHS = " ▏▎▍▌▋▊▉"  # the end of a bar, in eighths of a column
 _WIDEST = 100  # columns of a terminal that a text takes; longer lines are hard to read
 _GROUNDS = {"light": "#ffffff", "dark": DARK_GROUND}
 _CONTROLS = {c: "\ufffd" for c in (*range(32), *range(127, 160)) if chr(c) not in "\n\t"}  # a text is no command
@@ -32,65 +48,10 @@ _MARK = (
 )
 _RULE = "border-bottom: 2px solid #d97706;"
 _SMALL = 'style="opacity: 0.85; font-size: 0.9em"'
-_MEANING = {
-    "bits": "bits per word: how much of it the model needs to keep its answer",
-    "nats": "nats per word: red speaks for the explained class, blue against it",
-}
-_PLAIN_MEANING = {**_MEANING, "nats": "nats per word: + speaks for the explained class, − against it"}
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A stretch of a text's text: a scored word, or what stands between words.
-
-    Attributes:
-        text: as in the text.
-        start: its place in the text's text, in characters.
-        end: the same, exclusive.
-        word: index into `attribution.words()`, or None between words.
-        score: in the attribution's unit, or None where there is none (between words, or NaN).
-        marked: whether a person marked it as the reason for the gold label.
-    """
-
-    text: str
-    start: int
-    end: int
-    word: int | None
-    score: float | None
-    marked: bool
-
-
-def segments(attribution: Attribution) -> list[Segment]:
-    """Cuts a text's whole text into words and what lies between; joined, the texts give the text's text.
-
-    A word is marked when it overlaps a human rationale. A gap is split where a rationale starts or ends, so that an
-    underline runs on between words.
-    """
-    text, spans = attribution.text.source.text, attribution.text.source.rationale
-    edges = sorted({edge for span in spans for edge in span})
-    out: list[Segment] = []
-
-    def gap(start: int, end: int) -> None:
-        cuts = [start, *(e for e in edges if start < e < end), end]
-        for a, b in itertools.pairwise(cuts):
-            if a < b:
-                out.append(Segment(text[a:b], a, b, None, None, _overlaps(a, b, spans)))
-
-    at = 0
-    for i, word in enumerate(attribution.words()):
-        start = max(word.start, at)  # byte-level tokenizers may give two words one character
-        if start >= word.end:
-            continue
-        gap(at, start)
-        score = word.score if math.isfinite(word.score) else None
-        out.append(Segment(text[start : word.end], start, word.end, i, score, _overlaps(start, word.end, spans)))
-        at = word.end
-    gap(at, len(text))
-    return out
 
 
 def facts(attribution: Attribution) -> str:
-    """What else is known of an attribution, in a line: its sum, the gold class, and what the method tells of itself."""
+    """One line of further facts: the sum of the scores, the predicted and gold class, and the method's own details."""
     a, gold = attribution, attribution.text.source.label
     parts = [f"sum {amount(a.total, a.signed)} {a.unit}"]
     parts += [f"the model predicts {class_name(a.labels, a.predicted)}"] if a.predicted != a.target else []
@@ -99,28 +60,24 @@ def facts(attribution: Attribution) -> str:
         parts += [f"p {a.details.probability:.2f} with the bottleneck in place"]
         parts += [] if a.details.converged else ["not converged"]
     if isinstance(a.details, EvidenceDetails):
-        parts += [f"log p {amount(a.details.closed)} with closed gates, {amount(a.details.opened)} with open ones"]
+        parts += [f"log p {amount(a.details.closed)} with closed gates, {amount(a.details.opened)} with open gates"]
     parts += [f"{a.text.cut} tokens were cut and carry no score"] if a.text.cut else []
     return " · ".join(parts)
-
-
-def meaning(unit: str) -> str:
-    """What a unit says about a word, in plain words, where red and blue can be seen."""
-    return _MEANING.get(unit, "score per word, in the method's own scale")
 
 
 def print_highlight(
     attributions: Sequence[Attribution], scale: Scale | None = None, console: "Console | None" = None
 ) -> None:
-    """Prints texts to a terminal: each word on its colour, the sum, the top words, and a legend for all of them.
+    """Prints texts to a terminal: each word on its colour, the sum, the top words with bars, and a legend for all.
 
-    Each text brings its ground, dark or (where COLORFGBG says that the terminal's is) light, so that a colour means
-    the same everywhere; human rationales are underlined. Without colours the larger scores stand in the text:
-    `I [loved +1.73] it`.
+    Each text has a background of its own, dark or (where COLORFGBG says that the terminal's background is light)
+    light, so that a colour means the same in every terminal. Human rationales are underlined. Bars are proportional to
+    the scores; the longest bar is the largest score of all texts. A terminal with fewer than 256 colours, and a file,
+    get the scores of the words that matter in the text: `I [loved +1.73] it`.
 
     Args:
         attributions: what to show.
-        scale: shared with whatever these are compared to; made from them when None.
+        scale: a scale that is shared with other output; made from `attributions` when None.
         console: rich's; a new one on standard output when None.
 
     Raises:
@@ -132,49 +89,50 @@ def print_highlight(
 
     console = console or Console()
     scale = scale or Scale.of(attributions)
-    theme = None if console.color_system is None or console.no_color else _terminal_theme()
+    theme = terminal_theme(console)
     width = min(console.width, _WIDEST)
+    groups = scale.groups(attributions)
+    longest = {span: max([span.limit, *(_largest(a) for a in group)]) for span, group in groups.items()}
     for attribution in attributions:
         span = scale.at(attribution)
         text = Text(f"{describe(attribution)}\n", style="bold").append(
             f"{facts(attribution)}\n\n", style="not bold dim"
         )
-        text.append_text(_body(attribution, span, theme)).append_text(_top_words(attribution, span, theme))
+        text.append_text(_body(attribution, span, theme, console))
+        text.append_text(_top_words(attribution, span, longest[span], theme, console))
         if theme:
             card = Padding(text, (0, 1), style=f"{readable(_GROUNDS[theme])} on {_GROUNDS[theme]}")
             console.print(card, width=width)
         else:
             console.print(text, soft_wrap=not console.is_terminal)  # a pipe gets whole lines
         console.print()
-    for span in dict.fromkeys(map(scale.at, attributions)):
-        console.print(_legend(span, theme), soft_wrap=not console.is_terminal)
+    for span, group in groups.items():
+        console.print(_legend(span, group, theme, console), soft_wrap=not console.is_terminal)
 
 
 def highlight_html(
     attributions: Sequence[Attribution], scale: Scale | None = None, titles: Sequence[str] | None = None
 ) -> str:
-    """HTML of highlighted texts, side by side where there is room, with a legend; for notebooks and pages.
+    """Returns HTML of highlighted texts, side by side where there is room, with a legend; for notebooks and pages.
 
-    The colours are tints over whatever ground the page has, light or dark, and need neither scripts nor a style sheet.
+    The colours are translucent tints, for a light or a dark page, and need neither scripts nor a style sheet.
 
     Args:
         attributions: what to show; the first 24 of them.
         scale: shared by all of them; made from all, shown or not, when None.
-        titles: one each; made from the attributions when None.
+        titles: one for each; made from the attributions when None.
 
     Returns:
         A fragment of HTML. All text is escaped (spaCy's displaCy sets it); hovering a word shows its score.
 
     Raises:
-        InputError: no attributions, or a number of titles that differs from theirs.
+        InputError: no attributions, or the number of titles differs from the number of attributions.
     """
     scale = scale or Scale.of(attributions)
-    titles = [describe(a) for a in attributions] if titles is None else titles
-    if len(titles) != len(attributions):
-        raise InputError(f"each text has one title; got {len(titles)} titles for {len(attributions)} texts")
+    titles = checked_titles(attributions, titles)
     shown = list(zip(attributions, titles, strict=True))[:_SHOWN]
     cards = [_card(attribution, title, scale.at(attribution)) for attribution, title in shown]
-    notes = [_html_legend(span) for span in dict.fromkeys(scale.at(a) for a, _ in shown)]
+    notes = [_html_legend(span, group) for span, group in scale.groups(attributions).items()]
     notes += ["underlined: marked as the reason"] if any(a.text.source.rationale for a, _ in shown) else []
     left = len(attributions) - len(shown)
     notes += [f"{left:,} more are not shown; for those take a slice, such as [{_SHOWN}:{2 * _SHOWN}]"] if left else []
@@ -182,31 +140,37 @@ def highlight_html(
     return f'<div style="display: flex; flex-wrap: wrap; gap: 0.8em 2em">{"".join(cards)}</div>{legend}'
 
 
-def _overlaps(start: int, end: int, spans: Sequence[tuple[int, int]]) -> bool:
-    return any(start < b and end > a for a, b in spans)
+def checked_titles(attributions: Sequence[Attribution], titles: Sequence[str] | None) -> list[str]:
+    """One title for each attribution: `titles`, or the attributions' own descriptions when None.
+
+    Raises:
+        InputError: the number of titles differs from the number of attributions.
+    """
+    if titles is None:
+        return [describe(a) for a in attributions]
+    if len(titles) != len(attributions):
+        raise InputError(f"each text has one title; got {len(titles)} titles for {len(attributions)} texts")
+    return list(titles)
 
 
-def _terminal_theme() -> str:
-    """What the terminal says of its ground; most say nothing, and dark reads on both."""
-    return "light" if os.environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15") else "dark"
-
-
-def _body(attribution: Attribution, span: Range, theme: str | None) -> "Text":
+def _body(attribution: Attribution, span: Range, theme: str | None, console: "Console") -> "Text":
     from rich.text import Text
 
     body = Text(style="not bold")
+    least = _ACCOUNT * float(np.nansum(np.abs(word_scores(attribution))))
     for segment in segments(attribution):
         text, style = segment.text.translate(_CONTROLS), "underline" if segment.marked else ""
         if segment.score is not None and theme:
-            style += f" {span.ink(segment.score, theme)} on {span.color(segment.score, theme)}"
-        elif segment.score is not None and abs(segment.score) >= _PLAIN * span.limit:
+            ground = terminal_color(span, segment.score, theme, console)
+            style += f" {readable(ground)} on {ground}"
+        elif segment.score and abs(segment.score) >= least:
             text = f"[{text} {amount(segment.score, span.signed)}]"
         body.append(text, style=style.strip())
     return body
 
 
-def _top_words(attribution: Attribution, span: Range, theme: str | None) -> "Text":
-    """A line a word: the word, its score, and a bar that is full at the scale's end."""
+def _top_words(attribution: Attribution, span: Range, longest: float, theme: str | None, console: "Console") -> "Text":
+    """A line for each top word: the word, its score, and a bar in proportion to the score; `longest` fills the bar."""
     from rich.cells import cell_len, set_cell_size
     from rich.text import Text
 
@@ -215,34 +179,44 @@ def _top_words(attribution: Attribution, span: Range, theme: str | None) -> "Tex
     width = min(20, max((cell_len(text) for text, _ in words), default=0))
     lines = Text("\n", style="not bold")
     for (text, score), figure in zip(words, scores, strict=True):
-        lines.append(f"\n{set_cell_size(text, width)} {figure:>{max(map(len, scores))}} ")
-        bar = "█" * round(_BAR * min(1.0, abs(score) / span.limit))
-        lines.append(bar, style=span.color(score, theme) if theme else "")
+        lines.append(f"\n{set_cell_size(text, width)} {figure:>{max(map(len, scores))}}")
+        if bar := _bar(abs(score) / longest, console.options.ascii_only):
+            # The length says how much; one colour for all lengths keeps short bars visible.
+            end = math.copysign(span.limit, score)
+            lines.append(" ").append(bar, style=terminal_color(span, end, theme, console) if theme else "")
     return lines
 
 
-def _legend(span: Range, theme: str | None) -> "Text":
+def _bar(share: float, ascii_only: bool) -> str:
+    """A bar of `share` of its full length."""
+    if ascii_only:
+        return "#" * round(_BAR * share)
+    whole, part = divmod(round(8 * _BAR * share), 8)
+    return ("█" * whole + _EIGHTHS[part]).rstrip()
+
+
+def _largest(attribution: Attribution) -> float:
+    """The largest |score| of a word; 0 where no word carries one."""
+    sizes = np.abs(word_scores(attribution))
+    return float(sizes[np.isfinite(sizes)].max(initial=0.0))
+
+
+def _legend(span: Range, attributions: Sequence[Attribution], theme: str | None, console: "Console") -> "Text":
     """The colours from end to end and what they mean; without colours, which scores are printed."""
     from rich.text import Text
 
     if theme is None:
-        what = _PLAIN_MEANING.get(span.unit, meaning(span.unit))
-        return Text(f"{what}; printed from {amount(_PLAIN * span.limit)} on", style="dim")
-    low, high = _ends(span)
-    legend = Text(f"{low} ")
-    for score in _steps(span, _BAR):
-        legend.append(" ", style=f"on {span.color(score, theme)}")
-    return legend.append(f" {high}\n").append(meaning(span.unit), style="dim")
-
-
-def _ends(span: Range) -> tuple[str, str]:
-    """What the ends of a scale are called: the colour saturates there."""
-    return f"≤ {amount(-span.limit)}" if span.signed else "0", f"≥ {amount(span.limit, span.signed)}"
-
-
-def _steps(span: Range, count: int) -> list[float]:
-    low = -span.limit if span.signed else 0.0
-    return [low + (span.limit - low) * i / (count - 1) for i in range(count)]
+        rule = f"in brackets: words with at least {100 * _ACCOUNT:g} % of their text's sum of |scores|"
+        return Text(f"{meaning_without_colours(span.unit)}; {rule}", style="dim")
+    legend = Text()
+    for part in legend_parts(span):
+        if isinstance(part, str):
+            legend.append(f" {part} " if legend else f"{part} ")
+        else:
+            legend.append(" ", style=f"on {terminal_color(span, part, theme, console)}")
+    legend.append(f"\n{meaning(span.unit)}", style="dim")
+    note = outside_note(span, attributions)
+    return legend.append(f"\n{note}", style="dim") if note else legend
 
 
 def _card(attribution: Attribution, title: str, span: Range) -> str:
@@ -271,10 +245,11 @@ def _entity(segment: Segment, span: Range) -> dict:
     return {"start": segment.start, "end": segment.end, "label": "word", "params": params}
 
 
-def _html_legend(span: Range) -> str:
-    low, high = _ends(span)
+def _html_legend(span: Range, attributions: Sequence[Attribution]) -> str:
+    cell = '<span style="background-color: {}; display: inline-block; width: 0.5em">&nbsp;</span>'
     cells = "".join(
-        f'<span style="background-color: {span.tint(score)}; display: inline-block; width: 0.6em">&nbsp;</span>'
-        for score in _steps(span, _BAR)
+        f" {html.escape(part)} " if isinstance(part, str) else cell.format(span.tint(part))
+        for part in legend_parts(span)
     )
-    return f"{low} {cells} {high} {html.escape(meaning(span.unit))}"
+    notes = [meaning(span.unit), outside_note(span, attributions)]
+    return f"{cells.strip()} {html.escape('; '.join(filter(None, notes)))}"

@@ -1,4 +1,4 @@
-"""Figures from results, never from a model. Each function returns a matplotlib `Figure`; nothing global is touched."""
+"""Figures from results, never from a model. Each function returns a matplotlib `Figure` and changes no global state."""
 
 import math
 import warnings
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from textiba.attribution import Attribution, BitsDetails, Curve
+from textiba.attribution import Attribution, BitsDetails, Curve, describe
 from textiba.errors import InputError
 from textiba.evaluation.degradation import lerf_morf_area
 from textiba.evaluation.intervals import Interval, bootstrap
 from textiba.evaluation.profile import LayerRow
-from textiba.show.highlight import describe
+from textiba.show.highlight import checked_titles
 from textiba.show.scale import Scale
 from textiba.show.typeset import FONT, GLYPH_MISSING, INK, MUTED, Block, Strip, draw_blocks
-from textiba.store.files import appearing, file_place
+from textiba.store.output import suffix, write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Told apart by colour-blind readers, in grey too by their markers.
+# Colours that colour-blind readers can distinguish; the markers also differ in grey.
 LINES = (("#b45309", "o"), ("#475569", "s"), ("#0f766e", "^"), ("#7c3aed", "D"), ("#be185d", "v"), ("#1d4ed8", "P"))
 ORDERS = {"morf": ("most relevant first", "#b2182b", "-"), "lerf": ("least relevant first", "#2166ac", "-"),
           "random": ("random", "#6b7280", "--")}  # fmt: skip
@@ -37,21 +37,19 @@ def plot_highlight(
     titles: Sequence[str] | None = None,
     columns: int = 3,
 ) -> "Figure":
-    """Highlighted texts side by side, on one colour scale: general beside fine-tuned, say, or bits beside evidence.
+    """Draws highlighted texts side by side, on one colour scale: two checkpoints, for example, or bits and evidence.
 
     Args:
-        attributions: one a block, row by row.
+        attributions: one for each block, row by row.
         scale: shared by all; made from `attributions` when None.
-        titles: one each; made from the attributions when None.
-        columns: at most so many side by side.
+        titles: one for each; made from the attributions when None.
+        columns: the largest number of blocks in a row.
 
     Raises:
         InputError: no attributions, or a number of titles that differs from theirs.
     """
     scale = scale or Scale.of(attributions)
-    titles = [describe(a) for a in attributions] if titles is None else titles
-    if len(titles) != len(attributions):
-        raise InputError(f"each text has one title; got {len(titles)} titles for {len(attributions)} texts")
+    titles = checked_titles(attributions, titles)
     blocks = [Block(title, a, scale.at(a)) for a, title in zip(attributions, titles, strict=True)]
     return draw_blocks(blocks, columns, _WIDE if len(blocks) == 1 else _COLUMN)
 
@@ -59,21 +57,21 @@ def plot_highlight(
 def plot_layer_map(
     attributions: Sequence[Attribution], scale: Scale | None = None, title: str | None = None
 ) -> "Figure":
-    """A map of layers × words: the text as text, and above each line a strip of colour for every layer.
+    """Draws a map of layers × words: the text, and above each line a strip of colour for every layer.
 
     Args:
         attributions: of one text at several layers; several checkpoints stand side by side.
         scale: shared by all; made from `attributions` when None.
-        title: of the map; the checkpoint's name is added. Made from the attributions when None.
+        title: of the map; the checkpoint's name is added if there are several. Made from the attributions when None.
 
     Raises:
-        InputError: several texts or units, a layer that is None, or twice the same layer.
+        InputError: there are several texts or units, a layer is None, or a checkpoint has a layer twice.
     """
     return draw_blocks(*_maps(attributions, scale, title, "layer"))
 
 
 def plot_betas(attributions: Sequence[Attribution], scale: Scale | None = None, title: str | None = None) -> "Figure":
-    """What β buys: a map of β × words, the bits that pass in total, and the probability that is kept.
+    """Draws a map of β × words, and by β the total information that passes and the probability that is kept.
 
     Args:
         attributions: of one text at several β; several checkpoints stand side by side.
@@ -81,7 +79,7 @@ def plot_betas(attributions: Sequence[Attribution], scale: Scale | None = None, 
         title: of the map; made from the attributions when None.
 
     Raises:
-        InputError: several texts or units, an attribution without β, or twice the same β.
+        InputError: there are several texts or units, an attribution has no β, or a checkpoint has a β twice.
     """
     blocks, columns, width = _maps(attributions, scale, title, "beta")
     figure = draw_blocks(blocks, columns, width, below=172.0)
@@ -105,13 +103,13 @@ def plot_betas(attributions: Sequence[Attribution], scale: Scale | None = None, 
 
 
 def plot_profile(rows: Sequence[LayerRow]) -> "Figure":
-    """Information by layer, a line for each checkpoint (and β): bits that pass, and usable bits; 95 % bands.
+    """Draws information by layer, a line for each checkpoint (and β): bits that pass, and usable bits; 95 % bands.
 
     Args:
-        rows: of `layer_profile`. Rows with `kept` go to the first panel, rows with `usable` to the second.
+        rows: from `layer_profile`. The first panel shows rows that have `kept`, the second rows that have `usable`.
 
     Raises:
-        InputError: no row has a layer and either of the two.
+        InputError: no row has a layer and `kept` or `usable`.
     """
     from matplotlib.figure import Figure
 
@@ -123,7 +121,9 @@ def plot_profile(rows: Sequence[LayerRow]) -> "Figure":
     ]
     panels = [(title, unit, pairs) for title, unit, pairs in wanted if pairs]
     if not panels:
-        raise InputError(f"a profile needs rows with a layer, of bits or of evidence; got {len(rows)} rows without")
+        raise InputError(
+            f"a profile needs rows of bits or evidence at a layer; none of {len(rows)} rows with a layer is of either"
+        )
     names = list(dict.fromkeys(r.checkpoint for r in rows))
     figure = Figure(figsize=(5.2 * len(panels), 3.6), facecolor="white", layout="constrained")
     for axes, (title, unit, pairs) in zip(np.ravel(figure.subplots(1, len(panels))), panels, strict=True):
@@ -133,19 +133,19 @@ def plot_profile(rows: Sequence[LayerRow]) -> "Figure":
 
 
 def plot_curves(curves: Mapping[str, Mapping[str, Curve]], columns: int = 3) -> "Figure":
-    """Degradation curves, a panel for each label: MoRF, LeRF and random with 95 % bands, and the area between.
+    """Draws degradation curves, a panel for each label: MoRF, LeRF and random with 95 % bands, and the area.
 
     Args:
-        curves: {label: {order: Curve}}, as `degrade` returns them.
-        columns: at most so many panels side by side.
+        curves: {label: {order: Curve}}, each as `degrade` returns it.
+        columns: the largest number of panels in a row.
 
     Raises:
-        InputError: there are none.
+        InputError: there are no curves.
     """
     from matplotlib.figure import Figure
 
     if not curves:
-        raise InputError("there are no curves to draw; degrade() returns some")
+        raise InputError("a figure needs at least one group of curves; got none. Make curves with textiba.degrade()")
     across = 2 if len(curves) == 4 and columns == 3 else min(columns, len(curves))
     down = math.ceil(len(curves) / across)
     figure = Figure(figsize=(max(4.2, 3.7 * across), 3.1 * down + 0.35), facecolor="white", layout="constrained")
@@ -161,43 +161,43 @@ def plot_curves(curves: Mapping[str, Mapping[str, Curve]], columns: int = 3) -> 
 
 
 def save(figure: "Figure", path: str | Path) -> Path:
-    """Writes a figure, whole or not at all, its format by the ending (png, pdf, svg), at 200 dpi; makes the folder.
+    """Writes a figure as .png, .svg or .pdf, by the path's ending, at 200 dpi. Makes the folder and returns the path.
 
-    Returns:
-        The path.
+    An SVG draws letters as outlines, so it looks the same on a computer without the figures' font.
 
     Raises:
-        InputError: another ending, or a folder of that name.
+        InputError: another ending, or the path is a folder.
         StorageError: the file cannot be written.
     """
-    path = file_place(path, (".png", ".pdf", ".svg"))
-    with warnings.catch_warnings(), appearing(path) as whole:
+    kind = suffix(path, ("png", "svg", "pdf"))
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", GLYPH_MISSING)
-        figure.savefig(whole, dpi=200, format=path.suffix[1:].lower())
-    return path
+        return write_file(path, lambda place: figure.savefig(place, dpi=200, format=kind))
 
 
 def bands(curve: Curve) -> list[Interval]:
-    """Mean probability of the target at each step, with its bootstrap interval over texts."""
+    """The mean probability of the target at each step, with its bootstrap interval over texts."""
     return [bootstrap(column, draws=_DRAWS) for column in curve.probability.T]
 
 
 def _maps(
     attributions: Sequence[Attribution], scale: Scale | None, title: str | None, axis: str
 ) -> tuple[list[Block], int, float]:
-    """A block a checkpoint with a strip for each value of `axis`; the number of columns; their width."""
+    """A block for each checkpoint with a strip for each value of `axis`; the number of columns; their width."""
     scale = scale or Scale.of(attributions)
     if len({(a.text.source.text, a.unit) for a in attributions}) != 1:
-        raise InputError("a map shows one text in one unit; choose them before you draw")
+        raise InputError("a map shows one text in one unit; got several. Choose the attributions of one text and unit")
     groups = _by_checkpoint(attributions)
     blocks = []
     for name, group in groups.items():
         values = [a.layer if axis == "layer" else a.settings.get("beta") for a in group]
         if None in values or len(set(values)) != len(values):
-            raise InputError(f"a map has one attribution for each {axis} and checkpoint; got {values} for '{name}'")
+            raise InputError(
+                f"a map has one attribution for each {axis} and checkpoint; got {axis} {values} for '{name}'"
+            )
         order = sorted(range(len(group)), key=lambda i: values[i])  # type: ignore[arg-type,return-value] - no None
         mark = "L{}" if axis == "layer" else "β {:g}"
-        strips = tuple(Strip(mark.format(values[i]), tuple(w.score for w in group[i].words())) for i in order)
+        strips = tuple(Strip(mark.format(values[i]), group[i]) for i in order)
         head = describe(group[0]) if title is None else f"{title} · {name}" if len(groups) > 1 else title
         if title is None:
             head = f"{name} · {group[0].method.replace('_', ' ')} · {_fixed(group, axis)}by {_AXES[axis]}"
@@ -209,7 +209,7 @@ _AXES = {"layer": "layer", "beta": "β"}
 
 
 def _fixed(group: Sequence[Attribution], axis: str) -> str:
-    """The setting that stays the same, in words."""
+    """The setting that all share, in words."""
     beta, layer = {a.settings.get("beta") for a in group}, {a.layer for a in group}
     if axis == "layer":
         return f"β {min(beta):g} · " if len(beta) == 1 and None not in beta else ""  # type: ignore[type-var]
@@ -224,7 +224,7 @@ def _by_checkpoint(attributions: Sequence[Attribution]) -> dict[str, list[Attrib
 
 
 def panel(axes: "Axes", title: str, x: str, y: str) -> None:
-    """Title, labels and frame of a panel, as all figures have them."""
+    """Sets the title, labels and frame of a panel, in the style of all figures."""
     axes.set_title(title, size=9.5, weight="bold", color=INK, loc="left", family=FONT)
     axes.set_xlabel(x, size=8.5, color=INK, family=FONT)
     axes.set_ylabel(y, size=8.5, color=INK, family=FONT)
@@ -238,7 +238,7 @@ def panel(axes: "Axes", title: str, x: str, y: str) -> None:
 def band_line(
     axes: "Axes", x: Sequence[float | int], points: Sequence[Interval], index: int, label: str, dash: str = "-"
 ) -> None:
-    """A line through means, with a band for their intervals, in the colour and with the marker of its number."""
+    """Draws a line through means and a band for their intervals, in the colour and with the marker of `index`."""
     color = LINES[index % len(LINES)][0]
     axes.fill_between(x, [p.low for p in points], [p.high for p in points], color=color, alpha=0.14, lw=0)
     _line(axes, x, [p.mean for p in points], index, label, dash)

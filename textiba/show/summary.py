@@ -1,4 +1,4 @@
-"""Tables of results, as columns of text: the same numbers for the terminal, the page and the README."""
+"""Tables of results, as columns of text, for the terminal, the page and files."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,12 @@ from textiba.attribution import Curve
 from textiba.evaluation.degradation import lerf_morf_area
 from textiba.evaluation.intervals import bootstrap
 from textiba.evaluation.profile import LayerRow
-from textiba.store import Health, appearing
+from textiba.store import Health
+from textiba.store.output import write_file
 
 
 def curve_labels(groups: Sequence[dict[str, Curve]]) -> list[str]:
-    """A name for each group of curves: checkpoint, method, layer, β, and what else its method was varied in."""
+    """A name for each group of curves: checkpoint, method, layer, β, and the settings in which the groups differ."""
     firsts = [next(iter(group.values())) for group in groups]
     labels = []
     for curve in firsts:
@@ -24,18 +25,18 @@ def curve_labels(groups: Sequence[dict[str, Curve]]) -> list[str]:
 
 
 def _varied(settings: Mapping[str, Any], alike: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The settings in which one method's runs differ."""
+    """The names of the settings in which the runs of one method differ."""
     return [k for k, v in settings.items() if any(other.get(k) != v for other in alike)]
 
 
 def _others(row: LayerRow, rows: Sequence[LayerRow]) -> str:
-    """What a row's method was varied in beside layer and β."""
+    """The settings other than layer and β in which the rows of one method differ."""
     varied = _varied(row.settings, [r.settings for r in rows if r.method == row.method])
     return " · ".join(f"{k} {row.settings[k]}" for k in varied if k not in ("layer", "beta"))
 
 
 def area_table(groups: Sequence[dict[str, Curve]]) -> dict[str, list[str]]:
-    """Area (LeRF − MoRF of the target's probability) of each group, with its 95 % bootstrap interval over texts."""
+    """The area (LeRF − MoRF of the target's probability) of each group, with its 95 % bootstrap interval over texts."""
     columns: dict[str, list[str]] = {"what": curve_labels(groups), "area": [], "95 %": [], "texts": []}
     for group in groups:
         interval = bootstrap(lerf_morf_area(group))
@@ -46,7 +47,7 @@ def area_table(groups: Sequence[dict[str, Curve]]) -> dict[str, list[str]]:
 
 
 def profile_table(rows: Sequence[LayerRow]) -> dict[str, list[str]]:
-    """A layer profile; totals with their 95 % bootstrap interval over texts."""
+    """A layer profile as a table; totals have their 95 % bootstrap interval over texts."""
     return {
         "checkpoint": [r.checkpoint for r in rows],
         "method": [r.method for r in rows],
@@ -62,7 +63,7 @@ def profile_table(rows: Sequence[LayerRow]) -> dict[str, list[str]]:
 
 
 def health_table(found: Sequence[Health]) -> dict[str, list[str]]:
-    """Runs, and whether they are whole."""
+    """Runs as a table, with the state of each."""
     return {
         "run": [str(health.path) for health in found],
         "made by": [f"textiba {health.command}".strip() for health in found],
@@ -74,15 +75,24 @@ def health_table(found: Sequence[Health]) -> dict[str, list[str]]:
 
 
 def markdown_table(columns: Mapping[str, Sequence[object]]) -> str:
-    """Columns as a table of Markdown; cells are written as they are."""
+    """A table of Markdown; cells are written unchanged."""
     from tabulate import tabulate
 
     return tabulate(columns, headers="keys", tablefmt="github", disable_numparse=True)
 
 
 def write_csv(columns: Mapping[str, Sequence[str]], path: Path) -> None:
-    """Writes a table, with a line of names first, whole or not at all."""
-    with appearing(path) as whole, whole.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+    """Writes a table as CSV, with the columns' names in the first line; the file is written whole or not at all.
+
+    Raises:
+        InputError: the path is a folder.
+        StorageError: the file cannot be written.
+    """
+
+    def write(place: Path) -> None:
+        with place.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+
+    write_file(path, write)

@@ -1,4 +1,4 @@
-"""Sets texts in lines and draws them: words on coloured boxes, or under strips of colour.
+"""Breaks texts into lines and draws them with matplotlib: words on coloured boxes, or below strips of colour.
 
 Lengths are points (1/72 inch).
 """
@@ -9,21 +9,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from textiba.attribution import Attribution, amount, class_name
-from textiba.show.highlight import Segment, segments
-from textiba.show.scale import Range
+from textiba.attribution import Attribution, amount, class_name, word_scores
+from textiba.show.legend import outside_note
+from textiba.show.scale import FAINTEST, Range, blend
+from textiba.show.segments import Segment, segments
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INK, MUTED, RULE = "#1f2430", "#6b7280", "#d97706"
-FONT = "DejaVu Sans"  # comes with matplotlib, so a picture is the same everywhere
-GLYPH_MISSING = "Glyph .* missing from font"  # such a letter is drawn as an empty box
+FONT = "DejaVu Sans"  # comes with matplotlib, so a picture looks the same on every computer
+GLYPH_MISSING = "Glyph .* missing from font"  # matplotlib draws an empty box
 SIZE = 9.0
 _LINE, _STRIP, _LEADING = 15.0, 7.0, 7.0
 _HEAD = 32.0  # title and subtitle of a block
-_MARGIN, _GUTTER, _BAR = 18.0, 26.0, 46.0
+_MARGIN, _GUTTER = 18.0, 26.0
+_BAR, _BAR_WIDTH = 36.0, 190.0  # the height of a row of the legend, and the length of its colour bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +33,23 @@ class Strip:
     """A row of colour above the text.
 
     Attributes:
-        label: what the row is: a layer, a β.
-        scores: of each word.
+        label: names the row: its layer or β.
+        attribution: of the same text; its word scores colour the row.
     """
 
     label: str
-    scores: tuple[float, ...]
+    attribution: Attribution
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A text to draw: with `strips` above its lines or, where there are none, its words on coloured boxes.
+    """A text to draw: with `strips` above its lines or, without strips, with its words on coloured boxes.
 
     Attributes:
-        title: bold, above.
-        attribution: whose text is set; its scores colour the boxes.
+        title: bold, above the text.
+        attribution: gives the text, and the scores of the boxes.
         span: the colours.
-        strips: bottom first.
+        strips: from bottom to top.
     """
 
     title: str
@@ -61,9 +63,9 @@ class Piece:
     """A word on its line.
 
     Attributes:
-        segment: what it is; its text may be a part of the segment's when that held spaces.
-        text: what to draw.
-        line: from 0, top down.
+        segment: the segment that the piece is part of.
+        text: the characters to draw; fewer than the segment's if the segment has spaces.
+        line: number of the line, from 0 at the top.
         x: left edge, points.
         width: points.
     """
@@ -76,12 +78,12 @@ class Piece:
 
 
 def typeset(parts: Sequence[Segment], measure: Callable[[str], float], width: float) -> list[Piece]:
-    """Breaks lines at white space only, so that "it's" stays whole even where it is three words to the tokenizer.
+    """Breaks lines at white space only, so that "it's" stays whole even if it is three words to the tokenizer.
 
     Args:
-        parts: of the whole text, in order.
-        measure: the width of a text, points.
-        width: of the column, points. A single run longer than that gets a line of its own and stands out.
+        parts: the segments of the whole text, in order.
+        measure: returns the width of a text, points.
+        width: width of the column, points. A single longer run gets a line of its own and is wider than the column.
     """
     space = measure("n n") - measure("nn")
     pieces: list[Piece] = []
@@ -101,7 +103,7 @@ def typeset(parts: Sequence[Segment], measure: Callable[[str], float], width: fl
 
 
 def _runs(parts: Sequence[Segment]) -> list[list[tuple[Segment, str]] | None]:
-    """Pieces without white space between them, in runs; None where a new paragraph starts."""
+    """Runs of pieces without white space between them; None where a new paragraph starts."""
     runs: list[list[tuple[Segment, str]] | None] = []
     current: list[tuple[Segment, str]] = []
     for segment in parts:
@@ -121,7 +123,7 @@ def _runs(parts: Sequence[Segment]) -> list[list[tuple[Segment, str]] | None]:
 
 
 def _split(text: str) -> list[tuple[str, str]]:
-    """(white space, then what follows it) pairs: "a b" -> [("", "a"), (" ", "b")]."""
+    """Pairs of white space and the word after it: "a b" -> [("", "a"), (" ", "b")]."""
     pairs: list[tuple[str, str]] = []
     lead, word = "", ""
     for character in text:
@@ -147,13 +149,13 @@ def text_width(text: str) -> float:
 
 
 def draw_blocks(blocks: Sequence[Block], columns: int, width: float, below: float = 0.0) -> "Figure":
-    """A figure with blocks in a grid, a colour bar for each unit, and room below.
+    """Returns a figure with blocks in a grid and, below, a colour bar for each unit.
 
     Args:
         blocks: row by row.
         columns: of the grid.
         width: of a column of text.
-        below: height kept free under the grid, above the colour bars.
+        below: height kept free between the grid and the colour bars.
     """
     from matplotlib.figure import Figure
 
@@ -162,7 +164,13 @@ def draw_blocks(blocks: Sequence[Block], columns: int, width: float, below: floa
     rows = [range(i, min(i + columns, len(blocks))) for i in range(0, len(blocks), columns)]
     heights = [max(_height(blocks[i], set_blocks[i]) for i in row) for row in rows]
     across = min(columns, len(blocks))
-    total = (2 * _MARGIN + across * width + (across - 1) * _GUTTER, sum(heights) + below + _BAR + 2 * _MARGIN)
+    spans: dict[Range, list[Attribution]] = {}
+    for block in blocks:
+        spans.setdefault(block.span, []).extend(s.attribution for s in block.strips)
+        if not block.strips:
+            spans[block.span].append(block.attribution)
+    total_height = sum(heights) + below + len(spans) * _BAR + 2 * _MARGIN
+    total = (2 * _MARGIN + across * width + (across - 1) * _GUTTER, total_height)
     figure = Figure(figsize=(total[0] / 72, total[1] / 72), facecolor="white")
     top = _MARGIN
     for row, height in zip(rows, heights, strict=True):
@@ -173,13 +181,15 @@ def draw_blocks(blocks: Sequence[Block], columns: int, width: float, below: floa
             axes.axis("off")
             _draw(axes, blocks[i], set_blocks[i], gutter)
         top += height
-    spans = {b.span: None for b in blocks}
-    for column, span in enumerate(spans):
-        _color_bar(_place(figure, _MARGIN + 30.0 + column * 230.0, total[1] - _MARGIN - 18.0, 150.0, 8.0), span)
+    note: dict[str, Any] = {"size": SIZE - 1.5, "family": FONT, "va": "center", "parse_math": False}
+    beside = (_MARGIN + _BAR_WIDTH + 28) / total[0]
+    for row, (span, some) in enumerate(spans.items()):
+        down = total[1] - _MARGIN - (len(spans) - row) * _BAR
+        _color_bar(_place(figure, _MARGIN + 10.0, down + 8.0, _BAR_WIDTH, 8.0), span)
+        figure.text(beside, 1 - (down + 11) / total[1], _unit_note(span), color=INK, **note)
+        figure.text(beside, 1 - (down + 22) / total[1], outside_note(span, some), color=MUTED, **note)
     if any(b.attribution.text.source.rationale for b in blocks):
-        left = (_MARGIN + 30 + len(spans) * 230) / total[0]
-        note = {"size": SIZE - 1.5, "color": MUTED, "family": FONT, "va": "center"}
-        figure.text(left, (_MARGIN + 14) / total[1], "underlined: marked as the reason", **note)
+        figure.text(beside, (_MARGIN + 1) / total[1], "underlined: marked as the reason", color=MUTED, **note)
     return figure
 
 
@@ -189,7 +199,7 @@ def _place(figure: "Figure", left: float, top: float, width: float, height: floa
 
 
 def _shown(attribution: Attribution) -> list[Segment]:
-    """The segments, with a note in the place of what was cut off."""
+    """The segments of the text, with a note in place of the part that was cut off."""
     parts = segments(attribution)
     cut = attribution.text.cut
     if not cut:
@@ -213,6 +223,7 @@ def _draw(axes: "Axes", block: Block, pieces: Sequence[Piece], gutter: float) ->
     axes.text(0, 8, block.title, size=SIZE + 0.5, weight="bold", color=INK, **plain)
     axes.text(0, 21, _subtitle(block), size=SIZE - 1.5, color=MUTED, **plain)
     pitch, rise = _pitch(block), len(block.strips) * _STRIP
+    strip_scores = [word_scores(strip.attribution) for strip in block.strips]
     labelled: set[int] = set()
     boxes: list[tuple[float, float, float, float, str]] = []
     for piece in pieces:
@@ -228,8 +239,8 @@ def _draw(axes: "Axes", block: Block, pieces: Sequence[Piece], gutter: float) ->
             if not block.strips:
                 boxes.append((x, top, piece.width, _LINE, block.span.color(piece.segment.score)))
                 color = block.span.ink(piece.segment.score)
-            for i, strip in enumerate(block.strips):
-                color_at = block.span.color(strip.scores[word])
+            for i, scores in enumerate(strip_scores):
+                color_at = block.span.color(float(scores[word]))
                 boxes.append((x, top + rise - (i + 1) * _STRIP, piece.width, _STRIP, color_at))
         axes.text(x, top + rise + 11, piece.text, size=SIZE, color=color, **plain)
         if piece.segment.marked:
@@ -239,11 +250,11 @@ def _draw(axes: "Axes", block: Block, pieces: Sequence[Piece], gutter: float) ->
 
 
 def _fill(axes: "Axes", boxes: Sequence[tuple[float, float, float, float, str]], edge: str) -> None:
-    """Draws (x, y, width, height, colour) boxes as one artist: a map has thousands."""
+    """Draws (x, y, width, height, colour) boxes as one artist, since a map has thousands."""
     from matplotlib.collections import PolyCollection
 
     corners = [((x, y), (x + w, y), (x + w, y + h), (x, y + h)) for x, y, w, h, _ in boxes]
-    # A hairline parts neighbours; in a map it also shows where a cell is that has next to nothing.
+    # A hairline separates neighbours; in a map it also shows the cells that have no colour.
     cells = PolyCollection(corners, facecolors=[c for *_, c in boxes], edgecolors=edge, linewidths=0.35)
     axes.add_collection(cells, autolim=False)
 
@@ -258,19 +269,27 @@ def _subtitle(block: Block) -> str:
     return " · ".join(parts)
 
 
-def _color_bar(axes: "Axes", span: Range) -> None:
-    """A bar whose ends say that the colour saturates there."""
-    import numpy as np
-    from matplotlib.colors import LinearSegmentedColormap
+def _unit_note(span: Range) -> str:
+    return "against ← nats per word → for" if span.unit == "nats" and span.signed else f"{span.unit} per word"
 
-    low = -span.limit if span.signed else 0.0
-    colors = LinearSegmentedColormap.from_list(span.unit, list(span.stops))
-    axes.imshow(np.linspace(0, 1, 256)[None], cmap=colors, extent=(low, span.limit, 0, 1), aspect="auto")
-    ends = [f"≤ −{span.limit:.3g}" if span.signed else "0", f"≥ {span.limit:.3g}"]
-    axes.set_xticks([low, 0, span.limit] if span.signed else [low, span.limit])
-    axes.set_xticklabels([ends[0], "0", ends[1]] if span.signed else ends)
+
+def _color_bar(axes: "Axes", span: Range) -> None:
+    """Draws the colours of a scale from end to end, with the scores at which they stand."""
+    from matplotlib.colors import to_rgb
+
+    places = [(i + 0.5) / 256 for i in range(256)]
+    middle = 0.5 if span.signed else 0.0
+    faintest = FAINTEST / (1 + span.signed) if span.floor else 0.0
+    colors = [blend(span.stops, middle if abs(place - middle) < faintest else place) for place in places]
+    axes.imshow([[to_rgb(color) for color in colors]], extent=(0, 1, 0, 1), aspect="auto")
+    # Numbers need room: a start beside 0 is left to the note beside the bar, and so are powers of ten near an end.
+    start, *inside, end = (span.position(size) for size in span.ticks)
+    keep = [size for size, at in zip(span.ticks[1:-1], inside, strict=True) if min(at - start, end - at) > 0.15]
+    sizes = [*([] if span.signed else span.ticks[:1]), *keep, span.limit]
+    ticks = {span.position(size): amount(size, span.signed) for size in sizes}
+    if span.signed:
+        ticks |= {0.5: "0"} | {span.position(-size): amount(-size) for size in sizes}
+    axes.set_xticks(list(ticks), list(ticks.values()))
     axes.set_yticks([])
     axes.tick_params(labelsize=SIZE - 1.5, length=2, color=MUTED, labelcolor=INK, labelfontfamily=FONT)
     axes.spines[:].set_visible(False)
-    sides = "against ← nats per word → for" if span.unit == "nats" and span.signed else f"{span.unit} per word"
-    axes.set_title(sides, size=SIZE - 1.5, color=INK, pad=3, family=FONT)

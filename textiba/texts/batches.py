@@ -1,4 +1,4 @@
-"""Batches: texts of like length, padded to one length."""
+"""Batches: texts of similar length, padded to one length."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from textiba.types import Mask
 
 T = TypeVar("T")
 
-# Tokens in a batch, padding included. On a CPU small batches stay in its cache and are faster; see benchmarks/.
+# Tokens in a batch, padding included. Small batches stay in a CPU's cache and run faster; see benchmarks/.
 TOKEN_BUDGET = 512
 
 
@@ -22,12 +22,13 @@ class Batch:
     """Texts padded to one length.
 
     Attributes:
-        texts: what the rows are.
+        texts: one for each row.
         input_ids: [batch, tokens].
-        attention_mask: True on real tokens, special ones included, and hidden ones not.
+        attention_mask: True on the tokens that others attend to: real and special tokens, but not padding or hidden
+            tokens.
         content: True on the tokens that carry a score.
-        token_type_ids: None where the model takes none.
-        stands_for: how many tokens each of them counts as in attention; None for one.
+        token_type_ids: None for models without token types.
+        stands_for: the number of tokens that each token counts as in attention; None where each counts as one.
     """
 
     texts: tuple[TokenizedText, ...]
@@ -38,7 +39,7 @@ class Batch:
     stands_for: Int[Tensor, "batch tokens"] | None = None
 
     def repeat(self, times: int) -> "Batch":
-        """The whole batch, `times` times over: rows 0 … n−1, then again 0 … n−1."""
+        """The batch repeated `times` times: rows 0 … n−1, then rows 0 … n−1 again, and so on."""
         if times == 1:
             return self
 
@@ -50,17 +51,23 @@ class Batch:
         return Batch(self.texts * times, tile(self.input_ids), *masks, types, counts)
 
     def merge(self, alike: Mask) -> tuple["Batch", Int[Tensor, "batch merged"]]:
-        """One token in place of all that are `alike` in each text, and their places; what is hidden is left out.
+        """Merges the tokens that are `alike` in each text into one, and leaves hidden tokens out.
 
-        To a transformer whose head reads the first token alone (`Model.can_merge`) it is the same run: tokens that
-        share a state at one layer share it at every later one, and attention to n of them is attention to one, its
-        score raised by log n.
+        The logits stay the same if the head reads the first token alone (`Model.can_merge`): tokens that share a
+        hidden state at one layer share it at every later layer, and attention to n such tokens equals attention to one
+        of them with log n added to its attention score.
+
+        Args:
+            alike: True on the tokens whose hidden states are equal within a text.
+
+        Returns:
+            The smaller batch, and the position in this batch of each of its tokens [batch, merged].
         """
         alike = alike & self.attention_mask
         first = alike & (alike.cumsum(dim=1) == 1)
         seen = self.attention_mask & (first | ~alike)
         kept = seen.clone()
-        kept[:, 0] = True  # it is the one that is read
+        kept[:, 0] = True  # the head reads the first token
         places = (~kept).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(kept.sum(dim=1).max())]
 
         def take(x: Tensor) -> Tensor:
@@ -73,35 +80,48 @@ class Batch:
 
     @property
     def special(self) -> Mask:
-        """True on [CLS], [SEP] and their like."""
+        """True on special tokens, such as [CLS] and [SEP]."""
         return self.attention_mask & ~self.content
 
 
 def collate(texts: Sequence[TokenizedText], pad_id: int, device: torch.device) -> Batch:
-    """Pads texts to the longest."""
-    length = max(len(r) for r in texts)
+    """One batch of texts, padded to the longest.
+
+    Args:
+        texts: at least one.
+        pad_id: token id of padding; no token attends to padding.
+        device: of the batch.
+    """
+    length = max(len(text) for text in texts)
 
     def padded(rows: Iterable[Sequence[int]], value: int) -> Tensor:
-        return torch.tensor([[*row, *[value] * (length - len(row))] for row in rows], device=device)
+        filled = [[*row, *[value] * (length - len(row))] for row in rows]
+        return torch.tensor(filled, dtype=torch.long, device=device)
 
     return Batch(
         tuple(texts),
-        padded((r.ids for r in texts), pad_id),
-        padded(([int(i not in r.unattended) for i in range(len(r))] for r in texts), 0).bool(),
-        padded(([int(w is not None) for w in r.word_ids] for r in texts), 0).bool(),
-        padded((r.type_ids for r in texts), 0) if texts[0].type_ids else None,
+        padded((text.ids for text in texts), pad_id),
+        padded(([int(i not in text.unattended) for i in range(len(text))] for text in texts), 0).bool(),
+        padded(([int(word is not None) for word in text.word_ids] for text in texts), 0).bool(),
+        padded((text.type_ids for text in texts), 0) if texts[0].type_ids else None,
     )
 
 
-def buckets(items: Sequence[T], lengths: Sequence[int], budget: int) -> Iterator[list[T]]:
-    """Groups of items alike in length, the longest first, each at most `budget` tokens when padded.
+def buckets(items: Sequence[T], lengths: Sequence[int], budget: int, equal: bool = False) -> Iterator[list[T]]:
+    """Groups of items of similar length, the longest first, each at most `budget` tokens when padded.
 
-    The longest come first so that a run which does not fit into memory fails at once.
+    The longest come first so that a run that does not fit into memory fails at once.
+
+    Args:
+        items: anything.
+        lengths: tokens of each item.
+        budget: tokens of a group, padding included; a longer item is a group of its own.
+        equal: whether the items of a group must have one length.
     """
     group: list[T] = []
     longest = 0
     for i in sorted(range(len(items)), key=lambda i: (-lengths[i], i)):
-        if group and longest * (len(group) + 1) > budget:
+        if group and (longest * (len(group) + 1) > budget or (equal and lengths[i] != longest)):
             yield group
             group = []
         longest = lengths[i] if not group else longest

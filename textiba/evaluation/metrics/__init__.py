@@ -1,18 +1,26 @@
-"""How good an attribution is: to the model (faithfulness) and to a reader (plausibility), as pure functions on arrays.
+"""Metrics of attributions, as pure functions on arrays: faithfulness to the model, plausibility to a reader.
 
-The same functions come as modules for Hugging Face `evaluate`: `evaluate.load(str(module_path("faithfulness")))`.
+The same functions are modules for Hugging Face `evaluate`: `evaluate.load(str(module_path("faithfulness")))`.
 """
 
 from pathlib import Path
 
 from textiba.errors import SettingError
-from textiba.evaluation.metrics.faithfulness import AOPC_SHARES, aopc_steps, from_curves, rank_agreement, sensitivity_n
+from textiba.evaluation.metrics.faithfulness import (
+    AOPC_SHARES,
+    LOWER_IS_BETTER,
+    aopc_steps,
+    from_curves,
+    rank_agreement,
+    sensitivity_n,
+)
 from textiba.evaluation.metrics.plausibility import from_attribution, words_and_rationale
 
 MODULES = ("faithfulness", "plausibility")
 
 __all__ = [
     "AOPC_SHARES",
+    "LOWER_IS_BETTER",
     "MODULES",
     "aopc_steps",
     "from_attribution",
@@ -25,7 +33,7 @@ __all__ = [
 
 
 def module_path(name: str) -> Path:
-    """The script that `evaluate.load` takes, without a network.
+    """The path of a script for `evaluate.load`, which then needs no network.
 
     Raises:
         SettingError: no such module.

@@ -1,4 +1,4 @@
-"""What every metric asks of its scores."""
+"""A check of scores that all metrics share."""
 
 import numpy as np
 from jaxtyping import Shaped
@@ -7,9 +7,9 @@ from textiba.errors import InputError
 
 
 def check_numbers(scores: Shaped[np.ndarray, "..."]) -> None:
-    """Raises `InputError` if there is a NaN among the scores, as there is at special tokens."""
+    """Raises `InputError` if a score is NaN; the scores of special tokens are."""
     if missing := int(np.isnan(scores).sum()):
         raise InputError(
             f"a metric needs a score for every unit; {missing} of {scores.size} are NaN. "
-            "Special tokens carry none: take textiba.attribution.content_scores"
+            "Special tokens have no score: take textiba.attribution.content_scores"
         )

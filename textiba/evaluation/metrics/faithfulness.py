@@ -1,7 +1,8 @@
-"""Does the prediction rest on what the attribution names? Pure functions on probabilities of the target.
+"""Does the prediction rest on the tokens that the attribution scores highest? Pure functions on probabilities.
 
-A probability is that of the target class. `whole` is of the untouched text; `removed` and `kept` are of the text
-without its highest-scored tokens, and with nothing but them, at several shares of its length.
+All probabilities are of the target class. `whole` is the probability of the untouched text. `removed` is that of the
+text without its highest-scored tokens, and `kept` that of its highest-scored tokens alone, at several shares of the
+text's tokens.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +15,24 @@ from textiba.errors import InputError, SettingError
 from textiba.evaluation.metrics.checks import check_numbers
 
 AOPC_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # DeYoung et al., ACL 2020, section 4
-FLOOR = 1e-12  # below this a probability counts as this much, so that its logarithm is finite
-_SAME_STEP = 1e-9  # steps closer than this are one: 1 − 0.9 is not quite 0.1
-_CONSTANT = 1e-12  # a spread below this share of the values is rounding
+FLOOR = 1e-12  # smaller probabilities count as this, so that their logarithm is finite
+LOWER_IS_BETTER = ("morf", "sufficiency", "log_odds")  # for all other metrics of `from_curves` higher is better
+_SAME_STEP = 1e-9  # steps closer than this are equal: 1 − 0.9 is not quite 0.1
+_SAME_COUNT = 6  # decimals of a number of tokens: (1 − 0.95) · 10 is not quite 0.5
+_CONSTANT = 1e-12  # values whose spread is below this share of their size are constant up to rounding
+
+
+def top_count(share: float, tokens: int) -> int:
+    """The number of tokens in the top share of a text: `share · tokens`, rounded; halves go to the even number.
+
+    MoRF removes this many tokens and LeRF at the step 1 − share keeps this many, so that comprehensiveness and
+    sufficiency are about the same tokens.
+
+    Args:
+        share: 0 … 1.
+        tokens: of the text that carry a score.
+    """
+    return round(round(share * tokens, _SAME_COUNT))
 
 
 def auc(
@@ -24,13 +40,13 @@ def auc(
 ) -> Float[np.ndarray, " texts"]:
     """The area under each text's curve by the trapezoid rule, divided by the span of the steps: a mean probability.
 
-    Lower is better for MoRF, higher for LeRF.
+    For MoRF lower is better, for LeRF higher.
 
     Raises:
         InputError: fewer than two steps, or steps that do not rise.
     """
     if len(steps) < 2 or not (np.diff(steps) > 0).all():
-        raise InputError(f"steps rise, and are two or more; got {steps.tolist()}")
+        raise InputError(f"a curve has two or more steps, which rise; got {steps.tolist()}")
     return np.trapezoid(probability, steps, axis=1) / (steps[-1] - steps[0])
 
 
@@ -52,10 +68,10 @@ def area(
 def comprehensiveness(
     whole: Float[np.ndarray, " texts"], removed: Float[np.ndarray, "texts shares"]
 ) -> Float[np.ndarray, " texts"]:
-    """The mean over shares k of p(whole) − p(without the top k); larger is better.
+    """The mean over shares k of p(whole) − p(without the top k); higher is better.
 
-    Source: DeYoung et al., *ERASER*, ACL 2020, section 4, as AOPC. Averaged over the shares given, as the benchmark's
-    code does; a further k = 0, where nothing is removed, is not counted.
+    Source: DeYoung et al., *ERASER*, ACL 2020, section 4, as AOPC. The mean is over the given shares, as in ERASER's
+    code; k = 0, where nothing is removed, is not counted.
     """
     return (whole[:, None] - removed).mean(axis=1)
 
@@ -63,9 +79,9 @@ def comprehensiveness(
 def sufficiency(
     whole: Float[np.ndarray, " texts"], kept: Float[np.ndarray, "texts shares"]
 ) -> Float[np.ndarray, " texts"]:
-    """The mean over shares k of p(whole) − p(only the top k); smaller is better.
+    """The mean over shares k of p(whole) − p(only the top k); lower is better.
 
-    Source: DeYoung et al., *ERASER*, ACL 2020, section 4, as AOPC; averaged as comprehensiveness is.
+    Source: DeYoung et al., *ERASER*, ACL 2020, section 4, as AOPC; the mean is that of `comprehensiveness`.
     """
     return (whole[:, None] - kept).mean(axis=1)
 
@@ -73,9 +89,9 @@ def sufficiency(
 def log_odds(
     whole: Float[np.ndarray, " texts"], removed: Float[np.ndarray, "texts shares"]
 ) -> Float[np.ndarray, " texts"]:
-    """The mean over shares k of log(p(without the top k) / p(whole)), nats; smaller is better.
+    """The mean over shares k of log(p(without the top k) / p(whole)), nats; lower is better.
 
-    Named as in the literature, though it is a ratio of probabilities. Those below `FLOOR` count as `FLOOR`.
+    The name is the literature's, though the quantity is a ratio of probabilities. Those below `FLOOR` count as `FLOOR`.
     Source: Shrikumar et al., ICML 2017; in this form Chen et al., ACL 2020 (arXiv 2004.02015).
     """
     ratio = np.log(np.maximum(removed, FLOOR)) - np.log(np.maximum(whole, FLOOR))[:, None]
@@ -87,17 +103,17 @@ def sensitivity_n(
     subsets: Bool[np.ndarray, "subsets tokens"],
     drops: Float[np.ndarray, " subsets"],
 ) -> float:
-    """Pearson's correlation between the summed score of the tokens removed and the drop of the output, for one text.
+    """Pearson's correlation between the summed score of the removed tokens and the drop of the output, for one text.
 
     Source: Ancona et al., *Towards better understanding of gradient-based attribution methods*, ICLR 2018, section 4.
 
     Args:
         scores: of the content tokens.
-        subsets: True on the tokens that a subset removes; the paper's subsets all have n of them.
+        subsets: True on the tokens that a subset removes; each of the paper's subsets has n tokens.
         drops: output of the whole text minus output without the subset.
 
     Returns:
-        −1 … 1, or NaN where the sums or the drops are all alike.
+        −1 … 1, or NaN if all sums or all drops are equal.
 
     Raises:
         InputError: a score is NaN.
@@ -110,7 +126,7 @@ def rank_agreement(scores: Float[np.ndarray, " tokens"], reference: Float[np.nda
     """Spearman's ρ between two attributions of one text; ties take their mean rank.
 
     Returns:
-        −1 … 1, or NaN where all scores of one side are alike.
+        −1 … 1, or NaN if all scores of one attribution are equal.
 
     Raises:
         InputError: a score is NaN.
@@ -121,7 +137,7 @@ def rank_agreement(scores: Float[np.ndarray, " tokens"], reference: Float[np.nda
 
 
 def ranks(values: Float[np.ndarray, " values"]) -> Float[np.ndarray, " values"]:
-    """Ranks from 1, the lowest; equal values take the mean of the ranks they fill."""
+    """Ranks, 1 for the lowest value; equal values share the mean of their ranks."""
     _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[which]
 
@@ -131,7 +147,7 @@ def areas(
     lerf: Float[np.ndarray, "texts steps"],
     steps: Float[np.ndarray, " steps"],
 ) -> dict[str, Float[np.ndarray, " texts"]]:
-    """What any curves tell: `area`, and the areas under `morf` and `lerf`.
+    """The metrics that curves with any steps give: `area`, and the areas under `morf` and `lerf`.
 
     Raises:
         InputError: fewer than two steps, or steps that do not rise.
@@ -145,9 +161,9 @@ def aopc(
     steps: Float[np.ndarray, " steps"],
     shares: Sequence[float] = AOPC_SHARES,
 ) -> dict[str, Float[np.ndarray, " texts"]]:
-    """What curves tell at the right steps: `comprehensiveness`, `sufficiency` and `log_odds`.
+    """The metrics that curves with the steps of `aopc_steps` give: `comprehensiveness`, `sufficiency`, `log_odds`.
 
-    The top k are gone from MoRF at step k, and alone are left of LeRF at step 1 − k.
+    MoRF at step k is without the top k, and LeRF at step 1 − k has the top k alone.
 
     Args:
         morf: most relevant first.
@@ -156,12 +172,12 @@ def aopc(
         shares: the k.
 
     Raises:
-        SettingError: steps are missing; it says which.
+        SettingError: steps are missing; the message names them.
     """
     if missing := missing_steps(steps, shares):
         raise SettingError(
-            f"comprehensiveness and sufficiency are read off the curves at 0, at the shares {list(shares)} and at 1 − "
-            f"these; add {', '.join(f'{s:g}' for s in missing)} to the steps (see aopc_steps)"
+            f"comprehensiveness and sufficiency need the curves at 0, at the shares k {list(shares)} and at 1 − k; "
+            f"add {', '.join(f'{s:g}' for s in missing)} to the steps (see aopc_steps)"
         )
     whole = morf[:, _index(steps, 0.0)]
     removed = morf[:, [_index(steps, share) for share in shares]]
@@ -176,40 +192,58 @@ def aopc(
 def from_curves(
     curves: Mapping[str, Curve], shares: Sequence[float] = AOPC_SHARES
 ) -> dict[str, Float[np.ndarray, " texts"]]:
-    """Every metric that MoRF and LeRF hold, by name, text by text.
+    """Every metric of a MoRF and a LeRF curve, by name, text by text.
 
-    A step removes a whole number of tokens: 1 % of a text of 30 is none, and its term of the mean is then 0 for
+    A step removes a whole number of tokens: 1 % of a text of 30 tokens is no token. That share then adds 0 to
     comprehensiveness and log-odds.
 
     Args:
-        curves: "morf" and "lerf", in fractions, with the steps of `aopc_steps` among theirs.
+        curves: "morf" and "lerf", in fractions; their steps include those of `aopc_steps`.
         shares: the k of comprehensiveness, sufficiency and log-odds.
 
     Returns:
-        area, morf, lerf, comprehensiveness, sufficiency, log_odds.
+        area, morf, lerf, comprehensiveness, sufficiency, log_odds. Lower is better for those in `LOWER_IS_BETTER`.
 
     Raises:
-        InputError: a curve is missing, or the two have other steps.
-        SettingError: the curves are in counts, or lack a step; it says which.
+        InputError: a curve is missing, or the two differ in their steps or their texts.
+        SettingError: the curves are in counts, or lack a step; the message names the step.
     """
-    if missing := {"morf", "lerf"} - curves.keys():
-        raise InputError(f"the metrics need MoRF and LeRF; {sorted(missing)} is missing. Add it to `orders`")
-    morf, lerf = curves["morf"], curves["lerf"]
-    if {morf.by, lerf.by} != {"fraction"}:
+    morf, lerf = paired(curves)
+    if morf.by != "fraction":
         raise SettingError(f"shares are read off curves in fractions; got by='{morf.by}'. Set by='fraction'")
-    if not np.array_equal(morf.steps, lerf.steps):
-        raise InputError(f"MoRF and LeRF have the same steps; got {morf.steps.tolist()} and {lerf.steps.tolist()}")
     pair = morf.probability, lerf.probability, morf.steps
     return areas(*pair) | aopc(*pair, shares)
 
 
+def paired(curves: Mapping[str, Curve]) -> tuple[Curve, Curve]:
+    """The MoRF and the LeRF curve, which are about the same texts at the same steps.
+
+    Raises:
+        InputError: a curve is missing, or the two differ in their steps or their texts.
+    """
+    if missing := {"morf", "lerf"} - curves.keys():
+        raise InputError(f"this needs MoRF and LeRF; {sorted(missing)} is missing. Add it to `orders`")
+    morf, lerf = curves["morf"], curves["lerf"]
+    if morf.by != lerf.by or not np.array_equal(morf.steps, lerf.steps):
+        raise InputError(
+            f"MoRF and LeRF have the same steps; got {morf.steps.tolist()} by {morf.by} and {lerf.steps.tolist()} by "
+            f"{lerf.by}. Make both with one call of degrade"
+        )
+    if morf.texts != lerf.texts or len(morf.probability) != len(lerf.probability):
+        raise InputError(
+            f"MoRF and LeRF are of the same texts in the same order; got {len(morf.probability)} and "
+            f"{len(lerf.probability)} texts, which differ. Make both with one call of degrade"
+        )
+    return morf, lerf
+
+
 def aopc_steps(shares: Sequence[float] = AOPC_SHARES, others: Sequence[float] = (1.0,)) -> tuple[float, ...]:
-    """Steps for `Degradation` off which `from_curves` can read: 0, all k, all 1 − k, and others, rising."""
+    """The steps of `Degradation` that `from_curves` needs: 0, all k, all 1 − k, and `others`, rising."""
     return tuple(sorted({round(float(s), 9) for s in (0.0, *shares, *(1 - k for k in shares), *others)}))
 
 
 def missing_steps(steps: Float[np.ndarray, " steps"], shares: Sequence[float] = AOPC_SHARES) -> tuple[float, ...]:
-    """Which of the steps that `aopc` reads are not there."""
+    """The steps that `aopc` needs and that are missing from `steps`."""
     return tuple(s for s in aopc_steps(shares, ()) if not np.isclose(steps, s, rtol=0, atol=_SAME_STEP).any())
 
 

@@ -1,7 +1,7 @@
-"""Does the attribution point where a person pointed? Pure functions on the units of one text, tokens or words.
+"""Does the attribution agree with a human rationale? Pure functions on the units of one text: tokens or words.
 
-Scores are ranked raw and signed: evidence for the target comes first. A caller who wants strength whatever the
-direction hands over absolute values.
+Scores are ranked as they are, with their sign: evidence for the target comes first. To rank by strength in either
+direction, pass absolute values.
 """
 
 import numpy as np
@@ -13,10 +13,10 @@ from textiba.evaluation.metrics.checks import check_numbers
 
 
 def top(scores: Float[np.ndarray, " units"], count: int) -> Bool[np.ndarray, " units"]:
-    """True on the `count` highest scores; ties go to the unit that comes first in the text.
+    """True on the `count` highest scores; of equal scores the unit that is first in the text is chosen.
 
     Raises:
-        InputError: a score is NaN, or there are fewer than `count`.
+        InputError: a score is NaN, or there are fewer than `count` scores.
     """
     check_numbers(scores)
     if not 0 <= count <= len(scores):
@@ -27,9 +27,9 @@ def top(scores: Float[np.ndarray, " units"], count: int) -> Bool[np.ndarray, " u
 
 
 def top_share(scores: Float[np.ndarray, " units"], marked: Bool[np.ndarray, " units"]) -> float:
-    """The share of the n highest-scored units that lie in the rationale of n units: 0 … 1.
+    """The share of the n highest-scored units that lie within the rationale of n units: 0 … 1; higher is better.
 
-    The twin in text of the bounding-box ratio of Schulz et al., ICLR 2020, section 4: a rationale is the box.
+    This is the bounding-box ratio of Schulz et al., ICLR 2020, section 4, for text: the rationale is the box.
 
     Raises:
         InputError: nothing is marked, or a score is NaN.
@@ -39,10 +39,10 @@ def top_share(scores: Float[np.ndarray, " units"], marked: Bool[np.ndarray, " un
 
 
 def auprc(scores: Float[np.ndarray, " units"], marked: Bool[np.ndarray, " units"]) -> float:
-    """Average precision, `Σ (R_i − R_{i−1}) P_i` over the distinct scores from the highest: 0 … 1.
+    """Average precision, `Σ (R_i − R_{i−1}) P_i` over the distinct scores from the highest: 0 … 1; higher is better.
 
-    Equal to sklearn.metrics.average_precision_score. ERASER (DeYoung et al., ACL 2020, section 4) joins the same
-    points by straight lines, which flatters.
+    It equals sklearn.metrics.average_precision_score. ERASER (DeYoung et al., ACL 2020, section 4) interpolates the
+    same points linearly, which overestimates.
 
     Raises:
         InputError: nothing is marked, or a score is NaN.
@@ -50,7 +50,7 @@ def auprc(scores: Float[np.ndarray, " units"], marked: Bool[np.ndarray, " units"
     _check_marked(marked)
     check_numbers(scores)
     order = np.argsort(-scores, kind="stable")
-    # Units of equal score are taken together: only the last of each group is a point of the curve.
+    # Units of equal score are chosen together: only the last unit of each group is a point of the curve.
     last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
     found = np.cumsum(marked[order])[last]
     precision, recall = found / (last + 1), found / found[-1]
@@ -58,7 +58,7 @@ def auprc(scores: Float[np.ndarray, " units"], marked: Bool[np.ndarray, " units"
 
 
 def token_f1(chosen: Bool[np.ndarray, " units"], marked: Bool[np.ndarray, " units"]) -> float:
-    """`2 |chosen ∩ marked| / (|chosen| + |marked|)`: 0 … 1 (DeYoung et al., ACL 2020, section 4).
+    """`2 |chosen ∩ marked| / (|chosen| + |marked|)`: 0 … 1; higher is better (DeYoung et al., ACL 2020, section 4).
 
     Raises:
         InputError: nothing is marked.
@@ -68,9 +68,9 @@ def token_f1(chosen: Bool[np.ndarray, " units"], marked: Bool[np.ndarray, " unit
 
 
 def iou(chosen: Bool[np.ndarray, " units"], marked: Bool[np.ndarray, " units"]) -> float:
-    """`|chosen ∩ marked| / |chosen ∪ marked|`: 0 … 1.
+    """`|chosen ∩ marked| / |chosen ∪ marked|` over all units at once: 0 … 1; higher is better.
 
-    Over all units at once; ERASER's "IOU F1" matches span by span with this ratio.
+    ERASER's "IOU F1" matches single spans by this ratio.
 
     Raises:
         InputError: nothing is marked.
@@ -87,8 +87,8 @@ def from_units(
     Args:
         scores: raw.
         marked: the rationale.
-        share: of the units that token_f1 and iou choose, rounded, one at least: say the mean length of a rationale in
-            the data set, as in ERASER. None chooses as many as are marked; token_f1 is then equal to top_share.
+        share: of the units that token_f1 and iou choose, rounded, one unit at least; ERASER takes the mean length of a
+            rationale in the data set. None chooses as many units as are marked; token_f1 is then equal to top_share.
 
     Raises:
         InputError: nothing is marked, or a score is NaN.
@@ -110,7 +110,7 @@ def from_attribution(attribution: Attribution, share: float | None = None) -> di
     """`from_units` on the words of a text with a rationale.
 
     Args:
-        attribution: its scores are summed over the tokens of a word, sign and all.
+        attribution: its signed scores are summed over the tokens of a word.
         share: see `from_units`.
 
     Raises:

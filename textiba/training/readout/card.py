@@ -1,4 +1,4 @@
-"""The card of a trained readout network, for people."""
+"""The card of a trained readout network, as Markdown."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from textiba.show.summary import markdown_table
 
 
 def as_markdown(card: dict[str, Any], title: str) -> str:
-    """A card as Markdown: what the network is, how it was made, and its validation losses by layer."""
+    """A card as Markdown: the network, its training, and its validation losses by layer."""
     recipe, best = card["recipe"], card["best"]
     texts = f"{card['train_texts']} training and {card['validation_texts']} validation texts"
     facts = {
         "reads": f"`{recipe['checkpoint']}`, hidden states {recipe['reads']}, at most {recipe['max_length']} tokens",
         "data": f"{recipe['data']}, {texts}",
         "β": f"{recipe['beta']:g} on the sum",
-        "steps": f"{card['step']} of {recipe['batch_size']} texts; the best after {best['step']}",
+        "steps": f"{card['step']} steps of {recipe['batch_size']} texts; the best network is that after {best['step']}",
         "seconds": card["seconds"],
         "SHA-256": f"`{card['sha256']}` ({card['weights']})",
     }

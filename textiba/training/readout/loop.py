@@ -1,7 +1,7 @@
-"""Training of a readout network: the bottleneck's loss over a whole data set, through accelerate.
+"""Training of a readout network: the bottleneck's loss over a whole data set, with accelerate.
 
-Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.2. `textiba readout train` runs it. Killed at any
-moment, the same command goes on from the last evaluation.
+Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.2. `textiba readout train` runs the training. A
+training that was killed resumes from its last evaluation with the same command.
 """
 
 import itertools
@@ -24,7 +24,7 @@ from textiba.bottleneck.statistics import FeatureStatistics, load_statistics, ow
 from textiba.checkpoints.cache import file_hash
 from textiba.checkpoints.find import CARD
 from textiba.checkpoints.load import load
-from textiba.errors import InputError, TruncationWarning, missing_extra
+from textiba.errors import InputError, NotFiniteError, TruncationWarning, missing_extra
 from textiba.information import NATS_PER_BIT
 from textiba.methods.base import require
 from textiba.model.forward import ForwardPass
@@ -43,20 +43,21 @@ _STATE = "training-"
 
 
 def train_readout(recipe: ReadoutRecipe, output: str | Path, progress: Progress = lambda *_: None) -> dict[str, Any]:
-    """Trains a network and keeps the one with the lowest validation loss: weights and card, in the folder `output`.
+    """Trains a network, and writes the weights with the lowest validation loss and a card into the folder `output`.
 
     Args:
         recipe: the settings.
         output: a folder; `ReadoutBottleneck(weights=output)` reads it. An unfinished training of the same recipe in
-            it is resumed.
-        progress: called after every step.
+            the folder is resumed.
+        progress: called after each step.
 
     Returns:
         The card.
 
     Raises:
-        InputError: the folder holds another recipe's training, or there are too few texts.
+        InputError: the folder holds the training of another recipe, or there are too few texts.
         LayerError: the model has no such layer.
+        NotFiniteError: the validation loss is NaN or infinite.
         MissingExtraError: accelerate is not installed.
     """
     try:
@@ -67,14 +68,17 @@ def train_readout(recipe: ReadoutRecipe, output: str | Path, progress: Progress 
     with claimed(output, processes):
         manifest = Manifest(output, recipe.model_dump(), "readout train", processes.main)
         if processes.main:
-            processes.wait()  # the others come in
+            processes.wait()  # the other processes wait until the folder is there
         model = load(recipe.checkpoint, recipe.max_length)
         own = load_statistics(recipe.statistics) if recipe.statistics else own_statistics(recipe.checkpoint)
         statistics = require(own, model, "a readout")
         texts = imdb(recipe.data, "train", None, recipe.seed)
         held_out, rest = texts[: recipe.validation], texts[recipe.validation :][: recipe.limit]
         if not rest:
-            raise InputError(f"{recipe.data}: {len(texts)} training texts, of which {recipe.validation} are held out")
+            raise InputError(
+                f"training needs more texts than are held out; {recipe.data} has {len(texts)} training texts, of which "
+                f"{recipe.validation} are held out. Take a larger data set, or lower validation"
+            )
         manifest.hold("checkpoints", recipe.checkpoint, model.fingerprint)
         manifest.hold("statistics", recipe.checkpoint, statistics.identity)
         manifest.hold("texts", "train", texts_hash([*held_out, *rest]))
@@ -89,7 +93,7 @@ def train_readout(recipe: ReadoutRecipe, output: str | Path, progress: Progress 
 
 
 class _Training:
-    """The loop, and what it remembers from one evaluation to the next."""
+    """The training loop, and its state between evaluations."""
 
     def __init__(
         self, recipe: ReadoutRecipe, output: Path, model: Model, statistics: FeatureStatistics, accelerator: Any
@@ -106,11 +110,11 @@ class _Training:
 
     @property
     def plain(self) -> ReadoutNetwork:
-        """The network without what accelerate wraps around it."""
+        """The network without accelerate's wrapper."""
         return self.accelerator.unwrap_model(self.network)
 
     def run(self, held_out: Sequence[Text], texts: Sequence[Text], progress: Progress) -> dict[str, Any]:
-        """Trains to the end, or until the validation loss no longer falls."""
+        """Trains to the last step, or until the validation loss no longer falls."""
         recipe, memory = self.recipe, self.memory
         self._resume()
         watched = self._encode(held_out)
@@ -128,7 +132,7 @@ class _Training:
         return self._finish(len(texts), len(held_out))
 
     def _batches(self, texts: Sequence[Text], start: int) -> Iterator[list[TokenizedText]]:
-        """Batches without end from number `start` on, each of texts alike in length; the same ones for one seed."""
+        """Endless batches of texts of similar length, from batch number `start` on; the seed determines them."""
         size = self.recipe.batch_size
         for epoch in itertools.count():
             order = list(texts)
@@ -147,11 +151,11 @@ class _Training:
 
     def _encode(self, texts: Sequence[Text]) -> list[TokenizedText]:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TruncationWarning)  # the recipe says where they are cut
+            warnings.simplefilter("ignore", TruncationWarning)  # the recipe names the length
             return self.model.tokenize(texts)
 
     def _cut(self, text: TokenizedText, draw: random.Random) -> TokenizedText:
-        """The text without its last tokens; special ones stay."""
+        """The text, cut at a random length; special tokens stay."""
         shortest = self.recipe.shortest
         if shortest is None or len(text) <= shortest:
             return text
@@ -174,7 +178,7 @@ class _Training:
     def _losses(
         self, texts: Sequence[TokenizedText], places: Sequence[int], samples: int, seed: int
     ) -> tuple[Float[Tensor, "places batch"], Float[Tensor, "places batch"], Float[Tensor, "layers batch"]]:
-        """Cross-entropy and KL of some of the bottlenecks, one in place at a time; and the order at every layer."""
+        """Cross-entropy and KL with each of some bottlenecks in place by itself; and the order at every layer."""
         with self.accelerator.autocast():
             forward = self.model.forward(self.model.collate(texts))
             hidden = tuple(state.float() for state in forward.hidden_states)
@@ -189,13 +193,13 @@ class _Training:
         return entropy, nats, ordered
 
     def _mine(self, texts: Sequence[TokenizedText]) -> Sequence[TokenizedText]:
-        """This process's share; every process has one, so that none waits for another."""
+        """This process's share of a batch; a share is never empty, so that no process waits for another."""
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         return texts[rank::processes] or texts[:1]
 
     @torch.no_grad()
     def _look(self, watched: Sequence[TokenizedText]) -> bool:
-        """Evaluates, keeps the weights if they are the best yet, and says whether to stop."""
+        """Evaluates on the held-out texts, writes the best weights so far, and returns whether to stop."""
         layers, memory = self.plain.architecture.layers, self.memory
         sums = torch.zeros(3, len(layers), device=self.accelerator.device)
         count = torch.zeros((), device=self.accelerator.device)
@@ -206,6 +210,11 @@ class _Training:
         entropy, nats, ordered = self.accelerator.reduce(sums) / self.accelerator.reduce(count)
         loss = float((entropy + self.recipe.beta * nats).mean())
         aim = loss - self.recipe.order * float(ordered.mean())
+        if not math.isfinite(aim):
+            raise NotFiniteError(
+                f"the validation loss after {memory['step']} steps is {aim}; train with a lower learning_rate, or "
+                "without bfloat16"
+            )
         memory["history"].append(
             {
                 "step": memory["step"],
@@ -225,11 +234,11 @@ class _Training:
         return memory["stale"] >= self.recipe.patience
 
     def _states(self) -> list[Path]:
-        """Saved states, the latest last."""
+        """Folders of saved states, the latest last."""
         return sorted(self.output.glob(f"{_STATE}[0-9]*[0-9]"))
 
     def _remember(self) -> None:
-        """Saves what is needed to go on, whole or not at all."""
+        """Saves the state of the training, whole or not at all."""
         older = self._states()
         final = self.output / f"{_STATE}{self.memory['step']:08d}"
         temporary = final.with_suffix(".tmp")
@@ -248,7 +257,7 @@ class _Training:
             self.memory.update(json.loads((states[-1] / "memory.json").read_text("utf-8")))
 
     def _finish(self, trained: int, watched: int) -> dict[str, Any]:
-        """Writes the card, and removes what was kept to go on."""
+        """Writes the card, and removes the saved states."""
         recipe = self.recipe.model_dump(mode="json")
         card = {
             "weights": READOUT,
@@ -269,8 +278,11 @@ class _Training:
 
 
 def _same_shape(trained: ReadoutNetwork, network: ReadoutNetwork) -> ReadoutNetwork:
-    """The trained one, if the other can go on from it."""
+    """The trained network, if it has the shape of the other; β may differ."""
     given, wanted = (n.architecture.model_copy(update={"beta": 0.0}) for n in (trained, network))
     if given != wanted:
-        raise InputError(f"start: the network is {given}, the recipe's is {wanted}; start from one that is alike")
+        raise InputError(
+            f"a warm start needs a network of the recipe's shape; start has {given}, the recipe {wanted}. Name another "
+            "network, or start: null"
+        )
     return trained

@@ -1,4 +1,4 @@
-"""What a readout network is trained for: the paper's loss, and the order of the tokens."""
+"""The objectives of a readout network: the paper's loss, and the order of the tokens."""
 
 import torch
 from jaxtyping import Float
@@ -25,21 +25,22 @@ def restricted(
     samples: int,
     seed: int,
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
-    """Cross-entropy of the predicted class, and KL, with the bottleneck in one layer.
+    """The two terms of the paper's loss with the bottleneck at one layer: cross-entropy and KL.
 
     Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.2.
 
     Args:
         model: the model.
-        network: whose gates they are.
+        network: predicts the gates.
         forward: the plain pass.
-        raw: what the network gave for that layer.
-        place: which of its bottlenecks.
+        raw: the output of the network for this layer, before it is bounded.
+        place: the layer's index in `network.architecture.layers`.
         samples: noise draws.
-        seed: of the noise.
+        seed: of the noise; each text derives its own seed from it.
 
     Returns:
-        For each text, nats: the cross-entropy, mean over the draws, and the KL, sum over tokens and features.
+        For each text, in nats: the cross-entropy of the predicted class, mean over the draws; and the KL, sum over
+        tokens and features.
     """
     batch, layer = forward.batch, network.architecture.layers[place]
     state, mean, std = forward.hidden_states[layer], network.mean[layer], network.std[layer]
@@ -55,10 +56,16 @@ def restricted(
 def agreement(
     model: Model, network: ReadoutNetwork, forward: ForwardPass, raw: Float[Tensor, "layers batch tokens"]
 ) -> Float[Tensor, "layers batch"]:
-    """How well the gates are in the order of the tokens' relevance, at each of the network's layers: −1 … 1.
+    """The correlation of the gates with the rank of the tokens' relevance, at each of the network's layers: −1 … 1.
 
-    The correlation of `raw` with the normal quantiles of the ranks of AttnLRP's relevance of the predicted class, at
-    the hidden states where the bottlenecks sit. One pass there and back serves all layers.
+    `raw` is correlated with the normal quantiles of the ranks. The relevance is AttnLRP's for the predicted class, at
+    the hidden states of the bottlenecks. One forward and one backward pass serve all layers.
+
+    Args:
+        model: the model.
+        network: predicts the gates.
+        forward: the plain pass.
+        raw: the output of the network, before it is bounded.
     """
     batch = forward.batch
     layers = network.architecture.layers
@@ -74,13 +81,13 @@ def agreement(
 
 def _quantiles(scores: Float[Tensor, "batch tokens"], content: Mask) -> Float[Tensor, "batch tokens"]:
     """Normal quantiles of the ranks among the content tokens."""
-    others = (~content).sum(dim=1, keepdim=True)  # they come first in the order
+    others = (~content).sum(dim=1, keepdim=True)  # special tokens and padding have the lowest ranks
     ranks = scores.masked_fill(~content, -torch.inf).argsort(dim=1).argsort(dim=1) - others
     share = (ranks + 0.5) / content.sum(dim=1, keepdim=True)
     return torch.special.ndtri(share.masked_fill(~content, 0.5))
 
 
 def _unit(scores: Float[Tensor, "batch tokens"], content: Mask) -> Float[Tensor, "batch tokens"]:
-    """Less their mean over the content tokens, and of length 1; 0 elsewhere."""
+    """The scores minus their mean over the content tokens, scaled to length 1; 0 at all other tokens."""
     mean = (scores * content).sum(dim=1, keepdim=True) / content.sum(dim=1, keepdim=True)
     return functional.normalize((scores - mean) * content, dim=1, eps=_SMALLEST)

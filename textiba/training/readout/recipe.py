@@ -1,4 +1,4 @@
-"""How a readout network is trained: settings and schedules."""
+"""The settings of the training of a readout network, and its schedules."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,41 +12,41 @@ from textiba.texts.sources import IMDB
 
 
 class ReadoutRecipe(Settings):
-    """How a readout network is trained.
+    """The settings of the training of a readout network.
 
     Attributes:
-        checkpoint: the model that it explains: a built-in name, a folder, or a hub id.
-        data: IMDB's hub id, a folder, or a Parquet file; its training part is used.
-        limit: training texts; None takes all but the validation ones.
-        validation: texts held out of the training part, for early stopping.
-        statistics: a file made by `textiba estimate`, for a checkpoint without statistics of its own.
+        checkpoint: the explained model: a built-in name, a folder, or a hub id.
+        data: IMDB's hub id, a folder, or a Parquet file; the training part is used.
+        limit: the number of training texts; None takes all that are not held out.
+        validation: the number of texts of the training part that are held out for early stopping.
+        statistics: a file of `textiba estimate`, for a checkpoint that comes without statistics.
         max_length: tokens; longer texts are cut.
-        shortest: every epoch cuts each training text anew, at a length drawn between this and its own, so that the
-            network knows short texts too; None leaves them whole.
-        layers: where the bottlenecks sit, turn about; "all" for every layer below the last. One that is named more
-            often is trained more.
-        at_once: how many of them a step trains; they share its plain pass.
-        reads: the layers whose hidden states are read.
-        widths: of the two hidden layers.
+        shortest: in each epoch every training text is cut at a random length between `shortest` and its own length, so
+            that the network learns short texts too; None leaves the texts whole.
+        layers: the layers of the bottlenecks, trained round-robin; "all" takes every layer below the last. Repeat an
+            index to give its layer more steps.
+        at_once: the number of layers that one step trains; they share one plain pass.
+        reads: the layers whose hidden states the network reads.
+        widths: of the network's two hidden layers.
         logit_limit: bound of the gates' logits.
         initial_gate: λ before the first step.
         min_std: floor of σ, for features that hardly vary.
-        start: a trained network of the same shape to go on from: its folder or file; None begins with open gates.
-        beta: the price of a nat of the KL, summed over tokens and features.
-        order: weight of the second objective, which puts all tokens in order; 0 is the paper's loss alone. That loss
-            closes most gates, and then tells nothing of their order. The second is the correlation of what the gates
-            follow from with the ranks of the tokens' relevance (AttnLRP) at the same layer, mean over all layers.
-        beta_decades: β starts so many powers of ten lower, so that gates part before they close.
-        beta_rise: the share of the steps over which it rises.
-        samples: noise draws a step.
+        start: a folder or file with a trained network of the same shape, for a warm start; None starts with open gates.
+        beta: the price of a nat of the KL, which is summed over tokens and features.
+        order: weight of the second objective, the order of the tokens; 0 leaves the paper's loss alone. The paper's
+            loss closes most gates, and closed gates have no order. The second objective is the correlation of the
+            network's output with the ranks of the tokens' relevance (AttnLRP) at the same layer, mean over all layers.
+        beta_decades: β starts this many powers of ten lower, so that gates differ before they close.
+        beta_rise: the share of the steps over which β rises to `beta`.
+        samples: noise draws in each step.
         steps: of AdamW.
-        batch_size: texts in a step, over all processes.
-        learning_rate: falling linearly to 0 after a warm-up of 20 steps.
+        batch_size: texts in each step, over all processes.
+        learning_rate: it falls linearly to 0 after a warm-up of 20 steps.
         weight_decay: of AdamW.
-        evaluate_every: steps from one evaluation on the validation texts, and saved state, to the next.
-        patience: stop after so many evaluations at full β without a lower loss.
+        evaluate_every: steps between two evaluations on the held-out texts; each evaluation saves the state.
+        patience: training stops after this many evaluations at the full β without a lower loss.
         bfloat16: autocast; faster on processors with AVX-512 BF16 and on recent GPUs.
-        seed: of the weights, the order and the noise.
+        seed: of the weights, the order of the texts and the noise.
     """
 
     checkpoint: str = "fine-tuned"
@@ -81,11 +81,11 @@ class ReadoutRecipe(Settings):
     @model_validator(mode="after")
     def _named(self) -> "ReadoutRecipe":
         if not self.layers or not self.reads:
-            raise ValueError("layers and reads name at least one layer each")
+            raise ValueError("layers and reads each name at least one layer, or 'all'")
         return self
 
     def architecture(self, model: Model) -> Architecture:
-        """The network's shape for a model.
+        """The shape of the network for a model.
 
         Raises:
             LayerError: the model has no such layer.
@@ -106,21 +106,21 @@ class ReadoutRecipe(Settings):
         )
 
     def layers_at(self, step: int, known: Sequence[int]) -> list[int]:
-        """The layers of the bottlenecks that a step trains, each once.
+        """The layers that a step trains, each once.
 
         Args:
-            step: from 0.
-            known: those of the network.
+            step: the step's number, from 0.
+            known: the layers of the network.
         """
         turns = known if self.layers == "all" else self.layers
         first = step * self.at_once
         return sorted({turns[(first + i) % len(turns)] for i in range(self.at_once)})
 
     def beta_at(self, step: int) -> float:
-        """β rises by powers of ten to its value."""
+        """β at a step: it rises exponentially to `beta`."""
         risen = min(1.0, step / (self.beta_rise * self.steps)) if self.beta_rise else 1.0
         return self.beta * 10 ** (self.beta_decades * (risen - 1))
 
     def rate_at(self, step: int) -> float:
-        """The learning rate."""
+        """The learning rate at a step."""
         return self.learning_rate * min(1.0, (step + 1) / 20) * (1 - step / self.steps)

@@ -1,0 +1,76 @@
+"""Every text family of transformers: taken rightly, or refused with the reason; never silently wrong.
+
+`make test` tries the families that most people use; `pytest -m families` tries all of them, those included that a new
+transformers adds.
+"""
+
+import families
+import pytest
+import torch
+
+from textiba.errors import UnsupportedModelError
+from textiba.model.view import Model
+
+USUAL = (
+    "albert", "bert", "camembert", "deberta-v2", "distilbert", "electra", "gpt2", "llama", "modernbert", "mpnet",
+    "qwen3", "roberta", "xlm-roberta", "xlnet",
+)  # fmt: skip
+REFUSED = {
+    "bart": "is an encoder-decoder: its decoder reads the encoder's states",
+    "t5": "is an encoder-decoder: its decoder reads the encoder's states",
+    "funnel": "with the hidden state at layer 0 given, other tokens change the logits",
+    "reformer": "no list of layers was found in which each layer's output is the next layer's input",
+    "xlm": "with the hidden state at layer 1 given, other tokens change the logits",
+}
+
+
+@pytest.mark.parametrize("kind", USUAL)
+def test_a_usual_family_is_right_at_every_layer(kind: str):
+    module = families.tiny(kind)
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    model = Model(module, families.tokenizer())
+    assert families.fault(module, model) is None
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", sorted(REFUSED))
+def test_what_cannot_be_entered_is_refused_with_the_reason(kind: str):
+    with pytest.raises(UnsupportedModelError, match=REFUSED[kind]):
+        Model(families.tiny(kind), families.tokenizer())
+
+
+@pytest.mark.families
+def test_of_all_families_none_is_wrong_and_nearly_all_are_right():
+    right, wrong = [], {}
+    for kind in families.KINDS:
+        module = families.tiny(kind)
+        try:
+            model = Model(module, families.tokenizer())
+        except UnsupportedModelError:
+            continue
+        found = families.fault(module, model)
+        right += [kind] if found is None else []
+        wrong |= {} if found is None else {kind: found}
+    assert wrong == {}
+    assert len(right) >= 95
+
+
+def test_a_family_that_padding_changes_gets_texts_of_one_length():
+    model = Model(families.tiny("fnet"), families.tokenizer())  # its Fourier transform mixes padding in
+    assert not model.pads
+    lengths = [
+        [len(text) for text in batch.texts] for batch in model.batches(model.tokenize(families.texts(3, (4, 9, 4))))
+    ]
+    assert sorted(lengths) == [[6, 6], [11]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reads"), [("bert", "first"), ("mpnet", "first"), ("gpt2", "last"), ("llama", "last")]
+)
+def test_which_token_the_head_reads_is_found(kind: str, reads: str):
+    assert Model(families.tiny(kind), families.tokenizer()).reads == reads
+
+
+def test_a_mean_over_all_tokens_is_found():
+    module = families.tiny("modernbert", classifier_pooling="mean")
+    assert Model(module, families.tokenizer()).reads == "all"

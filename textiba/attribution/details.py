@@ -1,0 +1,62 @@
+"""What a method finds beside the scores."""
+
+from dataclasses import dataclass
+
+from textiba.types import LayerScores, StepTrace, TokenScores
+
+
+@dataclass(frozen=True, eq=False)
+class BitsDetails:
+    """How the optimisation of a bottleneck ended.
+
+    Attributes:
+        gates: λ of each token [tokens], the mean over features where gates are per feature; 1 at special tokens that
+            were left open.
+        cross_entropy: of the target at each step, nats, mean over the noise samples.
+        information: passing at each step, bits, sum over the gated tokens.
+        converged: whether the loss had settled (see `PerSampleBottleneck.tolerance`).
+        probability: of the target with the bottleneck in place, mean over the noise samples.
+        special_bits: passing at special tokens, bits; 0 where they are left open.
+        loss: the minimised objective at the last step: cross-entropy + β · information, nats.
+        by_layer: of a bottleneck at several layers: the bits of each token at each of them; None at a single layer.
+    """
+
+    gates: TokenScores
+    cross_entropy: StepTrace
+    information: StepTrace
+    converged: bool
+    probability: float
+    special_bits: float
+    loss: float
+    by_layer: LayerScores | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GateDetails:
+    """The gates that a readout network predicted; they were not optimised.
+
+    Attributes:
+        gates: λ of each token [tokens], the mean over features where gates are per feature; 1 at special tokens.
+    """
+
+    gates: TokenScores
+
+
+@dataclass(frozen=True, eq=False)
+class EvidenceDetails:
+    """How evidence adds up: `sum(scores) + special + closed = opened` but for the residual.
+
+    Attributes:
+        closed: log p(target) with every gate closed, nats.
+        opened: log p(target) with every gate open, nats.
+        special: evidence of special tokens, nats; 0 where they are left open.
+        residual: opened − closed − special − sum(scores), nats: the error of the quadrature.
+    """
+
+    closed: float
+    opened: float
+    special: float
+    residual: float
+
+
+Details = BitsDetails | GateDetails | EvidenceDetails

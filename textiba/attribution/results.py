@@ -1,0 +1,257 @@
+"""Results: attributions, lists of them, and degradation curves."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+
+import numpy as np
+from jaxtyping import Float
+
+from textiba import hooks
+from textiba.attribution.convert import from_plain, to_columns, to_plain
+from textiba.attribution.details import Details
+from textiba.attribution.words import Word, amount, describe, top_words, words
+from textiba.errors import InputError
+from textiba.texts.sources import LABELS
+from textiba.texts.tokens import TokenizedText
+from textiba.types import TokenScores
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Attribution:
+    """The scores of one text's tokens, from one method, on one checkpoint.
+
+    A notebook shows an attribution as the highlighted text, with a legend in its unit.
+
+    Attributes:
+        text: the tokens.
+        checkpoint: the model's name.
+        method: the method's name in the registry.
+        settings: the method's settings, as plain values.
+        layer: index into hidden_states, or None for methods without one.
+        target: the class that is explained.
+        probability: of the target, by the whole model.
+        predicted: the class with the highest probability.
+        scores: raw [tokens], never rescaled; NaN at special tokens, which carry no score.
+        unit: "bits", "nats" or "score".
+        signed: whether a negative score speaks against the target.
+        details: what the method finds beside the scores.
+        labels: the names of the outcomes, by index.
+        asked: the question, in words: "which class", "label joy", "above 3.5", …
+    """
+
+    text: TokenizedText
+    checkpoint: str
+    method: str
+    settings: Mapping[str, Any]
+    layer: int | None
+    target: int
+    probability: float
+    predicted: int
+    scores: TokenScores
+    unit: str
+    signed: bool
+    details: Details | None = None
+    labels: tuple[str, ...] = LABELS
+    asked: str = "which class"
+
+    @property
+    def total(self) -> float:
+        """The sum of the scores over the tokens that carry one."""
+        return float(np.nansum(self.scores))
+
+    def words(self) -> list[Word]:
+        """Scores summed over the tokenizer's words: bits and nats are additive."""
+        return words(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as values that JSON has: lists, strings and numbers, with None for NaN. `from_dict` reads them.
+
+        Raises:
+            NotFiniteError: a number is infinite.
+        """
+        return to_plain(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Attribution":
+        """The attribution that `to_dict` was called on, score by score.
+
+        Raises:
+            InputError: a field is missing or of the wrong type, or the lists of tokens differ in length.
+        """
+        return cls(**from_plain(values))
+
+    def to_json(self, indent: int | None = None) -> str:
+        """`to_dict` as JSON in ASCII, with null for NaN. `from_json` reads it."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Attribution":
+        """The attribution that `to_json` was called on. Raises as `from_dict`."""
+        return cls.from_dict(_loads(text))
+
+    def to_pandas(self, by: str = "word") -> "DataFrame":
+        """A data frame with a row for each word or token; see `Attributions.to_pandas`."""
+        return Attributions([self]).to_pandas(by)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the attribution to a Parquet file; see `Attributions.save`."""
+        return Attributions([self]).save(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Attribution":
+        """The attribution in a file that `save` wrote; raises as `Attributions.load`.
+
+        Raises:
+            InputError: the file has no attribution, or several.
+        """
+        found = Attributions.load(path)
+        if len(found) != 1:
+            raise InputError(f"{path} has {len(found)} attributions; read them with textiba.Attributions.load")
+        return found[0]
+
+    def __repr__(self) -> str:
+        top = ", ".join(f"{w.text} {amount(w.score, self.signed)}" for w in top_words(self, 3))
+        return f"<Attribution {describe(self)} · sum {amount(self.total, self.signed)} {self.unit} · {top}>"
+
+    def _repr_html_(self) -> str | None:
+        return hooks.call("html", [self])
+
+
+class Attributions(list[Attribution]):
+    """A list of attributions that a notebook shows side by side, on one colour scale.
+
+    `explain` returns one. A slice or a sum of lists is one too, so `explain(…, general) + explain(…, tuned)` compares
+    the two; make one of a stream with `Attributions(a for _, a in stream(…))`.
+    """
+
+    @overload
+    def __getitem__(self, place: SupportsIndex) -> Attribution: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Attributions": ...
+    def __getitem__(self, place: SupportsIndex | slice) -> "Attribution | Attributions":
+        found = super().__getitem__(place)
+        return Attributions(found) if isinstance(found, list) else found
+
+    def __add__(self, other: list[Attribution]) -> "Attributions":  # type: ignore[override] - of attributions only
+        return Attributions([*self, *other])
+
+    def __repr__(self) -> str:
+        return "[" + ",\n ".join(map(repr, self)) + "]"
+
+    def _repr_html_(self) -> str | None:
+        return hooks.call("html", self) if self else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """{"attributions": [...]}, each as `Attribution.to_dict` gives it. `from_dict` reads it."""
+        return {"attributions": [a.to_dict() for a in self]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Attributions":
+        """The attributions that `to_dict` was called on.
+
+        Raises:
+            InputError: there is no list "attributions"; or see `Attribution.from_dict`.
+        """
+        rows = values.get("attributions")
+        if not isinstance(rows, list):
+            raise InputError(f"attributions are read from {{'attributions': [...]}}; got {str(values)[:60]}")
+        return cls(Attribution.from_dict(row) for row in rows)
+
+    def to_json(self, indent: int | None = None) -> str:
+        """`to_dict` as JSON in ASCII, with null for NaN. `from_json` reads it."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Attributions":
+        """The attributions that `to_json` was called on. Raises as `from_dict`."""
+        return cls.from_dict(_loads(text))
+
+    def to_pandas(self, by: str = "word") -> "DataFrame":
+        """A data frame with a row for each word or token.
+
+        Args:
+            by: "word": the tokenizer's words, with the sum of their tokens' scores; or "token": all tokens, with NaN
+                for special tokens.
+
+        Returns:
+            Columns that a whole attribution shares: text (its number in the list), id, checkpoint, method, layer, beta,
+            target, probability, predicted, gold, unit. Columns of the row: position, word (or token and
+            word_position), start, end (characters in the source), marked (as the reason, by a person), score.
+
+        Raises:
+            InputError: `by` is neither "word" nor "token".
+        """
+        import pandas
+
+        frame = pandas.DataFrame(to_columns(self, by))
+        whole = [name for name in ("layer", "word_position") if name in frame]
+        return frame.astype(dict.fromkeys(whole, "Int64") | {"beta": "float64"})
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the attributions to a Parquet file, whole or not at all, and returns its path. `load` reads it.
+
+        The file has a row for each attribution, with the columns of a run's own files. Every value comes back as it
+        was: scores and details bit by bit, as float32.
+
+        Raises:
+            InputError: the path does not end in .parquet, or is a folder.
+            StorageError: the file cannot be written.
+        """
+        return hooks.call("save", self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Attributions":
+        """The attributions in a file that `save` wrote.
+
+        Raises:
+            InputError: there is no such file.
+            CorruptFileError: the file is damaged, or holds no attributions.
+        """
+        return hooks.call("load", path)
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """The probability of the target as tokens are removed, text by text.
+
+    Attributes:
+        order: "morf" (most relevant first), "lerf" (least relevant first) or "random".
+        removal: "delete", "mask", "pad" or "attention".
+        by: the unit of `steps`, "fraction" or "count" of tokens.
+        steps: [steps], from 0: the share or the number of removed tokens.
+        probability: [texts, steps] of the target.
+        correct: [texts, steps]: whether the gold class (the target of a text without one) is still predicted.
+        method: the method whose scores gave the order.
+        checkpoint: the model's name.
+        settings: the method's settings.
+        texts: the number of each row's text in its run; empty if unknown.
+        seed: of the random order and of ties.
+    """
+
+    order: str
+    removal: str
+    by: str
+    steps: Float[np.ndarray, " steps"]
+    probability: Float[np.ndarray, "texts steps"]
+    correct: Float[np.ndarray, "texts steps"]
+    method: str
+    checkpoint: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    texts: tuple[int, ...] = ()
+    seed: int = 0
+
+
+def _loads(text: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"results are read from the JSON that to_json() gave; got something else ({error})") from None
+    if not isinstance(values, dict):
+        raise InputError(f"results are read from the JSON that to_json() gave, an object; got {text[:60]!r}")
+    return values

@@ -1,0 +1,79 @@
+"""Scores by word, and attributions in words and numbers for readers."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+if TYPE_CHECKING:
+    from textiba.attribution.results import Attribution
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a text and its score.
+
+    Attributes:
+        text: the word, as in the source.
+        start: place of its first character in the source.
+        end: place after its last character.
+        score: the sum over the word's tokens, in the attribution's unit.
+    """
+
+    text: str
+    start: int
+    end: int
+    score: float
+
+
+def words(attribution: "Attribution") -> list[Word]:
+    """The words of the text in order, each with the sum of its tokens' scores."""
+    text = attribution.text
+    out = []
+    for positions, score in zip(text.words, word_scores(attribution).tolist(), strict=True):
+        start, end = text.offsets[positions[0]][0], text.offsets[positions[-1]][1]
+        out.append(Word(text.source.text[start:end], start, end, score))
+    return out
+
+
+def word_scores(attribution: "Attribution") -> Float[np.ndarray, " words"]:
+    """The score of each word: the sum over its tokens, float64."""
+    groups = attribution.text.words
+    scores = attribution.scores[[position for group in groups for position in group]].astype(np.float64)
+    return np.add.reduceat(scores, np.cumsum([0, *(len(group) for group in groups[:-1])]))
+
+
+def top_words(attribution: "Attribution", count: int) -> list[Word]:
+    """The words with the largest |score| that is not 0, the largest first; the earlier of two equal words first."""
+    scored = [w for w in words(attribution) if math.isfinite(w.score) and w.score]
+    return sorted(scored, key=lambda w: -abs(w.score))[:count]
+
+
+def describe(attribution: "Attribution") -> str:
+    """One line that says what an attribution explains: "fine-tuned · evidence · layer 1 · positive 0.98"."""
+    beta = attribution.settings.get("beta")
+    parts = [attribution.checkpoint, attribution.method.replace("_", " ")]
+    parts += [] if attribution.layer is None else [f"layer {attribution.layer}"]
+    parts += [] if beta is None else [f"β {beta:g}"]
+    return " · ".join([*parts, f"{class_name(attribution.labels, attribution.target)} {attribution.probability:.2f}"])
+
+
+def class_name(labels: Sequence[str], index: int | str) -> str:
+    """The name of a class, or "class 7" where class 7 has no name; a name stays as it is."""
+    if isinstance(index, str):
+        return index
+    return labels[index] if index < len(labels) else f"class {index}"
+
+
+def amount(score: float, signed: bool = False) -> str:
+    """A score in three digits, with a plus sign where `signed`: "+1.73", "−0.2", "1,204"."""
+    digits = f"{score:,.0f}" if abs(score) >= 1000 else f"{score:.3g}"
+    return ("+" if signed and score > 0 else "") + digits.replace("-", "−")
+
+
+def content_scores(attribution: "Attribution") -> Float[np.ndarray, " content"]:
+    """The scores of the tokens that carry one, in the order of the text."""
+    return attribution.scores[list(attribution.text.content)]

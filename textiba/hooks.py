@@ -1,0 +1,19 @@
+"""Functions that results call and rooms above provide: what draws results for notebooks, and what stores them in files.
+
+So `textiba.attribution` imports neither. `textiba.show`, which `import textiba` imports, provides the functions.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+_provided: dict[str, Callable[..., Any]] = {}
+
+
+def provide(**functions: Callable[..., Any]) -> None:
+    """Sets functions by their names; a later function replaces an earlier one of the same name."""
+    _provided.update(functions)
+
+
+def call(name: str, *arguments: Any) -> Any:
+    """Returns what the function that was provided as `name` returns."""
+    return _provided[name](*arguments)

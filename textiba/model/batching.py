@@ -1,0 +1,84 @@
+"""The side of a model that takes texts: tokens, batches, and texts without some of their tokens."""
+
+import abc
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import torch
+
+from textiba.errors import SettingError
+from textiba.model.reading import Reading
+from textiba.texts.batches import TOKEN_BUDGET, Batch, buckets, collate
+from textiba.texts.sources import Text
+from textiba.texts.tokens import TokenizedText, tokenize
+
+T = TypeVar("T")
+
+
+class Batching(abc.ABC):
+    """Tokenizes texts and puts them into batches, for one tokenizer and model.
+
+    Attributes:
+        tokenizer: a fast Hugging Face tokenizer.
+        max_length: tokens that a text may have, special ones included.
+        reading: the outcome bound to the model.
+        pads: whether texts of different lengths may share a batch without changing each other's logits.
+    """
+
+    tokenizer: Any
+    max_length: int
+    pads: bool
+    reading: Reading
+
+    @property
+    @abc.abstractmethod
+    def padding(self) -> int:
+        """The token id that fills batches up to one length."""
+
+    @property
+    @abc.abstractmethod
+    def device(self) -> torch.device:
+        """The device of the weights."""
+
+    def tokenize(self, texts: Sequence[Text | str], start: int = 0) -> list[TokenizedText]:
+        """Tokenizes texts, within the outcome's template; see `textiba.texts.tokens.tokenize` for errors and warnings.
+
+        Args:
+            texts: the texts. Where the outcomes are the model's classes, labels become indices of them.
+            start: number of the first text within the data, for messages.
+        """
+        labels = self.reading.labels if self.reading.classes else None
+        return tokenize(texts, self.tokenizer, self.max_length, start, labels, self.reading.template)
+
+    def buckets(self, items: Sequence[T], lengths: Sequence[int], budget: int = TOKEN_BUDGET) -> Iterator[list[T]]:
+        """Yields groups of items that may share a batch, the longest first; see `textiba.texts.batches.buckets`."""
+        return buckets(items, lengths, budget, equal=not self.pads)
+
+    def batches(self, texts: Sequence[TokenizedText], budget: int = TOKEN_BUDGET) -> Iterator[Batch]:
+        """Yields batches of texts of similar length, the longest first, each at most `budget` tokens when padded."""
+        for group in self.buckets(texts, [len(text) for text in texts], budget):
+            yield self.collate(group)
+
+    def collate(self, texts: Sequence[TokenizedText]) -> Batch:
+        """Returns one batch, padded to its longest text, on the model's device."""
+        return collate(texts, self.padding, self.device)
+
+    def without(self, text: TokenizedText, positions: Iterable[int], removal: str) -> TokenizedText:
+        """Returns a text with the tokens at `positions` removed.
+
+        Args:
+            text: the text.
+            positions: indices of the tokens to remove.
+            removal: "delete", "attention", "mask" or "pad"; see `Degradation.removal`.
+
+        Raises:
+            SettingError: `removal` is "mask" or "pad", and the tokenizer has no such token.
+        """
+        if removal == "delete":
+            return text.drop(positions)
+        if removal == "attention":
+            return text.hide(positions)
+        token = self.tokenizer.mask_token_id if removal == "mask" else self.tokenizer.pad_token_id
+        if token is None:
+            raise SettingError(f"removal='{removal}' needs a tokenizer with a {removal} token; use removal='delete'")
+        return text.substitute(positions, token)

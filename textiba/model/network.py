@@ -1,0 +1,119 @@
+"""A module tree whose layers were found, and which runs with a plan: skipped, entered, changed, recorded, stopped."""
+
+import copy
+import hashlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from textiba.model.admission import settle
+from textiba.model.layers import Layers, find_layers
+from textiba.model.narrow import first_token_only
+from textiba.model.splice import Plan, Stopped, run, view
+from textiba.texts.batches import Batch
+from textiba.types import State
+
+
+class Network:
+    """A view on a Hugging Face model: modules of its own in evaluation mode, which share the parameters' memory.
+
+    Args:
+        module: the model; it is not changed.
+
+    Attributes:
+        module: the view.
+        layers: where its layers are; set by `find_layers`.
+    """
+
+    layers: Layers
+
+    def __init__(self, module: Any):
+        self.module = view(module)
+        settle(self.module)
+        self._accepts = frozenset(inspect.signature(self.module.forward).parameters)
+        self._last: nn.Module | None = None
+        self._narrowed: int | None = None  # index of the candidate for a narrow last layer that is used
+
+    def find_layers(self, batch: Batch) -> None:
+        """Finds the layers; raises `UnsupportedModelError` where there is no list of them."""
+        # In a separate copy, because transformers leaves hooks on a model that returned hidden states.
+        self.layers = find_layers(view(self.module), self.inputs(batch))
+
+    def layer_modules(self) -> list[nn.Module]:
+        """The module of each layer, in order; one module may be several layers (ALBERT)."""
+        children = dict(self.module.get_submodule(self.layers.path).named_children())
+        return [children[name] for name in self.layers.calls]
+
+    def inputs(self, batch: Batch) -> dict[str, Tensor]:
+        """Returns the keyword arguments that the model is called with for a batch."""
+        mask = batch.attention_mask.long()
+        if batch.stands_for is not None:
+            mask = batch.stands_for.log().to(self.module.dtype)[:, None, None]
+        given = {"input_ids": batch.input_ids, "attention_mask": mask, "token_type_ids": batch.token_type_ids}
+        return {name: value for name, value in given.items() if value is not None and name in self._accepts}
+
+    def output(self, batch: Batch, narrow: bool = False, **what: Any) -> Any:
+        """Returns the model's output.
+
+        Args:
+            batch: what the model runs on.
+            narrow: whether the last layer may compute the first token alone, where that was found to be enough.
+            what: the plan's other fields; see `Plan`.
+        """
+        return run(self.module, self.layers, self.inputs(batch), self._plan(batch, narrow, **what))
+
+    def record(self, batch: Batch, narrow: bool = False, **what: Any) -> tuple[Any, list[State]]:
+        """Returns the model's output and the states that arrived at the layers; the output is None after a stop.
+
+        With a narrow last layer, the last hidden state is not among them. Arguments as of `output`.
+        """
+        plan = self._plan(batch, narrow, record=True, **what)
+        try:
+            output = run(self.module, self.layers, self.inputs(batch), plan)
+        except Stopped:
+            output = None
+        return output, plan.states
+
+    def widen(self) -> None:
+        """Lets the last layer compute all tokens again."""
+        self._last = self._narrowed = None
+
+    def narrow(self, accepted: Callable[[], bool]) -> bool:
+        """Uses the cheapest narrow last layer that `accepted` agrees to; returns whether there is one."""
+        for number, narrow in enumerate(first_token_only(self.layer_modules()[-1])):
+            self._last = narrow
+            if accepted():
+                self._narrowed = number
+                return True
+        self._last = None
+        return False
+
+    def twin(self, module: Any, change: Callable[["Network"], None] = lambda _: None) -> "Network":
+        """Returns a network of the same structure on another module tree.
+
+        Args:
+            module: the other module tree.
+            change: may exchange modules of it.
+        """
+        other = copy.copy(self)
+        other.module, other._last = module, None
+        change(other)
+        if self._narrowed is not None:
+            other._last = list(first_token_only(other.layer_modules()[-1]))[self._narrowed]
+        return other
+
+    def _plan(self, batch: Batch, narrow: bool, **what: Any) -> Plan:
+        rows, tokens = batch.input_ids.shape
+        return Plan(rows, tokens, last=self._last if narrow else None, **what)
+
+
+def weights_hash(module: nn.Module) -> str:
+    """A short hash of all tensors of a module, by name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

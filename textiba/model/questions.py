@@ -1,0 +1,26 @@
+"""The registry of outcomes, by name."""
+
+from typing import Any
+
+from textiba.errors import SettingError
+from textiba.model.outcomes import Above, Classes, Label, Labels, Outcome, PooledClasses, Rather, Similarity
+from textiba.model.tokens import MaskedToken, NextToken
+
+OUTCOMES: dict[str, type[Outcome]] = {
+    o.kind: o for o in (Classes, Labels, Label, Above, Rather, NextToken, MaskedToken, Similarity, PooledClasses)
+}
+
+
+def make_outcome(kind: str, **settings: Any) -> Outcome:
+    """Returns an outcome by its name.
+
+    Args:
+        kind: a key of `OUTCOMES`.
+        **settings: the outcome's settings.
+
+    Raises:
+        SettingError: there is no such outcome or setting, or a value is out of range.
+    """
+    if kind not in OUTCOMES:
+        raise SettingError(f"an outcome must be one of {sorted(OUTCOMES)}; got {kind!r}")
+    return OUTCOMES[kind](**settings)

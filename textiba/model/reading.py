@@ -1,0 +1,168 @@
+"""Readings: from a model's raw output to the logits of an outcome, and to the numbers that methods explain."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from textiba.errors import SettingError, TargetError, UnsupportedModelError
+from textiba.texts.batches import Batch
+from textiba.types import Logits, Mask, State, Targets, at_least_float32
+
+TargetOutput = Literal["auto", "logit", "log_probability", "log_odds", "probability"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """An outcome bound to a model.
+
+    Attributes:
+        read: function from the model's output and the batch to logits [batch, outcomes].
+        labels: the names of the outcomes.
+        words: the question, in words; every result contains it.
+        independent: whether each outcome has its own sigmoid; otherwise the outcomes share one softmax.
+        explained: the output that methods explain by default: "log_probability" (nats), or "log_odds" (nats) for
+            yes-or-no outcomes and independent labels.
+        classes: whether a text's gold label is an index into the outcomes.
+        template: the prompt before and after each text; the prompt is never scored.
+    """
+
+    read: Callable[[Any, Batch], Tensor]
+    labels: tuple[str, ...]
+    words: str
+    independent: bool = False
+    explained: Literal["log_probability", "log_odds"] = "log_probability"
+    classes: bool = True
+    template: tuple[str, str] = ("", "")
+
+    def logits(self, output: Any, batch: Batch) -> Logits:
+        """Returns the logits of every outcome, in float32 or float64."""
+        return at_least_float32(self.read(output, batch))
+
+    def log_probabilities(self, logits: Logits) -> Logits:
+        """Returns the log-probability of every outcome, nats."""
+        return functional.logsigmoid(logits) if self.independent else logits.log_softmax(dim=-1)
+
+    def target_output(self, logits: Logits, targets: Targets, output: TargetOutput) -> Float[Tensor, " batch"]:
+        """Returns one number per row: the target's logit, log-probability (nats), log-odds (nats) or probability.
+
+        Args:
+            logits: logits of every outcome.
+            targets: index of the target, for each row.
+            output: the output; "auto" takes `explained`.
+        """
+        column = targets[:, None]
+        output = self.explained if output == "auto" else output
+        if output == "logit":
+            return logits.gather(1, column)[:, 0]
+        if output == "log_odds":
+            own = logits.gather(1, column)[:, 0]
+            if self.independent or logits.shape[1] == 1:
+                return own
+            return own - logits.scatter(1, column, -torch.inf).logsumexp(dim=1)
+        log_p = self.log_probabilities(logits).gather(1, column)[:, 0]
+        return log_p if output == "log_probability" else log_p.exp()
+
+
+def class_logits(output: Any, batch: Batch) -> Logits:
+    """Returns the logits of a classification head [batch, labels].
+
+    Args:
+        output: the model's output.
+        batch: not used; every reading takes it.
+
+    Raises:
+        UnsupportedModelError: the output has no such logits.
+    """
+    logits = getattr(output, "logits", None)
+    if logits is None or logits.dim() != 2:
+        raise UnsupportedModelError(
+            "this outcome needs one row of logits for each text, and the model's output has none; load the model with "
+            "AutoModelForSequenceClassification"
+        )
+    return logits
+
+
+def class_labels(config: Any) -> tuple[str, ...]:
+    """Returns the names of a model's labels, by index; "LABEL_2" if the config has no name for index 2."""
+    names = {int(index): str(name) for index, name in (config.id2label or {}).items()}
+    return tuple(names.get(index, f"LABEL_{index}") for index in range(int(config.num_labels)))
+
+
+def find_label(labels: Sequence[str], label: str | int) -> int:
+    """Returns the index of a label that is given by index or by name.
+
+    A name that matches no label exactly is compared again without regard to case, and must then match one label only.
+
+    Args:
+        labels: the names of all labels.
+        label: name or index.
+
+    Raises:
+        TargetError: there is no such label.
+    """
+    if isinstance(label, int) and not isinstance(label, bool):
+        if 0 <= label < len(labels):
+            return label
+    else:
+        exact = [i for i, name in enumerate(labels) if name == label]
+        found = exact or [i for i, name in enumerate(labels) if name.lower() == str(label).lower()]
+        if len(found) == 1:
+            return found[0]
+    raise TargetError(f"a label must be one of {list(labels)}, or an index from 0 to {len(labels) - 1}; got {label!r}")
+
+
+def single_token(tokenizer: Any, word: str) -> int:
+    """Returns the token id of a word that is a single token.
+
+    Raises:
+        SettingError: the tokenizer splits the word, or does not know it.
+    """
+    ids = tokenizer(word, add_special_tokens=False)["input_ids"]
+    if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
+        raise SettingError(
+            f"a candidate must be a single token of the model; {word!r} is {tokenizer.convert_ids_to_tokens(ids)}. Try "
+            "the word with or without a leading space, or another word"
+        )
+    return int(ids[0])
+
+
+def last_hidden_state(output: Any) -> State:
+    """The last hidden state of an encoder without a head.
+
+    Raises:
+        UnsupportedModelError: the output has none.
+    """
+    state = getattr(output, "last_hidden_state", None)
+    if state is None:
+        raise UnsupportedModelError("this outcome reads the last hidden state; load the model with AutoModel")
+    return state
+
+
+def mean_pooled(output: Any, attended: Mask) -> Float[Tensor, "batch features"]:
+    """Returns the mean of the last hidden state over the tokens that are attended to.
+
+    Args:
+        output: the model's output.
+        attended: True for the tokens that are attended to.
+
+    Raises:
+        UnsupportedModelError: the output has no last hidden state.
+    """
+    state = last_hidden_state(output)
+    weights = attended.unsqueeze(-1).to(state.dtype)
+    return (state * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
+
+
+def binary(value: Callable[[Any, Batch], Tensor]) -> Callable[[Any, Batch], Tensor]:
+    """Turns a function that reads z into one that reads the logits [0, z], whose softmax is the sigmoid of z."""
+
+    def read(output: Any, batch: Batch) -> Tensor:
+        z = at_least_float32(value(output, batch))
+        return torch.stack([torch.zeros_like(z), z], dim=1)
+
+    return read

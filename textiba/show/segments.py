@@ -1,0 +1,62 @@
+"""A text cut into its words and the stretches between words: what the terminal, HTML, figures and the page draw."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textiba.attribution import Attribution
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of a text: a scored word, or the characters between two words.
+
+    Attributes:
+        text: the characters, as in the source.
+        start: place of the first character in the source.
+        end: place after the last character.
+        word: index into `attribution.words()`, or None between words.
+        score: in the attribution's unit, or None where there is none (between words, or NaN).
+        marked: whether a person marked the stretch as the reason for the gold label.
+    """
+
+    text: str
+    start: int
+    end: int
+    word: int | None
+    score: float | None
+    marked: bool
+
+
+def segments(attribution: Attribution) -> list[Segment]:
+    """Cuts a whole text into its words and the stretches between words; joined, the segments give the source.
+
+    A word is marked when it overlaps a human rationale. A stretch between words is cut where a rationale starts or
+    ends, so that the underline of a rationale continues between its words.
+    """
+    text, spans = attribution.text.source.text, attribution.text.source.rationale
+    edges = sorted({edge for span in spans for edge in span})
+    out: list[Segment] = []
+
+    def gap(start: int, end: int) -> None:
+        cuts = [start, *(e for e in edges if start < e < end), end]
+        for a, b in itertools.pairwise(cuts):
+            if a < b:
+                out.append(Segment(text[a:b], a, b, None, None, _overlaps(a, b, spans)))
+
+    at = 0
+    for i, word in enumerate(attribution.words()):
+        start = max(word.start, at)  # byte-level tokenizers may give two words one character
+        if start >= word.end:
+            continue
+        gap(at, start)
+        score = word.score if math.isfinite(word.score) else None
+        out.append(Segment(text[start : word.end], start, word.end, i, score, _overlaps(start, word.end, spans)))
+        at = word.end
+    gap(at, len(text))
+    return out
+
+
+def _overlaps(start: int, end: int, spans: Sequence[tuple[int, int]]) -> bool:
+    return any(start < b and end > a for a, b in spans)

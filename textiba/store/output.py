@@ -1,0 +1,40 @@
+"""Files that a user names: any place that can be written to, checked first, and written whole or not at all."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from textiba.store.files import file_place, write_whole
+
+
+def write_file(path: str | Path, write: Callable[[Path], object]) -> Path:
+    """Writes a file whole or not at all, makes its folder, and returns its path.
+
+    Args:
+        path: the file. A link is followed; a device or pipe, such as /dev/stdout, is written to directly.
+        write: writes the file under the path that it is given, which has another ending.
+
+    Raises:
+        InputError: `path` is a folder.
+        StorageError: the folder cannot be made, or the file cannot be written.
+    """
+    path = file_place(path)
+    if path.exists() and not path.is_file():
+        write(path)
+    else:
+        write_whole(path.resolve(), write)
+    return path
+
+
+def write_html(path: str | Path, page: str) -> Path:
+    """Writes HTML in UTF-8, with "?" for a lone surrogate; see `write_file`."""
+    return write_file(path, lambda place: place.write_text(page, encoding="utf-8", errors="replace"))
+
+
+def suffix(path: str | Path, known: tuple[str, ...]) -> str:
+    """The ending of a file's name, without the dot, in lower case.
+
+    Raises:
+        InputError: the ending is not among `known`, or `path` is a folder.
+        StorageError: the folder cannot be made.
+    """
+    return file_place(path, tuple(f".{name}" for name in known)).suffix.lower().removeprefix(".")

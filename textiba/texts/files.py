@@ -1,0 +1,246 @@
+"""The user's own files: JSON lines, JSON, CSV, TSV, plain text and Parquet, told apart by their suffix."""
+
+import codecs
+import json
+import sys
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from textiba.errors import CorruptFileError, InputError
+from textiba.texts.delimited import read_cells
+from textiba.texts.rows import Named, choose_columns
+from textiba.texts.tables import is_there, load_table, rows_of
+from textiba.texts.text import Text
+from textiba.texts.values import shown
+
+SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".txt", ".parquet")
+STANDARD_INPUT = "-"
+_BOMS = (  # the longer marks first: UTF-32's begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+
+Record = Mapping[Any, Any]
+Where = Callable[[int], str]  # names a record in errors, by its number from 1
+
+
+def read_texts(
+    path: str | Path,
+    text_column: Hashable | None = None,
+    label_column: Hashable | None = None,
+    id_column: Hashable | None = None,
+) -> Sequence[Text]:
+    """Texts from a file, in the order of the file, each row checked.
+
+    The suffix tells the format: `.jsonl` (an object a line), `.json` (a list of objects, or a list for each column),
+    `.csv` and `.tsv` (the first line has the column names), `.parquet`, or `.txt` (a text a line). "-" is standard
+    input, with a text or an object a line. Files are UTF-8, or UTF-16 or UTF-32 with a byte order mark. Lines end at
+    line feeds alone, so other line breaks of Unicode stay within a text. Columns called `rationale` and `kind` are
+    read as well.
+
+    A label is an index or a name of a class; see `textiba.texts.labels`. In a CSV or TSV file, labels are indices if
+    all are whole numbers and one of them is 0; otherwise they are names.
+
+    Args:
+        path: the file, or "-".
+        text_column: column of the texts; None takes `text`, `sentence` or `review`.
+        label_column: column of the labels; None takes `label`, where there is one; "" reads none.
+        id_column: column of the ids; None takes `id`, where there is one, and else numbers the rows.
+
+    Returns:
+        A list; of a Parquet file, rows that are read from the disk when they are asked for.
+
+    Raises:
+        InputError: no such file, a suffix that is none of these, a column that does not exist, or a value that is no
+            text, label, id or rationale; the message has the row, counted from 1.
+        CorruptFileError: the file is not in the format that its suffix says, or not in Unicode.
+    """
+    named, source = Named(text_column, label_column, id_column), str(path)
+    if source == STANDARD_INPUT:
+        return _texts(_from_standard_input(named), "standard input")
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix == ".parquet" and is_there(path.is_file):
+        return _texts(_from_parquet(path, named), source)
+    if suffix not in SUFFIXES:
+        raise InputError(
+            f"{source}: texts come as {', '.join(SUFFIXES)}; got '{path.suffix}'. Rename or convert the file"
+        )
+    content = read_unicode(path)
+    if suffix == ".txt":
+        return _texts(_from_lines(content, named, source, path.stem), source)
+    if suffix == ".jsonl":
+        return _texts(_from_json_lines(content, named, source), source)
+    if suffix == ".json":
+        return _texts(_from_json(content, named, source, path.stem), source)
+    return _texts(_from_cells(content, named, source, path.stem, tabs=suffix == ".tsv"), source)
+
+
+def read_unicode(path: Path) -> str:
+    """The content of a text file: UTF-8, or what its byte order mark says; the mark is left out.
+
+    Raises:
+        InputError: no such file, or it cannot be read.
+        CorruptFileError: the content is not in the encoding, or binary.
+    """
+    if not is_there(path.is_file):
+        raise InputError(f"{path}: {'a folder; name a file in it' if is_there(path.is_dir) else 'no such file'}")
+    try:
+        return _decoded(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _decoded(content: bytes, source: str) -> str:
+    encoding = next((name for mark, name in _BOMS if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise CorruptFileError(
+            f"{source}: not {encoding.removesuffix('-sig').upper()} ({error.reason} at byte {error.start}); convert it "
+            "first, for example with: iconv -f latin1 -t utf-8"
+        ) from None
+    if "\0" in text:
+        raise CorruptFileError(f"{source}: holds NUL characters: binary, or UTF-16 without a byte order mark")
+    return text
+
+
+def _texts(texts: Sequence[Text], source: str) -> Sequence[Text]:
+    if not len(texts):
+        raise InputError(f"{source}: holds no text")
+    return texts
+
+
+def _from_standard_input(named: Named) -> Sequence[Text]:
+    """Lines of text; or objects, if the first line that is not empty is one."""
+    if sys.stdin is None:
+        raise InputError("standard input is closed; name a file")
+    content = _decoded(sys.stdin.buffer.read(), "standard input")
+    if _begins_with_an_object(content):
+        return _from_json_lines(content, named, "standard input")
+    return _from_lines(content, named, "standard input", "stdin")
+
+
+def _begins_with_an_object(content: str) -> bool:
+    try:
+        return isinstance(json.loads(next(_lines(content), (0, ""))[1]), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _lines(content: str) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, with their numbers from 1; other line breaks than line feeds end none."""
+    return ((n, line) for n, line in enumerate(content.split("\n"), 1) if line.strip())
+
+
+def _from_lines(content: str, named: Named, source: str, stem: str) -> list[Text]:
+    if named != Named():
+        raise InputError(f"{source}: a file of plain lines has no columns to name; leave the column names out")
+    columns = choose_columns(["text", "id"], named, source)
+    return [
+        columns.text_of({"text": line.strip(), "id": f"{stem}-{n}"}, f"{source}:{n}") for n, line in _lines(content)
+    ]
+
+
+def _from_json_lines(content: str, named: Named, source: str) -> list[Text]:
+    numbers, records = [], []
+    for n, line in _lines(content):
+        numbers.append(n)
+        records.append(
+            _object(_parsed(line, f"{source}:{n}", "a .jsonl file has a JSON object a line"), f"{source}:{n}")
+        )
+
+    def where(n: int) -> str:
+        return f"{source}:{numbers[n - 1]}"
+
+    return from_records(records, named, source, where, where)
+
+
+def _from_json(content: str, named: Named, source: str, stem: str) -> list[Text]:
+    """A list of objects or strings; a list for each column; or JSON lines under the wrong suffix."""
+    if "\n" in content.strip() and _begins_with_an_object(content):
+        return _from_json_lines(content, named, source)
+    found = _parsed(content, source, "a .json file has a list of objects")
+    if isinstance(found, dict):
+        found = _by_row(found, source)
+    if not isinstance(found, list):
+        raise InputError(f"{source}: a .json file has a list of objects; got {shown(found)}")
+
+    def where(n: int) -> str:
+        return f"{source}, row {n}"
+
+    records = [{"text": one} if isinstance(one, str) else _object(one, where(n)) for n, one in enumerate(found, 1)]
+    return from_records(records, named, source, where, lambda n: f"{stem}-{n}")
+
+
+def _by_row(table: dict[str, Any], source: str) -> list[dict[str, Any]]:
+    """Rows of a table that is given as a list for each column."""
+    lengths = {len(column) if isinstance(column, list) else None for column in table.values()}
+    if len(lengths) != 1 or None in lengths:
+        raise InputError(
+            f"{source}: a .json file has a list of objects, or one list for each column, all of one length; got an "
+            f"object of {shown(list(table))}. pandas writes the former with to_json(orient='records')"
+        )
+    return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+
+
+def _from_cells(content: str, named: Named, source: str, stem: str, tabs: bool) -> list[Text]:
+    table = read_cells(content, source, tabs)
+    columns = choose_columns(table.header, named, source)
+    return from_records(
+        table.records(columns.label),
+        named,
+        source,
+        lambda n: table.where(source, n),
+        lambda n: f"{stem}-{n}",
+        table.header,
+    )
+
+
+def _from_parquet(path: Path, named: Named) -> Sequence[Text]:
+    table, columns = load_table(str(path), "train", named)
+    return rows_of(table, columns, lambda n: f"{path}, row {n + 1}", lambda n: f"{path.stem}-{n + 1}").checked()
+
+
+def from_records(
+    records: Sequence[Record],
+    named: Named,
+    source: str,
+    where: Where,
+    id_of: Where,
+    known: Sequence[Hashable] | None = None,
+) -> list[Text]:
+    """Texts from records, which need not all have the same columns.
+
+    Args:
+        records: values by column.
+        named: the columns that the user named.
+        source: names the data in errors.
+        where: names a record in errors, by its number from 1.
+        id_of: the id of a record that has none, by its number from 1.
+        known: the columns; None takes those of all records together.
+
+    Raises:
+        InputError: a column does not exist, or a record is no text.
+    """
+    if not records:
+        return []
+    known = list(dict.fromkeys(column for record in records for column in record)) if known is None else known
+    columns = choose_columns(known, named, source)
+    return [columns.text_of(record, where(n), id_of(n)) for n, record in enumerate(records, 1)]
+
+
+def _object(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(f'{where}: a row is an object with a text, such as {{"text": "…"}}; got {shown(value)}')
+    return value
+
+
+def _parsed(content: str, where: str, rule: str) -> Any:
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        raise CorruptFileError(f"{where}: not JSON: {error.msg} at character {error.pos}; {rule}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; a thousand brackets
+        raise CorruptFileError(f"{where}: not JSON that can be read: {error}; {rule}") from None

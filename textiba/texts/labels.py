@@ -1,0 +1,103 @@
+"""Gold labels: from the names in the data to the indices of a model's classes."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from dataclasses import replace
+
+from textiba.errors import InputError
+from textiba.texts.tables import Rows
+from textiba.texts.text import Text
+
+_WHOLE = re.compile(r"-?\d+(\.0*)?", re.ASCII)
+_TRUTH = {"false": 0, "true": 1}
+
+
+def resolve_labels(texts: Iterable[Text], names: Sequence[str]) -> Iterable[Text]:
+    """The texts with every label as an index of the model's classes.
+
+    A data set of known length (a list, the rows of a file) is checked whole before this returns, and rows that are
+    read lazily stay lazy. A stream is checked text by text, as its texts are consumed. Labels that are indices already
+    stay as they are, so calling this twice is harmless.
+
+    Args:
+        texts: texts with labels as read: indices, names, or None.
+        names: the model's class names, by index (`Model.labels`).
+
+    Raises:
+        InputError: a label is no class of the model; the message has the text's number in the data.
+    """
+    if not isinstance(texts, Sized):
+        return _stream(texts, names)
+    if isinstance(texts, Rows):
+        for _ in _stream(texts, names):
+            pass
+        return texts.map(lambda text: with_index(text, names))
+    return list(_stream(texts, names))
+
+
+def with_index(text: Text, names: Sequence[str], where: str = "") -> Text:
+    """The text with its label as an index of the model's classes; the same object where the label is one already.
+
+    Args:
+        text: a text.
+        names: the model's class names, by index.
+        where: names the text in the error; its id when empty.
+
+    Raises:
+        InputError: the label is no class of the model.
+    """
+    label = text.label
+    if label is None or (type(label) is int and 0 <= label < len(names)):
+        return text
+    try:
+        return replace(text, label=class_index(label, names))
+    except InputError as error:
+        raise InputError(f"{where or f'text {text.id!r}'}: {error}") from None
+
+
+def class_index(label: int | str, names: Sequence[str]) -> int:
+    """The index of a class.
+
+    A string is a class's name: spelled exactly, or the only name that differs by upper and lower case alone. A string
+    that is no name may be a whole number, which is an index; with two classes "false" and "true" are 0 and 1.
+
+    Args:
+        label: an index or a name.
+        names: the model's class names, by index.
+
+    Raises:
+        InputError: the label is no class, or two classes have its name.
+    """
+    if isinstance(label, str):
+        same = [i for i, name in enumerate(names) if name == label]
+        same = same or [i for i, name in enumerate(names) if name.casefold() == label.casefold()]
+        if len(same) == 1:
+            return same[0]
+        if same:
+            raise InputError(f"label {label!r} names the classes {same} alike; give the index instead")
+        if len(names) == 2 and label.casefold() in _TRUTH:
+            return _TRUTH[label.casefold()]
+        if not _WHOLE.fullmatch(label) or len(label) > 18:
+            raise InputError(f"a label is a class of the model, {_known(names)}; got {label!r}")
+        label = int(float(label))
+    if not 0 <= label < len(names):
+        advice = f". To mean the class named '{label}', write the label as a string" if str(label) in names else ""
+        raise InputError(
+            f"a label is an index from 0 to {len(names) - 1}, or a name of {_known(names)}; got {label}{advice}"
+        )
+    return int(label)
+
+
+def _stream(texts: Iterable[Text], names: Sequence[str]) -> Iterator[Text]:
+    for number, text in enumerate(texts):
+        label = text.label
+        if label is None or (type(label) is int and 0 <= label < len(names)):
+            yield text
+        else:
+            yield with_index(text, names, f"text number {number} (counting from 0{f'; {text.id}' if text.id else ''})")
+
+
+def _known(names: Sequence[str]) -> str:
+    """The model's classes, the first twelve of them by name."""
+    more = f" … ({len(names)} in all)" if len(names) > 12 else ""
+    return ", ".join(f"{i} {name!r}" for i, name in enumerate(names[:12])) + more

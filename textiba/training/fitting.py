@@ -1,0 +1,211 @@
+"""Fits what makes a checkpoint of a base: a LoRA adapter with its head, or a linear probe."""
+
+import copy
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from textiba.checkpoints.load import HEAD
+from textiba.errors import InputError, missing_extra
+from textiba.model.view import Model
+from textiba.texts.text import Text
+from textiba.texts.tokens import padding_id
+from textiba.training.recipe import Recipe
+
+FOLDS = 3  # of the cross-validation that chooses the probe's regularisation
+
+
+def train_adapter(recipe: Recipe, texts: Sequence[Text], output: Path, base: Any, tokenizer: Any) -> list[dict]:
+    """Trains a LoRA adapter, the pooler and the head, and saves them in `output` as PEFT does.
+
+    Args:
+        recipe: the settings.
+        texts: training texts, with labels as indices of the classes.
+        output: folder for the adapter.
+        base: a Hugging Face sequence classifier, which PEFT wraps, and so changes, in place.
+        tokenizer: its tokenizer.
+
+    Returns:
+        The loss curve: `{"step": …, "loss": …}`, in nats, each the mean over 20 steps.
+
+    Raises:
+        InputError: a text without a label.
+        MissingExtraError: PEFT or accelerate is not installed.
+    """
+    try:
+        import accelerate  # noqa: F401 - Trainer needs it, and says so less clearly
+        import peft
+    except ImportError as error:
+        raise missing_extra("peft or accelerate", "finetune") from error
+    from datasets import Dataset
+    from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, set_seed
+
+    if any(text.label is None for text in texts):
+        raise InputError("fine-tuning needs a label for every text; some have none")
+    set_seed(recipe.seed)
+    for module in base.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = recipe.dropout
+    head = [name for name, _ in base.named_children() if name != base.base_model_prefix]
+    pooler = ["pooler"] if getattr(base.base_model, "pooler", None) is not None else []
+    lora = peft.LoraConfig(
+        task_type="SEQ_CLS",
+        r=recipe.rank,
+        lora_alpha=2 * recipe.rank,
+        target_modules="all-linear",
+        modules_to_save=[name for name in head if name != "dropout"] + pooler,
+    )
+    model = peft.get_peft_model(base, lora)
+
+    rows = Dataset.from_list([{"text": text.text, "label": text.label} for text in texts])
+    rows = rows.map(
+        lambda batch: tokenizer(batch["text"], truncation=True, max_length=recipe.max_length),
+        batched=True,
+        remove_columns=["text"],
+    )
+    arguments = TrainingArguments(
+        output_dir=str(output / "trainer"),
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch_size,
+        learning_rate=recipe.learning_rate,
+        warmup_steps=0.06,
+        bf16=recipe.bfloat16,
+        use_cpu=not torch.cuda.is_available(),
+        seed=recipe.seed,
+        train_sampling_strategy="group_by_length",
+        logging_steps=20,
+        save_strategy="no",
+        report_to="none",
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=rows,
+        data_collator=DataCollatorWithPadding(_padding(tokenizer, base.config)),
+        processing_class=tokenizer,
+    )
+    trainer.train()
+    model.peft_config["default"].base_model_name_or_path = recipe.base
+    model.save_pretrained(str(output), safe_serialization=True)
+    return [{"step": row["step"], "loss": round(row["loss"], 5)} for row in trainer.state.log_history if "loss" in row]
+
+
+def train_probe(recipe: Recipe, texts: Sequence[Text], output: Path, base: Any, tokenizer: Any) -> None:
+    """Fits a logistic regression on the inputs of the untouched model's last linear layer, and saves it as that layer.
+
+    With two classes the regression is binomial, with more multinomial. Features are standardised for the fit; their
+    scale is folded into the weights afterwards.
+
+    Args:
+        recipe: the settings.
+        texts: training texts, with labels as indices of the classes.
+        output: folder for the head.
+        base: a Hugging Face sequence classifier; its last linear layer is changed in place.
+        tokenizer: its tokenizer.
+
+    Raises:
+        InputError: a class of the model has fewer than three texts.
+        MissingExtraError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.linear_model import LogisticRegressionCV
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+    except ImportError as error:
+        raise missing_extra("scikit-learn", "finetune") from error
+    model = Model(base, tokenizer, max_length=recipe.max_length, fingerprint="probe")
+    counts = Counter(text.label for text in texts)
+    if few := [name for i, name in enumerate(model.labels) if counts[i] < FOLDS]:
+        raise InputError(
+            f"a probe needs {FOLDS} training texts of each class; there are {counts[model.labels.index(few[0])]} of "
+            f"'{few[0]}'. Give more texts, a larger limit, or kind: adapter"
+        )
+    features, labels = head_features(model, texts)
+    _, head = last_linear(base)
+    affine = head.bias is not None
+    regression = LogisticRegressionCV(Cs=7, cv=FOLDS, max_iter=2000, random_state=recipe.seed, fit_intercept=affine)
+    scaled = make_pipeline(StandardScaler(with_mean=affine), regression).fit(features, labels)
+    scaler = scaled.named_steps["standardscaler"]
+    weight = regression.coef_ / scaler.scale_
+    bias = regression.intercept_ - (weight @ scaler.mean_ if affine else 0)
+    if len(weight) == 1:  # two logits ∓z/2 give the same probability as the binomial regression's one logit z
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(weight))
+        if affine:
+            head.bias.copy_(torch.from_numpy(bias))
+    save_head(base, output)
+
+
+def head_features(model: Model, texts: Sequence[Text]) -> tuple[Float[np.ndarray, "texts features"], list[int]]:
+    """The inputs of the last linear layer, and the gold labels, in the same order.
+
+    Args:
+        model: the model.
+        texts: texts with labels as indices of the classes.
+    """
+    _, head = last_linear(model.module)
+    seen: list[np.ndarray] = []
+    labels: list[int] = []
+    hook = head.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().float().cpu().numpy()))
+    try:
+        for batch in model.batches(model.tokenize(texts)):
+            model.logits(batch)
+            labels += [int(text.source.label) for text in batch.texts if text.source.label is not None]
+    finally:
+        hook.remove()
+    return np.concatenate(seen), labels
+
+
+def last_linear(model: Any) -> tuple[str, nn.Linear]:
+    """The linear layer that gives the logits, and its name."""
+    linear = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and not name.startswith(f"{model.base_model_prefix}.")
+    ]
+    return linear[-1]
+
+
+def save_head(model: Any, output: Path) -> None:
+    """Saves the weights outside the encoder."""
+    from safetensors.torch import save_file
+
+    inside = f"{model.base_model_prefix}."
+    # The pooler is saved too: where the base came without one, it was drawn at random with the recipe's seed.
+    head = {k: v for k, v in model.state_dict().items() if not k.startswith(inside) or ".pooler." in k}
+    save_file({k: v.contiguous() for k, v in head.items()}, str(output / HEAD))
+
+
+def fresh_head(model: Any, seed: int) -> None:
+    """Draws the weights outside the encoder at random, in place."""
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        for name, child in model.named_children():
+            if name != model.base_model_prefix:
+                child.apply(_reset)
+
+
+def _reset(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.LayerNorm):
+        module.reset_parameters()
+
+
+def _padding(tokenizer: Any, config: Any) -> Any:
+    """The tokenizer, or a copy with a padding token where it has none; attention masks hide padding."""
+    if tokenizer.pad_token_id is not None:
+        return tokenizer
+    padded = copy.deepcopy(tokenizer)
+    padded.pad_token = tokenizer.convert_ids_to_tokens(padding_id(tokenizer, config))
+    return padded

@@ -1,0 +1,194 @@
+"""Labelled texts to train on: which classes there are, and which texts are for training and which for the test."""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from textiba.errors import InputError
+from textiba.texts.labels import class_index, resolve_labels
+from textiba.texts.rows import Named
+from textiba.texts.sources import LABELS, is_file, open_texts
+from textiba.texts.tables import text_hash
+from textiba.texts.text import Text
+from textiba.texts.values import shown
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledTexts:
+    """Texts for training and test, with labels as indices of the classes.
+
+    Attributes:
+        train: for training.
+        test: for the test; none of them is in `train`, except where a data set's own test part repeats a text.
+        labels: names of the classes, by index.
+        tested_on: says where the test texts come from.
+    """
+
+    train: Sequence[Text]
+    test: Sequence[Text]
+    labels: tuple[str, ...]
+    tested_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where labelled texts come from.
+
+    Attributes:
+        data: a file, which is split unless there is a `test_data`; or a folder or hub id with a "train" part.
+        test_data: where the test texts come from; None takes the "test" part of `data`, or a share of the file.
+        test_share: of a file's texts that are held out for the test.
+        named: the columns that the user named.
+        labels: names of the classes, by index; empty takes them from the data.
+        limit: most texts for training; None takes all.
+        test_limit: most texts for the test; None takes all.
+        seed: of the order and of the split.
+    """
+
+    data: str
+    test_data: str | None
+    test_share: float
+    named: Named
+    labels: tuple[str, ...]
+    limit: int | None
+    test_limit: int | None
+    seed: int
+
+
+def labelled_texts(choice: Choice, own: Sequence[str] | None) -> LabelledTexts:
+    """Reads the texts, and splits those of one file.
+
+    Repeated texts of a file count once. A split keeps the share of each class, and a class with one text is for
+    training alone.
+
+    Args:
+        choice: where the texts come from.
+        own: the class names of the model's own trained head, or None.
+
+    Raises:
+        InputError: a text without a label, fewer than two classes, labels that do not tell the classes, or no text
+            left for training or test.
+    """
+    train, test, tested_on = _parts(choice)
+    found: set[int | str] = set()
+    for text in chain(train, test):
+        if text.label is None:
+            raise InputError(f"fine-tuning needs a label for every text; {text.id or shown(text.text)} has none")
+        found.add(text.label)
+    names = class_names(found, choice.labels, own)
+    return LabelledTexts(
+        list(resolve_labels(train[: choice.limit], names)),
+        list(resolve_labels(test[: choice.test_limit], names)),
+        names,
+        tested_on,
+    )
+
+
+def class_names(found: set[int | str], given: Sequence[str], own: Sequence[str] | None) -> tuple[str, ...]:
+    """The names of the classes, by index.
+
+    They are those given; else those of the model's own head, if it has a class for every label; else the labels
+    themselves where they are names, in alphabetical order (numbers in theirs). Labels that are indices name the
+    classes "negative" and "positive" where there are two, and "0", "1", "2" … otherwise.
+
+    Args:
+        found: the labels in the data.
+        given: names that the user gave; may be empty.
+        own: the class names of the model's own trained head, or None.
+
+    Raises:
+        InputError: fewer than two classes, both names and indices, or indices with gaps.
+    """
+    if given:
+        if len(given) < 2:
+            raise InputError(f"labels names at least two classes; got {list(given)}")
+        return tuple(given)
+    if own is not None and all(_is_class(label, own) for label in found):
+        return tuple(own)
+    listed = sorted(found, key=lambda label: (isinstance(label, str), _order(label)))
+    said = f"{listed[:8]}{' …' if len(listed) > 8 else ''}"
+    if len(listed) < 2:
+        raise InputError(f"a classifier needs texts of at least two classes; the labels are {said}")
+    names = [label for label in listed if isinstance(label, str)]
+    if not names:
+        if listed != list(range(len(listed))):
+            raise InputError(
+                f"labels that are whole numbers are class indices, 0 to the number of classes less 1; the labels are "
+                f"{said}. Write them as strings to make them names, or name all classes: labels: [first, second, …]"
+            )
+        return LABELS if len(listed) == 2 else tuple(map(str, listed))
+    if len(names) < len(listed):
+        raise InputError(f"labels are all names or all class indices; the labels are {said}")
+    if len({name.casefold() for name in names}) < len(names):
+        raise InputError(f"two labels differ by upper and lower case alone; spell each class one way. They are {said}")
+    return tuple(names)
+
+
+def _is_class(label: int | str, names: Sequence[str]) -> bool:
+    try:
+        class_index(label, names)
+    except InputError:
+        return False
+    return True
+
+
+def _order(label: int | str) -> tuple[float, str]:
+    """Sorts numbers by value, and names by alphabet after them."""
+    text = str(label)
+    return (float(text) if text.isascii() and text.isdigit() else float("inf"), text)
+
+
+def _parts(choice: Choice) -> tuple[Sequence[Text], Sequence[Text], str]:
+    """Texts for training, texts for the test, and where the latter come from."""
+    if choice.test_data is None and not is_file(choice.data):
+        train, test = (open_texts(choice.data, part, choice.seed, choice.named) for part in ("train", "test"))
+        return train, test, f"{choice.data}, its test part"
+    train = _distinct(open_texts(choice.data, "train", choice.seed, choice.named))
+    random.Random(choice.seed).shuffle(train)  # noqa: S311 - an order, not a secret
+    if choice.test_data is None:
+        held_out = _held_out(train, choice)
+        rest = [text for i, text in enumerate(train) if i not in held_out]
+        tested_on = f"{choice.test_share:.0%} of {choice.data}, held out with seed {choice.seed}"
+        return rest, [train[i] for i in sorted(held_out)], tested_on
+    if is_file(choice.data) and _same_file(choice.data, choice.test_data):
+        raise InputError(
+            f"test_data is the training data, {choice.data}; name another file, or leave test_data out: a share of the "
+            "data is held out then"
+        )
+    test = open_texts(choice.test_data, "test", choice.seed, choice.named)
+    seen = {text_hash(text.text) for text in train}
+    new = [text for text in test if text_hash(text.text) not in seen]
+    if not new:
+        raise InputError(f"every text of {choice.test_data} is in {choice.data} too; accuracy needs texts that are not")
+    repeated = len(test) - len(new)
+    left_out = f"; {repeated} of its texts are in the training data too, and were left out" if repeated else ""
+    random.Random(choice.seed).shuffle(new)  # noqa: S311
+    return train, new, f"{choice.test_data}{left_out}"
+
+
+def _distinct(texts: Iterable[Text]) -> list[Text]:
+    """Each different text once, the first of its kind."""
+    return list({text_hash(text.text): text for text in reversed(list(texts))}.values())[::-1]
+
+
+def _same_file(one: str, other: str) -> bool:
+    return Path(one).resolve() == Path(other).resolve()
+
+
+def _held_out(texts: Sequence[Text], choice: Choice) -> set[int]:
+    """The places of the test texts: the first of each class, as many as its share, and of two texts or more one."""
+    classes: dict[int | str | None, list[int]] = {}
+    for place, text in enumerate(texts):
+        classes.setdefault(text.label, []).append(place)
+    held: set[int] = set()
+    for places in classes.values():
+        count = min(max(1, round(choice.test_share * len(places))), len(places) - 1)
+        held.update(places[:count])
+    if not held:
+        raise InputError(
+            f"{choice.data}: {len(texts)} texts are too few to hold any out for the test; name a file of test texts: "
+            "test_data"
+        )
+    return held

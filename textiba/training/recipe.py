@@ -1,0 +1,58 @@
+"""The settings of `textiba finetune`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from textiba.settings import Settings
+from textiba.texts.sources import IMDB
+
+
+class Recipe(Settings):
+    """The settings of `finetune`: how a checkpoint is made.
+
+    Attributes:
+        kind: "adapter" trains a LoRA adapter, the pooler and the head; "probe" fits a linear probe on the frozen
+            features; "fresh" trains nothing, and the head is random.
+        base: the model to start from: "built-in", a hub id, or a folder.
+        data: the hub id or folder of a data set with a training and a test part, or one file (`.csv`, `.tsv`,
+            `.jsonl`, `.json` or `.parquet`).
+        test_data: where the test texts come from, as `data`. None takes the test part of `data`; a share of a file is
+            held out then.
+        test_share: share of the texts of a file that are held out for the test, of each class alike.
+        text_column: column of the texts; None takes `text`, `sentence` or `review`.
+        label_column: column of the labels; None takes `label`.
+        labels: names of the classes, by index; empty takes them from the data (see
+            `textiba.training.labelled.class_names`).
+        limit: most training texts; None takes all.
+        statistics: most training texts whose features give mean and standard deviation.
+        test_limit: most test texts for the card's accuracy; None takes all.
+        max_length: tokens; longer texts are cut.
+        rank: of the LoRA matrices, which every linear layer gets; alpha is twice the rank.
+        epochs: passes over the training texts.
+        batch_size: texts in a step.
+        learning_rate: of AdamW; falls linearly to 0 after a warm-up of 6 % of the steps.
+        dropout: 0 by default: dropout doubles the time of a step on a CPU, and one epoch of LoRA does not overfit.
+        bfloat16: autocast; twice as fast on processors with AVX-512 BF16 and on recent GPUs.
+        seed: of the head, the LoRA matrices, the order, and the texts that are held out.
+    """
+
+    kind: Literal["adapter", "probe", "fresh"] = "adapter"
+    base: str = "built-in"
+    data: str = IMDB
+    test_data: str | None = None
+    test_share: float = Field(default=0.1, gt=0, lt=1)
+    text_column: str | None = None
+    label_column: str | None = None
+    labels: tuple[str, ...] = ()
+    limit: int | None = Field(default=None, ge=2)
+    statistics: int = Field(default=2000, ge=1)
+    test_limit: int | None = Field(default=2000, ge=2)
+    max_length: int = Field(default=256, ge=8)
+    rank: int = Field(default=8, ge=1)
+    epochs: float = Field(default=1.0, gt=0)
+    batch_size: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=5e-4, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    bfloat16: bool = False
+    seed: int = 0
