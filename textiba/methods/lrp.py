@@ -20,18 +20,8 @@ from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import SettingError, UnsupportedModelError
 from textiba.methods.base import Method, Passes
 from textiba.methods.results import results
-from textiba.model.families import (
-    GATED,
-    PROJECTIONS,
-    Place,
-    activation_classes,
-    activations,
-    has_other_terms,
-    is_linear,
-    is_norm,
-    places,
-    projections,
-)
+from textiba.model import families
+from textiba.model.families import Place
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.texts.batches import Batch
@@ -261,16 +251,18 @@ def _exchange_rules(changed: Model, shares: dict[str, float]) -> None:
         UnsupportedModelError: a layer lacks modules that the rules need, and would propagate plain gradients back.
     """
     for number, layer in enumerate(dict.fromkeys(changed.layers)):
-        found = projections(layer)
+        found = families.projections(layer)
         fused = len(found.get("fused", ()))
         counts = [len(found.get(role, ())) for role in ("query", "key", "value")]
-        norms = sum(is_norm(module) for module in layer.modules())
-        active = len(activations(layer))
-        if has_other_terms(layer) or not ((counts == [1, 1, 1] and not fused) or (counts == [0, 0, 0] and fused == 1)):
+        norms = sum(families.is_norm(module) for module in layer.modules())
+        active = len(families.activations(layer))
+        if families.has_other_terms(layer) or not (
+            (counts == [1, 1, 1] and not fused) or (counts == [0, 0, 0] and fused == 1)
+        ):
             raise UnsupportedModelError(
                 f"lrp needs in each layer one query, one key and one value projection, and no other attention terms; "
                 f"layer {number} of {changed.name} has {counts[0]}, {counts[1]} and {counts[2]} with the names "
-                f"{sorted(PROJECTIONS)}. Merge adapters into the weights, or use another method"
+                f"{sorted(families.PROJECTIONS)}. Merge adapters into the weights, or use another method"
             )
         if not norms or not active:
             raise UnsupportedModelError(
@@ -281,22 +273,22 @@ def _exchange_rules(changed: Model, shares: dict[str, float]) -> None:
             for place in modules:
                 kept = [shares[name] for name in ("query", "key", "value")] if role == "fused" else [shares[role]]
                 setattr(place.parent, place.name, _Scaled(place.module, kept))
-        for place in list(places(layer)):
-            if place.name in GATED and is_linear(place.module):
+        for place in list(families.places(layer)):
+            if place.name in families.GATED and families.is_linear(place.module):
                 _share_gate(place)
-    classes = activation_classes()
+    classes = families.activation_classes()
     for parent in list(changed.module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.LayerNorm):
                 setattr(parent, name, _LayerNorm(child))
-            elif is_norm(child) or isinstance(child, classes):
+            elif families.is_norm(child) or isinstance(child, classes):
                 setattr(parent, name, _Identity(child))
 
 
 def _share_gate(place: Place) -> None:
     """Splits relevance evenly at the product of a gated feed-forward block, act(gate) × up."""
     setattr(place.parent, place.name, _Scaled(place.module, [0.5]))
-    if GATED[place.name] == "up":
+    if families.GATED[place.name] == "up":
         for name, child in list(place.parent.named_children()):
-            if isinstance(child, activation_classes()):
+            if isinstance(child, families.activation_classes()):
                 setattr(place.parent, name, nn.Sequential(child, _Scaled(nn.Identity(), [0.5])))

@@ -10,7 +10,7 @@ from textiba.errors import SettingError
 from textiba.model.reading import Reading
 from textiba.texts.batches import TOKEN_BUDGET, Batch, buckets, collate
 from textiba.texts.sources import Text
-from textiba.texts.tokens import TokenizedText, tokenize
+from textiba.texts.tokens import TokenizedText, padding_id, tokenize
 
 T = TypeVar("T")
 
@@ -32,8 +32,13 @@ class Batching(abc.ABC):
 
     @property
     @abc.abstractmethod
+    def module(self) -> Any:
+        """The Hugging Face model."""
+
+    @property
     def padding(self) -> int:
-        """The token id that fills batches up to one length."""
+        """The token id that fills batches up to one length; see `textiba.texts.tokens.padding_id`."""
+        return padding_id(self.tokenizer, self.module.config.get_text_config())
 
     @property
     @abc.abstractmethod

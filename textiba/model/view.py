@@ -26,7 +26,6 @@ from textiba.model.reading import TargetOutput, find_label
 from textiba.model.splice import Change, view
 from textiba.model.wrappers import unwrapped
 from textiba.texts.batches import Batch
-from textiba.texts.tokens import padding_id
 from textiba.types import Logits, State, Targets, at_least_float32
 
 
@@ -115,11 +114,6 @@ class Model(Batching):
     def layers(self) -> list[nn.Module]:
         """The module of each layer, in order; one module may be several layers (ALBERT)."""
         return self._network.layer_modules()
-
-    @property
-    def padding(self) -> int:
-        """The token id that fills batches up to one length; see `textiba.texts.tokens.padding_id`."""
-        return padding_id(self.tokenizer, self.module.config.get_text_config())
 
     @property
     def device(self) -> torch.device:
