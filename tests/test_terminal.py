@@ -194,7 +194,7 @@ def test_a_file_of_texts_is_explained_as_it_comes(suffix: str, world: World, tmp
     text = target.read_text("utf-8")
     found = json.loads(text) if suffix == ".json" else [json.loads(line) for line in text.splitlines()]
     assert [values["id"] for values in found] == [f"r{i}" for i in range(150)], "in the order of the file"
-    assert answer.out.count("sum ") == 150
+    assert answer.out.count("\nsum ") == 150
 
 
 @pytest.mark.filterwarnings("always::textiba.errors.TextibaWarning")
@@ -215,7 +215,7 @@ def test_texts_that_were_cut_are_told_once(world: World, tmp_path: Path):
         (["--set", "nodes=[1"], "--set nodes=[1: not valid YAML"),
         (["--set", "nodes=three"], "nodes: Input should be a valid integer"),
         (["--set", "nodse=3"], "did you mean 'nodes'?"),
-        (["--target", "gooood"], "or a label of .*: bad, good; got 'gooood'. Did you mean 'good'?"),
+        (["--target", "gooood"], "a label must be one of ['bad', 'good'], or an index from 0 to 1; got 'gooood'"),
         (["--device", "cuda:9"], "device: one of cpu"),
         (["--device", "toaster"], "on this machine; got 'toaster'"),
         (["--text-column", "text"], "--text-column names a column of --file; name the file too"),

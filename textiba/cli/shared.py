@@ -39,6 +39,11 @@ def say(*parts: str | Path) -> None:
     console.print(_line(parts), soft_wrap=True)
 
 
+def tell(kind: str, style: str, what: object) -> None:
+    """Prints a line to stderr that begins with what kind of line it is: "error: …"."""
+    errors.print(Text.assemble((f"{kind}: ", style), str(what)), soft_wrap=True)
+
+
 def _line(parts: Sequence[str | Path]) -> Text:
     return Text.assemble(*((str(part), "bold") if isinstance(part, Path) else part for part in parts))
 
