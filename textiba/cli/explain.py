@@ -117,14 +117,15 @@ def explain(
     from textiba import explain as run
     from textiba.bottleneck.statistics import load_statistics, own_statistics
     from textiba.checkpoints.load import load
-    from textiba.runs.config import target_of
     from textiba.store.processes import best_device, named_device
     from textiba.texts.batches import TOKEN_BUDGET
 
     place = named_device(device) if device else best_device()
     model = load(checkpoint, max_length, outcome=asked).to(place)
     known = load_statistics(statistics) if statistics else own_statistics(checkpoint)
-    goal = target_of(model, answer)
+    goal = int(answer) if answer.lstrip("-").isdigit() and answer not in model.labels else answer
+    if goal not in ("predicted", "gold"):
+        model.find_label(goal)
     done = cut = 0
     with keeping(lambda: outputs.kept(done, len(sources))), outputs, progress("texts", len(sources) > 1) as advance:
         advance(method, 0, len(sources))
