@@ -39,8 +39,8 @@ NOTHING: dict[str, Any] = dict.fromkeys(("target", "label", "above", "following"
         ),
     ],
 )
-def test_options_become_an_outcome_and_a_target(given: dict[str, Any], outcome: Any, target: str):
-    options: Any = NOTHING | given
+def test_options_become_an_outcome_and_a_target(given: Any, outcome: Any, target: str):
+    options: dict[str, Any] = {**NOTHING, **given}
     assert question(**options) == (outcome, target)
 
 
