@@ -46,7 +46,7 @@ class Entry(Settings):
     @property
     def optimises(self) -> str:
         """The metric that the method optimises for each text; empty for most methods."""
-        return getattr(self.build(), "optimises", "")
+        return self.build().optimises
 
     @property
     def identity(self) -> str:

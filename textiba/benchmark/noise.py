@@ -17,7 +17,7 @@ from textiba.evaluation.degradation import removal_order
 from textiba.evaluation.metrics.faithfulness import top_count
 from textiba.methods.optimised import standard_normal
 from textiba.model.view import Model
-from textiba.texts.batches import TOKEN_BUDGET, buckets
+from textiba.texts.batches import TOKEN_BUDGET
 
 
 @torch.no_grad()
@@ -39,7 +39,7 @@ def noise_kept(
     layer = choice.place(model.n_layers)
     orders = [removal_order(a, "morf", seed) for a in attributions]
     kept = np.zeros(len(attributions))
-    for group in buckets(range(len(attributions)), [len(a.text) for a in attributions], TOKEN_BUDGET):
+    for group in model.buckets(range(len(attributions)), [len(a.text) for a in attributions], TOKEN_BUDGET):
         batch = model.collate([attributions[i].text for i in group])
         state = model.run_to(batch, layer)
         mean, std = statistics.at(layer, state)
@@ -51,7 +51,7 @@ def noise_kept(
             for row, i in enumerate(group):
                 stays[row, orders[i][: top_count(share, len(orders[i]))]] = True
             states = torch.where(stays.unsqueeze(-1), state, noise)
-            probabilities = model.run_from(repeated, layer, states.flatten(0, 1)).softmax(dim=1)
+            probabilities = model.probabilities(model.run_from(repeated, layer, states.flatten(0, 1)))
             found = probabilities.gather(1, targets[:, None]).unflatten(0, (choice.draws, -1)).mean(dim=0)
             kept[group] += found[:, 0].double().cpu().numpy() / len(choice.shares)
     return kept
