@@ -1,7 +1,7 @@
-"""Measures everything, prints the tables, and writes them to benchmarks/results/, a file a model.
+"""Runs all measurements, prints the tables, and writes them to benchmarks/results/, one file for each model.
 
-Run: .venv/bin/python -m benchmarks            (about 35 minutes on two cores that do nothing else)
-     .venv/bin/python -m benchmarks --quick    (tiny sizes: does it run? its figures mean nothing)
+Run: .venv/bin/python -m benchmarks            (about 35 minutes on two idle cores)
+     .venv/bin/python -m benchmarks --quick    (tiny sizes, to try the code; the numbers mean nothing)
 """
 
 import argparse
@@ -24,11 +24,11 @@ from textiba.cli import keep_freed_memory
 
 
 def main() -> None:
-    """Reads the arguments; a child process only streams, and prints its peak memory."""
+    """Reads the arguments and measures; a child process only streams texts and prints its peak memory."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
-    parser.add_argument("--output", default=None, help="what the files' names begin with (default: speed, or quick)")
-    parser.add_argument("--only", choices=tuple(FULL), help="one of the two models")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to try the code")
+    parser.add_argument("--output", default=None, help="the beginning of the files' names (default: speed, or quick)")
+    parser.add_argument("--only", choices=tuple(FULL), help="measure only this model")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     keep_freed_memory()
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def measure(name: str, plan: Plan) -> list[Table]:
-    """All tables of a model, the bars first."""
+    """All tables of a model; the table of bars is the first."""
     tables: list[Table] = []
     bars: list[Bar] = []
     start = time.perf_counter()

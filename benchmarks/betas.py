@@ -1,4 +1,4 @@
-"""What a path over β costs, against one of its values and against all of them one by one; and where each ends."""
+"""The cost of a path over β against one value of β; and the losses at the end of the path and of cold starts."""
 
 from statistics import fmean
 
@@ -15,7 +15,7 @@ MOST = 2.0
 
 
 def path_over_betas(subject: Subject, plan: Plan) -> tuple[Table, list[Bar]]:
-    """The cost of the path in units of the default at one β; and the losses beside those of cold starts."""
+    """The cost of the path relative to the default at one β, and its losses beside those of cold starts (bar f)."""
     texts = texts_of(subject.model, plan.tokens, plan.swept)
     cold, path = sweep_grid(PerSampleBottleneck(), betas=BETAS), sweep_grid(ON_THE_PATH, betas=BETAS, path=True)
     found: dict[str, list[Attribution]] = {}

@@ -1,4 +1,4 @@
-"""Every method against the published bottleneck, others' integrated gradients, a plain pass, and the floor."""
+"""Every method against the published bottleneck, other libraries' integrated gradients, a plain pass and the floor."""
 
 import gc
 from collections.abc import Sequence
@@ -32,11 +32,11 @@ SHARE, PASSES = "share of the rate", "in plain passes"
 
 
 def compare(subject: Subject, plan: Plan) -> tuple[Table, list[Bar]]:
-    """Seconds a text and peak memory of every method, on texts of one length, in turns; and bar a."""
+    """Seconds for a text and peak memory of every method, on texts of one length, measured in turns; and bar a."""
     texts = tokenized_texts_of(subject.model, plan.tokens, plan.together)
     field, left_out = contenders(subject, plan)
     [short] = tokenized_texts_of(subject.model, 8, 1)
-    for contender in field.values():  # what is imported or made once
+    for contender in field.values():  # a warm-up: the first call imports and caches
         contender.brief([short])
     megabytes = {name: _peak(contender, texts) for name, contender in field.items()}
     matrix, floating = product(plan.side, plan.side, plan.side)
@@ -64,7 +64,7 @@ def compare(subject: Subject, plan: Plan) -> tuple[Table, list[Bar]]:
 
 
 def _turn(contender: Contender, texts: Sequence[TokenizedText], turn: int) -> object:
-    """Who is given few texts is given others in the next round; all have one length, and so one cost."""
+    """A contender with few texts gets others in the next round; all texts have one length, and so one cost."""
     return contender.explain([texts[(turn + i) % len(texts)] for i in range(contender.at_once)])
 
 
@@ -93,10 +93,10 @@ def _cell(seen: Sequence[float] | None) -> str:
 def _note(subject: Subject, plan: Plan, rate: float, left_out: list[str], interpreto: bool) -> str:
     lines = [
         f"Texts of {plan.tokens} tokens; bottlenecks at layer {subject.two_thirds} of {subject.model.n_layers}, "
-        f"unless named otherwise, other methods as by default. {CAPTUM} and {INTERPRETO} integrate gradients from the "
-        f"embeddings in {STEPS} steps, one text at a time. The share of the rate is the operations of a method's "
-        f"passes (see floor.py) over its time, as a share of a {plan.side}-wide square product's: {rate / 1e9:,.0f} "
-        "GFLOP/s here. Peak memory is what comes on top of the loaded models.",
+        f"unless named otherwise, other methods with their defaults. {CAPTUM} and {INTERPRETO} integrate gradients "
+        f"from the embeddings in {STEPS} steps, one text at a time. The share of the rate is the operations of a "
+        f"method's passes (see floor.py) over its time, as a share of a {plan.side}-wide square product's: "
+        f"{rate / 1e9:,.0f} GFLOP/s here. Peak memory is the memory beyond the loaded models.",
     ]
     if not interpreto:
         lines.append("interpreto is not installed here, so its column is empty: see benchmarks/README.md.")

@@ -1,4 +1,4 @@
-"""Everything that is compared: each method of the registry, the published bottleneck, and others' libraries."""
+"""The compared code: each method of the registry, the published bottleneck, and other libraries."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from textiba.methods.results import resolve_targets
 from textiba.texts.batches import Batch
 from textiba.texts.tokens import TokenizedText
 
-STEPS = 10  # of all integrated gradients, and of the evidence beside them
+STEPS = 10  # of all integrated gradients, and nodes of the evidence that is compared with them
 PUBLISHED, CAPTUM, INTERPRETO, PLAIN = "published jiang2020", "Captum", "interpreto", "plain forward pass"
 BY_FEATURE = f"per_sample, a gate a feature, {STEPS} steps, {STEPS} samples"
 EVIDENCE, PER_SAMPLE, READOUT = Evidence.name, PerSampleBottleneck.name, ReadoutBottleneck.name
@@ -29,13 +29,13 @@ TWO_THIRDS_UP = (*OURS, "schulz2020", "jiang2020")
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """Something that explains texts.
+    """Code that explains texts.
 
     Attributes:
-        explain: what is timed.
-        at_once: how many texts it is given.
-        brief: the same with fewer steps, whose peak memory is as high.
-        operations: the floor's, for one text; None for others' code, which runs other passes.
+        explain: the timed function.
+        at_once: the number of texts that it gets together.
+        brief: the same function with fewer steps and the same peak memory.
+        operations: the floor's operations for one text; None for other libraries, which run other passes.
     """
 
     explain: Explain
@@ -45,7 +45,7 @@ class Contender:
 
 
 def contenders(subject: Subject, plan: Plan) -> tuple[dict[str, Contender], list[str]]:
-    """All of them by name; and the methods that are too costly here, in words."""
+    """All contenders by name; and descriptions of the methods that are too costly here."""
     model = subject.model
 
     def plain(texts: Sequence[TokenizedText]) -> object:
@@ -70,7 +70,7 @@ def contenders(subject: Subject, plan: Plan) -> tuple[dict[str, Contender], list
 
 
 def attribute(subject: Subject, method: Method, batches: Iterable[Batch]) -> list[Attribution]:
-    """What `textiba.explain` does but for tokenization, which others are not asked for either."""
+    """`textiba.explain` without tokenization, which is not timed for the other libraries either."""
     found: list[Attribution] = []
     for batch in batches:
         forward = subject.model.forward(batch)
@@ -80,7 +80,7 @@ def attribute(subject: Subject, method: Method, batches: Iterable[Batch]) -> lis
 
 
 def _brief(method: Method) -> Method:
-    """With one step, where it has a number of them."""
+    """The method with one step, if it has a number of steps."""
     return method.model_copy(update={"steps": 1}) if isinstance(method, Optimised) else method
 
 
@@ -96,7 +96,7 @@ def _published(subject: Subject, steps: int) -> Explain:
 
 
 def _methods(subject: Subject) -> dict[str, Method]:
-    """All of the registry, the bottlenecks two thirds up; and those that are held against others, at equal steps."""
+    """The methods of the registry, bottlenecks at two thirds of the depth; and those compared at equal steps."""
     layer = subject.two_thirds
     found: dict[str, Method] = {}
     for name, kind in METHODS.items():

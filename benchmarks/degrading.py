@@ -1,4 +1,4 @@
-"""The degradation test, against one pass through the plain model for each variant of each text."""
+"""The degradation test, against one pass of the plain model for each variant of each text."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ SETTINGS = Degradation(orders=("morf", "lerf"))
 
 
 def degradation(subject: Subject, plan: Plan) -> list[Bar]:
-    """Bar d, and the same in bfloat16; the literal way is run on evenly spread texts, and scaled by their tokens."""
+    """Bar d, and the same in bfloat16. The literal test runs on a few texts, and its time is scaled by their tokens."""
     texts = bundled_reviews()[: plan.degraded]
     model = subject.model
     found: list[Attribution] = []
@@ -43,7 +43,7 @@ def degradation(subject: Subject, plan: Plan) -> list[Bar]:
 
 @torch.no_grad()
 def literal(subject: Subject, attributions: list[Attribution]) -> list[float]:
-    """Probabilities of the target, variant after variant."""
+    """Probabilities of the target, one variant at a time."""
     model: Any = subject.whole
     probabilities = []
     for attribution in attributions:

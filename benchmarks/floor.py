@@ -1,4 +1,4 @@
-"""The least that a method could take: the operations of its passes, at the rate of a large matrix product."""
+"""The floor of a method's time: the operations of its passes, at the rate of a large matrix product."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ from textiba.model.view import Model
 
 
 def forward_operations(model: Model, tokens: int) -> float:
-    """Of one pass of one text through all layers: 2·m·n·k for every linear layer and both products of attention.
+    """The operations of one pass of one text through all layers: 2·m·n·k for each linear layer and attention product.
 
     Norms, activations, the softmax, the embeddings and the head are not counted.
     """
@@ -22,8 +22,9 @@ def forward_operations(model: Model, tokens: int) -> float:
 
 
 def narrow_operations(model: Model, tokens: int) -> float:
-    """What a pass saves of its last layer, BERT's kind: the first token alone goes through it, and in place of every
-    token's key and value each head looks at the states themselves.
+    """The operations that a pass saves in the last layer of a BERT: only the first token goes through the layer.
+
+    No token has a key or a value there: each head attends to the states themselves.
     """
     last = model.layers[-1]
     linear = sum(m.in_features * m.out_features for m in last.modules() if isinstance(m, nn.Linear))
@@ -33,22 +34,22 @@ def narrow_operations(model: Model, tokens: int) -> float:
 
 
 def plain_operations(model: Model, tokens: int) -> float:
-    """Of a pass that gives the logits, and every hidden state but the last."""
+    """The operations of a pass that gives the logits and all hidden states but the last."""
     return forward_operations(model, tokens) - narrow_operations(model, tokens)
 
 
 def operations(model: Model, method: Method, lengths: Sequence[int], special: int = 2) -> float:
-    """Of all the passes a method must run over texts of these lengths, without padding.
+    """The operations of all passes that a method runs over texts of these lengths, without padding.
 
-    The first pass is a plain one, and the others are from the method's layer up; the readout reads the last hidden
-    state too. A pass back to the activations counts as much as the pass there. For attention it takes twice as much,
-    as both operands of a product need a gradient: the floor is a little lower than what can be reached.
+    The first pass is a plain pass, and the others start at the method's layer; the readout also reads the last hidden
+    state. A backward pass to the activations counts as much as a forward pass. In attention it takes twice as much,
+    since both operands of a product need a gradient; so the floor is a little lower than the best reachable time.
 
     Args:
         model: the model.
-        method: it says how many passes.
-        lengths: tokens of each text, special ones included.
-        special: how many of them are.
+        method: gives the number of passes.
+        lengths: tokens of each text, special tokens included.
+        special: special tokens of each text.
     """
     total = 0.0
     lowest = min(method.at_depth(model.n_layers).layers_used, default=0)
@@ -63,7 +64,7 @@ def operations(model: Model, method: Method, lengths: Sequence[int], special: in
 
 
 def product(rows: int, inner: int, columns: int) -> tuple[Callable[[], object], float]:
-    """A float32 matrix product, ready to run, and its operations."""
+    """A function that runs a float32 matrix product, and the product's operations."""
     generator = torch.Generator().manual_seed(0)
     left = torch.randn(rows, inner, generator=generator)
     right = torch.randn(inner, columns, generator=generator)

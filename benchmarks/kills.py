@@ -1,9 +1,9 @@
-"""Kills a run again and again, and sees whether anything is lost: one process, and two that share it.
+"""Kills a run many times, and checks that nothing is lost: a run of one process, and a run that two processes share.
 
 Run: .venv/bin/python benchmarks/kills.py [kills]   (30 by default; about ten minutes on two cores)
 
-The run is started, killed with SIGKILL after a random time, and started anew: by turns as one process and as two. Then
-it is run to its end, and compared with one that nobody disturbed.
+The run is started, killed with SIGKILL after a random time, and started again; runs of one and of two processes
+alternate. At the end the run is completed and compared with a run that was not killed.
 """
 
 import contextlib
@@ -28,17 +28,17 @@ methods:
   - {name: readout, layers: all}
   - {name: random}
 """
-METHODS = 10  # and so five shards
+METHODS = 10  # with all their layers; they fill five shards
 TEXTS = 126
 
 
 def launch(config: Path, folder: Path, processes: int) -> subprocess.Popen[bytes]:
-    """Starts the run, or goes on with it."""
+    """Starts or resumes the run."""
     command = [sys.executable, "-m"]
     if processes > 1:
         command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
     command += ["textiba", "sweep", str(config), "-o", str(folder)]
-    # One thread each, so that sums are taken in the same order however many processes there are.
+    # One thread each, so that the order of sums does not depend on the number of processes.
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(  # noqa: S603
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -46,7 +46,7 @@ def launch(config: Path, folder: Path, processes: int) -> subprocess.Popen[bytes
 
 
 def kill(started: subprocess.Popen[bytes], after: float) -> bool:
-    """Kills all of a launch's processes; says whether it was still at work."""
+    """Kills all processes of a launch after a time; returns whether the launch was still running."""
     try:
         started.wait(after)
     except subprocess.TimeoutExpired:
@@ -59,7 +59,7 @@ def kill(started: subprocess.Popen[bytes], after: float) -> bool:
 
 
 def kill_tree(number: int) -> None:
-    """The process and all that it has started, at once."""
+    """Kills a process and all processes that it started."""
     first = psutil.Process(number)
     for process in (*first.children(recursive=True), first):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -67,7 +67,7 @@ def kill_tree(number: int) -> None:
 
 
 def finish(config: Path, folder: Path) -> None:
-    """Runs to the end."""
+    """Completes the run."""
     _, errors = (last := launch(config, folder, 1)).communicate()
     if last.returncode:
         raise SystemExit(f"the last run failed: {errors.decode()}")
@@ -82,7 +82,7 @@ def table(folder: Path) -> dict[tuple[int, str, str], list[float]]:
 
 
 def main() -> None:
-    """Kills, resumes, compares; the exit code is 1 where anything is not as it should be."""
+    """Kills, resumes and compares; the exit code is 1 if rows are missing or numbers differ."""
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 30
     draw = random.Random(0)  # noqa: S311 - when to kill, not a secret
     with tempfile.TemporaryDirectory() as place:

@@ -1,4 +1,4 @@
-"""How close per-sample and evidence come to the rate of a matrix product, by layer, on batches of mixed lengths."""
+"""The rate of per-sample and evidence against that of a matrix product, by layer, on batches of mixed lengths."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -50,8 +50,8 @@ def by_layer(subject: Subject, plan: Plan) -> tuple[Table, list[Bar]]:
     every = [tokens for group in lengths for tokens in group]
     own_rate = median(own_operations / t for t in times.of[shape])
     note = (
-        f"{len(every)} bundled reviews of {min(every)} to {max(every)} tokens, in batches that all the bundled reviews "
-        f"were put into, as by default; {plan.steps} nodes and {plan.steps} steps. Padding counts as time, not as "
+        f"{len(every)} bundled reviews of {min(every)} to {max(every)} tokens, in some of the batches that all bundled "
+        f"reviews form by default; {plan.steps} nodes and {plan.steps} steps. Padding counts as time, not as "
         f"work. The rate is {number(median(rate) / 1e9)} GFLOP/s, of a {plan.side}-wide square product; one of the "
         f"model's own shape, {shape}, reaches {number(own_rate / 1e9)}."
     )
@@ -68,7 +68,7 @@ def _attribute(subject: Subject, method: Method, groups: Sequence[Sequence[Batch
 
 
 def _own_product(subject: Subject, plan: Plan) -> tuple[Callable[[], object], float, str]:
-    """A batch's tokens through the first linear layer of a block."""
+    """The product of a batch's tokens with the first feed-forward matrix of a layer."""
     config = subject.model.module.config
     sides = (plan.tokens * plan.together, config.hidden_size, config.intermediate_size)
     return *product(*sides), " × ".join(map(str, sides))

@@ -1,4 +1,4 @@
-"""What the run was made on, and the allocator as the command line sets it."""
+"""A description of the machine."""
 
 import os
 import platform

@@ -1,7 +1,7 @@
-"""Peak resident memory, of a piece of work or of a process.
+"""Peak resident memory, of a function or of a process.
 
-`getrusage` is of no use here: the peak of the process that started this one counts as its own. `VmHWM` begins anew with
-each program, and can be set back.
+`getrusage` does not help here: it includes the peak of the parent process. `VmHWM` starts anew with each program, and
+can be reset.
 """
 
 import contextlib
@@ -15,16 +15,16 @@ from benchmarks.report import Bar
 from textiba import Evidence, Text, bundled_reviews, load, load_statistics, stream
 
 MOST = 1.15
-REPEATS = 2  # peaks hardly differ from one process to the next
+REPEATS = 2  # peaks hardly differ between processes
 
 
 def peak_megabytes() -> float:
-    """Of this process so far, or since `forget_peak`."""
+    """The peak of this process so far, or since `forget_peak`."""
     return _status("VmHWM")
 
 
 def above(work: Callable[[], object]) -> float:
-    """Megabytes that the work needs at its peak, beyond what is resident before it."""
+    """Megabytes at the peak of a function, beyond the memory that was resident before."""
     with contextlib.suppress(OSError, AttributeError):  # another libc has no malloc_trim
         ctypes.CDLL(None).malloc_trim(0)
     forget_peak()
@@ -34,12 +34,12 @@ def above(work: Callable[[], object]) -> float:
 
 
 def forget_peak() -> None:
-    """Sets this process's peak back to what it holds now (man 5 proc, clear_refs)."""
+    """Resets this process's peak to its present memory (man 5 proc, clear_refs)."""
     Path("/proc/self/clear_refs").write_text("5", "ascii")
 
 
 def stream_short_texts(count: int) -> None:
-    """Streams evidence over so many short texts, all of them different: the child's work."""
+    """Streams evidence over different short texts; the child process runs this."""
     model, statistics = load("fine-tuned"), load_statistics("fine-tuned")
     method = Evidence(layer=model.n_layers - 1, nodes=1)
     for _ in stream(model, [method], (_short(i) for i in range(count)), statistics):
@@ -47,7 +47,7 @@ def stream_short_texts(count: int) -> None:
 
 
 def flat_memory(few: int, many: int) -> Bar:
-    """Bar e: what a process over many texts takes, against one over few."""
+    """Bar e: the peak memory of a process over many texts, against that of a process over few."""
     ratios = [_child(many) / _child(few) for _ in range(REPEATS)]
     return Bar(f"peak memory with {many:,} texts against {few:,}", "at most", MOST, ratios)
 

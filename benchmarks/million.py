@@ -1,4 +1,4 @@
-"""What a million texts cost: hours by method from results/speed-built-in.json, and storage from a run made here.
+"""The cost of a million texts: hours by method from results/speed-built-in.json, and storage from a small run.
 
 Run: .venv/bin/python -m benchmarks.million     (after `python -m benchmarks`; half a minute)
 """
@@ -18,8 +18,8 @@ SHOWN = ("readout", "evidence", "lrp", "two_sided", "per_sample", "joint", "inte
 STORED = ("readout", "evidence", "per_sample")
 
 
-def bytes_a_review(name: str) -> float:
-    """What a run writes for one result; the texts of the bundled reviews, cut at 128 tokens, are in it."""
+def bytes_of_a_result(name: str) -> float:
+    """Bytes that a run writes for one result, text included; on the bundled reviews, cut at 128 tokens."""
     config = SweepConfig(methods=(MethodChoice(name=name),), max_length=128, data=DataChoice())
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)
@@ -33,18 +33,18 @@ def main() -> None:
     [rounds] = [t["rounds"] for t in seen["tables"] if t["title"] == "Methods compared: built-in"]
     lines = [
         "# A million texts", "",
-        "Written by `.venv/bin/python -m benchmarks.million`; not to be edited. Texts of 128 tokens on the built-in "
+        "Written by `.venv/bin/python -m benchmarks.million`; do not edit. Texts of 128 tokens on the built-in "
         f"model, on {seen['machine']['cores']} cores ({seen['machine']['processor']}); bottlenecks at "
-        "one layer, two thirds up.", "",
-        "| method | seconds a text | hours for a million | such machines for a day's work |", "|---|---|---|---|",
+        "one layer, at two thirds of the depth.", "",
+        "| method | seconds for a text | hours for a million | such machines to finish in a day |", "|---|---|---|---|",
     ]  # fmt: skip
     for name in (n for n in SHOWN if n in rounds):
         seconds = median(rounds[name]["seconds a text"])
         hours = seconds * MILLION / 3600
         lines.append(f"| {name} | {number(seconds)} | {number(hours)} | {number(hours / 24)} |")
-    lines += ["", "| method | kB a result | GB for a million |", "|---|---|---|"]
+    lines += ["", "| method | kB for a result | GB for a million |", "|---|---|---|"]
     for name in STORED:
-        size = bytes_a_review(name)
+        size = bytes_of_a_result(name)
         lines.append(f"| {name} | {number(size / 1e3)} | {number(size * MILLION / 1e9)} |")
     text = "\n".join([*lines, ""])
     (RESULTS / "million.md").write_text(text, "utf-8")

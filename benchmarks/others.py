@@ -1,4 +1,4 @@
-"""Integrated gradients as users of Captum and of interpreto run them: a plain model, one text at a time."""
+"""Integrated gradients as users of Captum and of interpreto run them: on a plain model, one text at a time."""
 
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -14,7 +14,7 @@ Explain = Callable[[Sequence[TokenizedText]], object]
 
 
 def captum_explainer(subject: Subject, steps: int) -> Explain:
-    """Captum's `LayerIntegratedGradients` at the embeddings, all steps of a text in one batch, as is its default."""
+    """Captum's `LayerIntegratedGradients` at the embeddings, all steps of a text in one batch, as by default."""
     model, tokenizer = subject.whole, subject.model.tokenizer
 
     def probability(ids: torch.Tensor) -> torch.Tensor:
@@ -37,7 +37,7 @@ def captum_explainer(subject: Subject, steps: int) -> Explain:
 
 
 def interpreto_explainer(subject: Subject, steps: int) -> Explain | None:
-    """Interpreto's `IntegratedGradients` over tokens, all steps in one batch; None where it is not installed."""
+    """Interpreto's `IntegratedGradients` over tokens, all steps in one batch; None if it is not installed."""
     if find_spec("interpreto") is None:
         return None
     import interpreto  # type: ignore[import-not-found]

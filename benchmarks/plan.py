@@ -1,29 +1,29 @@
-"""How much is run on each model: sizes for the record, and tiny ones to try the suite out."""
+"""The sizes of the measurements on each model: full sizes, and tiny sizes to try the code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 BUILT_IN, BERT_BASE = "built-in", "BERT-base shape"
-FILES = {BUILT_IN: "built-in", BERT_BASE: "bert-base"}  # how the names of their results end
+FILES = {BUILT_IN: "built-in", BERT_BASE: "bert-base"}  # the end of the names of their results
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Sizes of a run on one model.
+    """The sizes of the measurements on one model.
 
     Attributes:
-        rounds: of each interleaved measurement.
-        tokens: of each text where methods are compared, special ones included.
-        together: texts that a method is given at once there.
-        costly: a method that takes more passes a text than this is given one text at a time.
-        most_passes: a method that takes more, forward and backward, is left out.
+        rounds: of each measurement, in which the compared methods take turns.
+        tokens: of each text in the comparison of methods, special tokens included.
+        together: the number of texts that a method gets together in that comparison.
+        costly: a method with more passes for a text than this gets one text at a time.
+        most_passes: a method with more passes for a text, forward and backward, is left out.
         side: of the square matrix product that gives the rate.
-        batches: of mixed lengths, by layer, in each round; every round takes others.
-        steps: of per-sample gates, and nodes of evidence, by layer.
-        swept: texts that all layers are swept over.
-        degraded: texts of the degradation test; 0 leaves it out.
-        literal: of these, how many have their variants run one at a time.
-        streamed: texts of the two processes whose peak memory is taken; None leaves it out.
+        batches: of mixed lengths in each round of the measurement by layer; each round takes other batches.
+        steps: of per-sample gates, and nodes of evidence, in the measurement by layer.
+        swept: the number of texts in the sweep over all layers.
+        degraded: the number of texts in the degradation test; 0 leaves it out.
+        literal: the number of these texts whose variants run one at a time.
+        streamed: the numbers of texts of the two processes whose peak memory is compared; None leaves it out.
     """
 
     rounds: int

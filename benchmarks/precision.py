@@ -1,7 +1,6 @@
-"""What bfloat16 and torch.compile are worth on this machine, and how exact they are: ratios within one run.
+"""The speed and the exactness of bfloat16 and torch.compile on this machine: ratios within one run.
 
-Run: .venv/bin/python -m benchmarks.precision   (two minutes on two cores that do nothing else;
-writes benchmarks/results/precision.md)
+Run: .venv/bin/python -m benchmarks.precision   (two minutes on two idle cores; writes benchmarks/results/precision.md)
 """
 
 import warnings
@@ -29,13 +28,13 @@ METHODS: dict[str, Method] = {
 }
 NOTE = (
     f"{TEXTS} bundled reviews in their batches; times in turns, medians of {ROUNDS} rounds. How exact: differences "
-    "of p(positive) for a plain pass, Spearman's ρ of the token scores for methods. In bfloat16 the weights have that "
-    "type, and all that is computed from them, gates and scores too; the logits become float32 again."
+    "of p(positive) for a plain pass, Spearman's ρ of the token scores for methods. In bfloat16 the model's weights "
+    "and activations have that type; logits, gates and scores are float32."
 )
 
 
 def variants(model: Model) -> dict[str, Model]:
-    """The model as it is, in bfloat16, and with every layer compiled."""
+    """The model unchanged, in bfloat16, and with every layer compiled."""
     compiled = model.copy()
     for layer in compiled.layers:
         layer.compile(dynamic=True)
@@ -43,13 +42,13 @@ def variants(model: Model) -> dict[str, Model]:
 
 
 def plain(model: Model, batches: list[Batch]) -> np.ndarray:
-    """The probability of the second class, of every text."""
+    """The probability of the second class for each text."""
     logits = [model.logits(batch) for batch in batches]
     return torch.cat(logits).softmax(dim=1)[:, 1].numpy()
 
 
 def scores(model: Model, method: Method, batches: list[Batch], statistics: Any) -> list[np.ndarray]:
-    """Of every text."""
+    """The token scores of each text."""
     found = []
     for batch in batches:
         forward = model.forward(batch)
@@ -60,7 +59,7 @@ def scores(model: Model, method: Method, batches: list[Batch], statistics: Any) 
 
 
 def main() -> None:
-    """Measures, prints and writes the table."""
+    """Measures, and prints and writes the table."""
     keep_freed_memory()
     warnings.simplefilter("ignore")
     machine = describe()
@@ -77,7 +76,7 @@ def main() -> None:
             try:
                 found[name] = work(variant)
                 there[name] = lambda _, v=variant, w=work: w(v)
-            except Exception as error:  # noqa: BLE001 - that it cannot be run is a finding
+            except Exception as error:  # noqa: BLE001 - a failure is a result
                 rows.append((what, name, f"fails: {type(error).__name__}", ""))
         times = in_turns(there, ROUNDS).of
         for name in [n for n in there if n != "float32"]:

@@ -1,8 +1,8 @@
-"""`jiang2020` as published: what bazingagin/IBA runs for one text, step by step, to hold ours against.
+"""`jiang2020` as published: the steps of bazingagin/IBA for one text, to compare ours with.
 
-One text at a time; the whole model at every step, on ten copies of the text; a bottleneck hooked to the output of
-one layer, with a gate for every feature of every token; weights that require gradients, which `backward` computes.
-Written from a reading of that code, with today's transformers; see `textiba.methods.published` for what it computes.
+One text at a time; the whole model at each step, on ten copies of the text; a bottleneck hooked to the output of one
+layer, with a gate for every feature of every token; weights that require gradients, which `backward` computes. Written
+from a reading of that code, for today's transformers; `textiba.methods.jiang2020` documents the computation.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ class PublishedBottleneck(nn.Module):
     """The published module.
 
     Args:
-        feature_map: of the one sentence, which it takes for the mean [tokens, features].
+        feature_map: the states of the one sentence, which the published code takes for the mean [tokens, features].
     """
 
     def __init__(self, feature_map: Tensor):
@@ -30,7 +30,7 @@ class PublishedBottleneck(nn.Module):
         self.capacity = torch.zeros(())
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Normalises, scales, adds noise, and keeps the "KL" [samples, tokens, features]."""
+        """Normalises, scales and adds noise; keeps the "KL" [samples, tokens, features] in `capacity`."""
         gate = torch.sigmoid(self.alpha).expand(hidden.shape[0], hidden.shape[1], -1)
         signal = (hidden - self.mean) / self.std * gate
         log_variance = torch.log((1 - gate) ** 2)
@@ -72,5 +72,5 @@ def explain_published(model: Any, ids: Tensor, layer: int, steps: int = STEPS, s
 
 
 def _noised(bottleneck: PublishedBottleneck, output: Any) -> Any:
-    """Layers return their state alone, or first in a tuple."""
+    """The output of a layer with noise in its state; a layer returns its state alone, or first in a tuple."""
     return (bottleneck(output[0]), *output[1:]) if isinstance(output, tuple) else bottleneck(output)

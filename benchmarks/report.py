@@ -1,4 +1,4 @@
-"""What was seen, as tables: Markdown to read, and JSON with every round."""
+"""The measurements as tables: Markdown, and JSON with every round."""
 
 import json
 import math
@@ -13,13 +13,13 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Something that was promised, and what was seen of it.
+    """A bar: a bound on a ratio, and the measured ratios.
 
     Attributes:
-        what: in words.
-        side: on which side of the bound it has to lie.
-        bound: the promise.
-        seen: the ratio in each round.
+        what: the name of the ratio.
+        side: the side of the bound on which the ratio has to lie.
+        bound: the bound.
+        seen: the measured ratio in each round.
     """
 
     what: str
@@ -29,20 +29,20 @@ class Bar:
 
     @property
     def met(self) -> bool:
-        """Whether the median is on the right side."""
+        """Whether the median lies on the right side of the bound."""
         return median(self.seen) >= self.bound if self.side == "at least" else median(self.seen) <= self.bound
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A heading, a few words on how to read it, and rows of text.
+    """A table.
 
     Attributes:
         title: the heading.
-        note: how to read it.
-        columns: their names.
-        rows: of as many cells.
-        rounds: by row, then by column, what each round gave; for the JSON.
+        note: how to read the table.
+        columns: the names of the columns.
+        rows: the cells of each row.
+        rounds: the measurements of every round, by row and column, for the JSON file.
     """
 
     title: str
@@ -53,20 +53,20 @@ class Table:
 
 
 def number(value: float) -> str:
-    """With three digits, or a dash where there is none."""
+    """A number with three digits; a dash for NaN."""
     if math.isnan(value):
         return "–"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def bars_table(bars: Sequence[Bar]) -> Table:
-    """One row for each promise."""
+    """A table with a row for each bar."""
     rows = [
         (bar.what, f"{bar.side} {number(bar.bound)}", number(median(bar.seen)), "yes" if bar.met else "**no**")
         for bar in bars
     ]
     rounds = {bar.what: {"seen": bar.seen} for bar in bars}
-    return Table("Bars", "Medians over the rounds of this run.", ("what", "bar", "seen", "met?"), rows, rounds)
+    return Table("Bars", "Medians over the rounds of this run.", ("what", "bar", "measured", "met?"), rows, rounds)
 
 
 def write(
@@ -77,8 +77,8 @@ def write(
     heading: str = "Speed and memory",
     module: str = "benchmarks",
 ) -> str:
-    """Writes `name`.md and `name`.json, which say what module made them; returns the Markdown."""
-    parts = [f"# {heading}\n", f"Written by `.venv/bin/python -m {module}`; not to be edited.\n"]
+    """Writes `name`.md and `name`.json, which name the module that made them; returns the Markdown."""
+    parts = [f"# {heading}\n", f"Written by `.venv/bin/python -m {module}`; do not edit.\n"]
     parts.append(_markdown(("machine", ""), list(machine.items())))
     parts += [f"## {table.title}\n\n{table.note}\n\n{_markdown(table.columns, table.rows)}" for table in tables]
     text = "\n".join(parts)

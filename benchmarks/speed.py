@@ -1,4 +1,4 @@
-"""What the split run, batching and the allocator's settings are worth: ratios within one run, never times alone.
+"""The gain of the split run, of batching and of the allocator's settings: ratios within one run, never times alone.
 
 Run: .venv/bin/python benchmarks/speed.py   (five minutes on two cores; prints a Markdown table)
 """
@@ -18,7 +18,7 @@ TEXTS = 12
 
 
 def seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """The shortest of a few runs."""
+    """The seconds of the shortest of a few runs."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -28,7 +28,7 @@ def seconds(work: Callable[[], object], repeats: int = 3) -> float:
 
 
 def whole_model(model: Model) -> Model:
-    """The same model, run from its first layer at every step, as a hook would: what the split run saves."""
+    """The same model, which runs from its first layer at each step, as with a hook; the split run saves this."""
 
     class Whole(Model):
         def run_from(self, batch, layer, state, through=None):
@@ -39,7 +39,7 @@ def whole_model(model: Model) -> Model:
 
 
 def split_run(layer: int) -> float:
-    """How many times faster a bottleneck is when only what lies above it runs."""
+    """How many times faster a bottleneck is if only the layers above it run."""
     model, statistics = load("fine-tuned"), load_statistics("fine-tuned")
     whole, method, texts = whole_model(model), PerSampleBottleneck(layer=layer, steps=4), bundled_reviews()[:TEXTS]
     split = seconds(lambda: explain(model, method, texts, statistics))
@@ -47,14 +47,14 @@ def split_run(layer: int) -> float:
 
 
 def batching() -> float:
-    """How many times faster texts are together than one at a time."""
+    """How many times faster texts are in batches than one at a time."""
     model, statistics, texts = load("fine-tuned"), load_statistics("fine-tuned"), bundled_reviews()[:TEXTS]
     together = seconds(lambda: explain(model, Evidence(), texts, statistics))
     return seconds(lambda: [explain(model, Evidence(), [r], statistics) for r in texts]) / together
 
 
 def small_batches() -> float:
-    """How many times faster batches that stay in the processor's cache are than large ones."""
+    """How many times faster batches that fit into the processor's cache are than large batches."""
     model, statistics, texts = load("fine-tuned"), load_statistics("fine-tuned"), bundled_reviews()[:TEXTS]
     method = PerSampleBottleneck(steps=4)
     small = seconds(lambda: explain(model, method, texts, statistics))
@@ -70,7 +70,7 @@ def one_pass_for_all_layers() -> float:
 
 
 def readout_cost() -> float:
-    """What a readout's attribution costs, in plain forward passes over the same batches."""
+    """The cost of a readout's attribution, in plain forward passes over the same batches."""
     model = load("fine-tuned")
     batches = list(model.batches(model.tokenize(bundled_reviews()[:TEXTS])))
 
@@ -84,7 +84,7 @@ def readout_cost() -> float:
 
 
 def explain_once() -> float:
-    """Seconds of one explanation in this process, after a first one has warmed it."""
+    """Seconds of one explanation in this process; the shortest of a few runs."""
     model, statistics, texts = load("fine-tuned"), load_statistics("fine-tuned"), bundled_reviews()[:TEXTS]
     return seconds(lambda: explain(model, PerSampleBottleneck(steps=4), texts, statistics))
 
@@ -99,13 +99,13 @@ def peak_megabytes(count: int) -> float:
 
 
 def child(expression: str) -> float:
-    """The value of an expression in a process of its own."""
+    """The value of an expression, computed in a child process."""
     answer = subprocess.run([sys.executable, __file__, expression], capture_output=True, text=True, check=True)  # noqa: S603
     return float(answer.stdout.splitlines()[-1])
 
 
 def main() -> None:
-    """Prints the table, or in a child process the value that was asked for."""
+    """Prints the table, or in a child process the value of the expression."""
     if len(sys.argv) > 1:
         what, _, argument = sys.argv[1].partition(":")
         if argument == "tuned":

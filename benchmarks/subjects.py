@@ -1,4 +1,4 @@
-"""What is measured: the built-in model, and one of BERT-base's shape with random weights; and texts of one length."""
+"""The measured models: the built-in model, and a random model of BERT-base's shape; and texts of one length."""
 
 import copy
 import warnings
@@ -13,7 +13,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from benchmarks.plan import BUILT_IN
 from textiba import FeatureStatistics, Model, Text, bundled_reviews, estimate_statistics, load, load_statistics
 from textiba.bottleneck.readout import OWN, fresh_readout, load_readout, readout_file
-from textiba.errors import FewTextsWarning, TruncationWarning
+from textiba.errors import FewTextsWarning, InputError, TruncationWarning
 from textiba.texts.batches import Batch
 from textiba.texts.tokens import TokenizedText
 
@@ -22,14 +22,14 @@ SMALLEST_STD = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model and all that its methods need.
+    """A model with everything that its methods need.
 
     Attributes:
-        name: in the tables.
-        model: the model as the project sees it.
+        name: of the model in the tables.
+        model: the model.
         statistics: of its features.
-        readout: what `ReadoutBottleneck.weights` is for it.
-        whole: the same model as others see it: plain Hugging Face, its weights requiring gradients.
+        readout: the value of `ReadoutBottleneck.weights` for the model.
+        whole: the same model for other libraries: plain Hugging Face, with weights that require gradients.
     """
 
     name: str
@@ -40,21 +40,21 @@ class Subject:
 
     @property
     def two_thirds(self) -> int:
-        """The layer two thirds up."""
+        """The layer at two thirds of the depth."""
         return 2 * self.model.n_layers // 3
 
     @property
     def lower_half(self) -> range:
-        """The layers of which it is asked that little but matrix products takes time."""
+        """The layers of bar b."""
         return range(self.model.n_layers // 2)
 
 
 def subject(name: str, folder: Path) -> Subject:
-    """A subject by its name in the plan.
+    """The subject of a name in the plan.
 
     Args:
-        name: which.
-        folder: a temporary one, for an untrained readout.
+        name: `BUILT_IN` or `BERT_BASE`.
+        folder: a temporary folder, for an untrained readout.
     """
     own = load("fine-tuned")
     if name == BUILT_IN:
@@ -71,10 +71,13 @@ def subject(name: str, folder: Path) -> Subject:
 
 
 def texts_of(model: Model, tokens: int, count: int) -> list[Text]:
-    """Bundled texts cut to that many tokens, special ones included; the same tokens when tokenized again."""
+    """Bundled reviews cut to that many tokens, special tokens included; tokenized again they give the same tokens."""
     whole = [text for text in tokenized(model, bundled_reviews()) if len(text) >= tokens]
     if len(whole) < count:
-        raise ValueError(f"{len(whole)} of the bundled reviews have {tokens} tokens or more; {count} are wanted")
+        raise InputError(
+            f"the plan needs {count} bundled reviews of {tokens} tokens or more; there are {len(whole)}. Lower tokens, "
+            "or the number of texts"
+        )
     return [Text(r.source.text[: r.offsets[r.content[tokens - 3]][1]], r.source.label) for r in whole[:count]]
 
 
@@ -84,14 +87,14 @@ def tokenized_texts_of(model: Model, tokens: int, count: int) -> list[TokenizedT
 
 
 def mixed_batches(model: Model, count: int, rounds: int) -> list[list[Batch]]:
-    """For each round so many of the batches that all bundled reviews make, evenly spread from long to short."""
+    """For each round `count` of the batches that all bundled reviews form, evenly spread from long to short."""
     batches = list(model.batches(tokenized(model, bundled_reviews())))
     chosen = [batches[(2 * i + 1) * len(batches) // (2 * count * rounds)] for i in range(count * rounds)]
     return [chosen[turn::rounds] for turn in range(rounds)]
 
 
 def tokenized(model: Model, texts: Sequence[Text]) -> list[TokenizedText]:
-    """Tokenized, cut where the model ends; that some are cut is no news here."""
+    """The tokenized texts, cut at the model's limit without a warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)
         return model.tokenize(texts)
@@ -102,7 +105,7 @@ def _whole(model: Model) -> Any:
 
 
 def _untrained(own: Model, model: Model, statistics: FeatureStatistics, folder: Path) -> str:
-    """A readout as the built-in one is, for another shape; what it says is nothing, what it costs is the same."""
+    """The file of an untrained readout for a model: its cost is that of a trained readout, its gates mean nothing."""
     trained = load_readout(readout_file(own)).architecture
     shape = {
         "layers": tuple(range(model.n_layers)),

@@ -1,4 +1,4 @@
-"""What all layers in one stream cost, against the plain pass and each layer's own passes, measured apart."""
+"""The cost of all layers in one stream, against the plain pass and each layer's own passes, measured apart."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""Times of things that are compared, taken in turns, so that a machine that speeds up or slows down does so for all."""
+"""Times of compared functions, measured in turns, so that a change of the machine's speed concerns all of them."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,11 +10,11 @@ Work = Callable[[int], object]
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """What was seen.
+    """Measured times.
 
     Attributes:
-        of: seconds of each work, round by round.
-        beat: seconds of what ran before every work: the median of each round.
+        of: seconds of each function, round by round.
+        beat: seconds of the beat that runs before every function: the median of each round.
     """
 
     of: Mapping[str, Sequence[float]]
@@ -22,12 +22,12 @@ class Times:
 
 
 def in_turns(works: Mapping[str, Work], rounds: int, beat: Callable[[], object] = lambda: None) -> Times:
-    """Times every work in every round; in every other round they go in the opposite order.
+    """Times every function in every round; in every other round they run in the opposite order.
 
     Args:
-        works: each is called with the number of the round.
-        rounds: how many.
-        beat: short, and run before every work: what the machine gives at the time.
+        works: the functions; each is called with the number of the round.
+        rounds: the number of rounds.
+        beat: a short function that runs before each of the others; it measures the machine's speed at that time.
     """
     times: dict[str, list[float]] = {name: [] for name in works}
     beats: list[float] = []
@@ -46,5 +46,5 @@ def in_turns(works: Mapping[str, Work], rounds: int, beat: Callable[[], object] 
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
-    """Round by round."""
+    """The ratio in each round."""
     return [a / b for a, b in zip(above, below, strict=True)]

@@ -1,1 +1,1 @@
-"""The study: a folder for each question, with its config, the code that answers it, and what was found."""
+"""The study: a folder for each question, with its configs, its code and its results."""

@@ -1,4 +1,4 @@
-"""What the experiments share: runs that resume, curves that are kept, and results that are written the same way."""
+"""Code that the experiments share: runs that resume, saved curves, and results in one format."""
 
 import json
 import math
@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Float
 
 from textiba.attribution import Attribution, Curve
+from textiba.errors import InputError
 from textiba.evaluation.degradation import Degradation
-from textiba.evaluation.intervals import Interval, bootstrap
+from textiba.evaluation.intervals import Interval, bootstrap, holm, sign_flip_p
 from textiba.runs.config import SweepConfig
 from textiba.runs.sweep import Progress, degrade_run, grouped, sweep
 from textiba.show.plots import save
@@ -23,20 +24,20 @@ from textiba.store.files import write_text
 ROOT = Path(__file__).parent
 HUB = {"stanfordnlp/imdb": "imdb", "eraser-benchmark/movie_rationales": "movie_rationales"}
 COARSE = Degradation(steps=(0, 0.1, 0.2, 0.4, 0.7, 1), orders=("morf", "lerf"))  # half the passes of the default
-_DIGITS = 4
+_DIGITS = 4  # of the numbers in result.json
 Table = Mapping[str, Sequence[str]]
 Rows = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Small:
-    """A setting in which an experiment takes seconds and its figures mean nothing: does it run?
+    """A small setting, for tests: an experiment takes seconds, and its numbers mean nothing.
 
     Attributes:
-        texts: ids of bundled ones.
-        tokens: of each.
-        layers: where a config says "all".
-        betas: of each list in a config.
+        texts: ids of bundled reviews.
+        tokens: the length at which each text is cut.
+        layers: the layers in place of "all" in a config.
+        betas: the number of values of β in place of each list in a config.
     """
 
     texts: tuple[str, ...]
@@ -47,15 +48,15 @@ class Small:
 
 @dataclass
 class Study:
-    """One experiment's folder, and where its runs are.
+    """One experiment: its folder, and the folder of its runs.
 
     Attributes:
-        folder: with its configs, and what is published.
-        runs: a folder for all runs.
-        data: a folder that holds `imdb/` and `movie_rationales/`; None takes them from the hub.
-        progress: called after every result.
-        small: None for the real setting.
-        output: where results go; the folder itself where None.
+        folder: the experiment's folder, with its configs and its published results.
+        runs: the folder of all runs.
+        data: a folder with `imdb/` and `movie_rationales/`; None takes the data from the hub.
+        progress: called after each result.
+        small: the small setting; None takes the real setting.
+        output: the folder of the results; None takes `folder`.
     """
 
     folder: Path
@@ -77,14 +78,14 @@ class Study:
         return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
 
     def sweep(self, name: str = "config") -> RunFolder:
-        """Runs a config, or goes on with what is there of it."""
+        """Runs a config, or resumes its run."""
         config = self.config(name)
         run = sweep(config, self.runs / f"{self.folder.name}-{name}", self.progress)
         self._sweeps[name] = config, run
         return run
 
     def degrade(self, run: RunFolder, settings: Degradation | None = None) -> list[dict[str, Curve]]:
-        """The curves of a run, by checkpoint, method and settings; those that are there already are taken."""
+        """The curves of a run, by checkpoint, method and settings; saved curves are read instead of made anew."""
         settings = settings or Degradation()
         if settings.removal in run.removals():
             curves = run.read_curves(settings.removal)
@@ -95,12 +96,12 @@ class Study:
     def publish(
         self, found: Rows, tables: Mapping[str, Table] | None = None, figures: Mapping[str, Any] | None = None
     ) -> Path:
-        """Writes `result.json`, the figures, and the tables into the README, each between the marks of its name.
+        """Writes `result.json` and the figures, and writes each table into the README between the marks of its name.
 
         Args:
-            found: numbers, and intervals, in any nesting of mappings and lists.
-            tables: columns of text.
-            figures: of matplotlib.
+            found: numbers and intervals, in any nesting of mappings and lists.
+            tables: columns of text, by the table's name.
+            figures: matplotlib figures, by the file's name.
         """
         output = self.output or self.folder
         for name, figure in (figures or {}).items():
@@ -120,7 +121,7 @@ class Study:
 
 
 def collect(run: RunFolder, of: Callable[[Attribution], Any]) -> dict[tuple[str, str, str], list[Any]]:
-    """What is wanted of every result, in the order of the texts, by checkpoint, method and settings."""
+    """The value of `of` for every result, in the order of the texts, by checkpoint, method and settings."""
     found: dict[tuple[str, str, str], list[tuple[int, Any]]] = {}
     for key in run.groups():
         found[key] = [(index, of(a)) for index, a in run.read(key)]
@@ -128,7 +129,7 @@ def collect(run: RunFolder, of: Callable[[Attribution], Any]) -> dict[tuple[str,
 
 
 def in_order(curve: Curve) -> Float[np.ndarray, "texts steps"]:
-    """A curve's probabilities in the order of the texts, so that curves can be compared text by text."""
+    """A curve's probabilities in the order of the texts, for comparisons text by text."""
     return curve.probability[np.argsort(curve.texts)]
 
 
@@ -137,16 +138,22 @@ def mean(values: Iterable[float]) -> Interval:
     return bootstrap(np.asarray(list(values), dtype=np.float64))
 
 
+def significant(differences: Mapping[str, Float[np.ndarray, " texts"]], level: float = 0.05) -> dict[str, bool]:
+    """Whether each of several paired mean differences is significant, after Holm's correction for their number."""
+    adjusted = holm([sign_flip_p(values) for values in differences.values()])
+    return {name: p < level for name, p in zip(differences, adjusted, strict=True)}
+
+
 def shown(interval: Interval, digits: int = 3) -> str:
-    """An interval as text: "0.754 [0.735, 0.772]"; of larger numbers with fewer decimals, from 100 on without."""
-    values = [plain(value) for value in (interval.mean, interval.low, interval.high)]  # as in the result
+    """An interval as text: "0.754 [0.735, 0.772]"; one decimal from 10 on, none from 100 on."""
+    values = [plain(value) for value in (interval.mean, interval.low, interval.high)]  # rounded as in result.json
     form = ",.0f" if abs(interval.mean) >= 100 else ".1f" if abs(interval.mean) >= 10 else f".{digits}f"
     middle, low, high = (format(value, form) for value in values)
     return f"{middle} [{low}, {high}]"
 
 
 def plain(value: Any) -> Any:
-    """Intervals and numpy's numbers as JSON has them, with four significant digits."""
+    """Intervals and numpy's numbers as plain values for JSON, with four significant digits."""
     if isinstance(value, Interval):
         return {"mean": plain(value.mean), "low": plain(value.low), "high": plain(value.high)}
     if isinstance(value, Mapping):
@@ -181,7 +188,7 @@ def _with_tables(text: str, tables: Mapping[str, Table]) -> str:
         pattern = re.compile(re.escape(start) + r".*?" + re.escape(end), re.S)
         there = pattern.search(text)
         if there is None:
-            raise ValueError(f"the README has no place for the table '{name}': put {start} and {end} where it goes")
+            raise InputError(f"the README needs a place for the table '{name}': put {start} and {end} there")
         text = f"{text[: there.start()]}{start}\n\n{_markdown(columns)}\n\n{end}{text[there.end() :]}"
     return text
 

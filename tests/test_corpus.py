@@ -219,7 +219,7 @@ def test_a_review_is_tagged_once_for_all_layers_and_only_as_far_as_it_was_read(
 
 
 def test_a_pipeline_that_tags_nothing_is_refused():
-    with pytest.raises(InputError, match="'mute' sets no part of speech"):
+    with pytest.raises(InputError, match="the spaCy pipeline 'mute' sets none"):
         Tagger("mute", "1", FakePipeline(tagging=False)).tags([("a", scored("a", [1]).words())])
 
 
@@ -238,7 +238,7 @@ def test_the_real_tagger():
 
 
 def test_a_tagger_that_is_not_there(monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(InputError, match="no spaCy pipeline is called 'no_such'.*tagger: null"):
+    with pytest.raises(InputError, match="the spaCy pipeline 'no_such' is not installed.*tagger: null"):
         load_tagger("no_such")
 
     def absent(*_: Any, **__: Any) -> None:

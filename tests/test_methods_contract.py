@@ -150,9 +150,10 @@ def test_scores_depend_on_the_target(name: str):
                 fast(name).attribute(MODEL, made, (MODEL.predict(made) + shift) % 3, toys.statistics(MODEL))
         return
     zero, one = (toys.attribute(MODEL, fast(name), TEXTS, target=target) for target in (0, 1))
-    for a, b in zip(zero, one, strict=True):
-        assert (a.target, b.target) == (0, 1)
-        assert np.array_equal(content_scores(a), content_scores(b)) == (name in BLIND)
+    assert [(a.target, b.target) for a, b in zip(zero, one, strict=True)] == [(0, 1)] * len(TEXTS)
+    same = [np.array_equal(content_scores(a), content_scores(b)) for a, b in zip(zero, one, strict=True)]
+    # Grad-CAM cuts off what is negative, and then a text may have only zeros for both classes.
+    assert all(same) if name in BLIND else not all(same)
 
 
 def picture(model: Model) -> dict[str, Any]:

@@ -71,3 +71,28 @@ def test_what_a_notebook_must_not_have_is_found():
         "cell 5 wrote to stderr",
         "cell 5 has a path",
     ]
+
+
+def _with_output(text: str) -> nbformat.NotebookNode:
+    shown = nbformat.v4.new_output("stream", name="stdout", text=text)
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print(x)", execution_count=1, outputs=[shown])])
+
+
+CLONES = ["/opt/textiba", "/tmp/textiba", "/tmp/a b/textiba", "~/textiba", "~/tmp/a b"]  # noqa: S108 - names only
+
+
+@pytest.mark.parametrize("clone", CLONES)
+def test_a_path_is_found_once_wherever_the_clone_lies(clone: str, monkeypatch: pytest.MonkeyPatch):
+    folder = Path(clone).expanduser() / "notebooks"
+    monkeypatch.setattr(RUN, "FOLDER", folder)
+    for path in (folder / "quickstart.ipynb", Path.home() / "models" / "bert", Path("/tmp/run/results")):  # noqa: S108
+        [found] = RUN.problems(_with_output(f"written to {path}"))
+        assert found.startswith("cell 1 has a path: ")
+    assert RUN.problems(_with_output("p = 0.5 and/or 1/2")) == []
+
+
+def test_a_home_folder_at_the_root_does_not_make_every_slash_a_path(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(RUN, "FOLDER", Path("/opt/textiba/notebooks"))
+    monkeypatch.setattr(Path, "home", lambda: Path("/"))
+    assert RUN.problems(_with_output("1/2")) == []
+    assert len(RUN.problems(_with_output("/tmp/run"))) == 1  # noqa: S108

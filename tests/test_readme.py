@@ -71,13 +71,13 @@ def common_rows() -> dict[tuple[str, str], dict[str, str]]:
 def leaderboard_lines() -> list[str]:
     """The lines of the README's leaderboard, from the committed results."""
     by = common_rows()
-    methods = sorted({method for method, _ in by}, key=lambda m: -float(by[m, "delete area"]["mean"]))
+    methods = sorted({method for method, _ in by}, key=lambda m: -float(by[m, "delete area"]["value"]))
     lines = []
     for m in methods:
         areas = [by[m, f"{removal} area"] for removal in ("delete", "mask")]
-        cells = [f"{float(a['mean']):.3f} [{float(a['low']):.3f}, {float(a['high']):.3f}]" for a in areas]
-        passes = sum(float(by[m, name]["mean"]) for name in ("forward", "backward"))
-        lines.append(f"| {m} | {' | '.join(cells)} | {passes:.0f} | {float(by[m, 'seconds']['mean']):.2g} |")
+        cells = [f"{float(a['value']):.3f} [{float(a['low']):.3f}, {float(a['high']):.3f}]" for a in areas]
+        passes = sum(float(by[m, name]["value"]) for name in ("forward", "backward"))
+        lines.append(f"| {m} | {' | '.join(cells)} | {passes:.0f} | {float(by[m, 'seconds']['value']):.2g} |")
     return lines
 
 
@@ -104,7 +104,7 @@ BEFORE = {
 def test_the_methods_before_two_sided_are_named(page: str, metric: str):
     """By the metrics that `two_sided` does not optimise."""
     text = " ".join((ROOT / page).read_text("utf-8").split())
-    means = {m: float(row["mean"]) for (m, of), row in common_rows().items() if of == metric and row["mean"]}
+    means = {m: float(row["value"]) for (m, of), row in common_rows().items() if of == metric}
     assert {m for m, mean in means.items() if mean > means["two-sided"]} == BEFORE[metric].keys()
     for method, said in BEFORE[metric].items():
         assert f"{said} ({means[method]:.3f})" in text

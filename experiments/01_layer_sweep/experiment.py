@@ -1,4 +1,4 @@
-"""Which layers are the most information-rich? Bits, usable bits and faithfulness at every layer."""
+"""Which layers carry the most information? Bits, usable bits and faithfulness at every layer."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ METHODS = ("per_sample", "evidence")
 
 
 def answer(study: Study) -> Path:
-    """Runs the sweep and the degradation test at every layer, and publishes."""
+    """Runs the sweep and the degradation test at every layer, and publishes the results."""
     run = study.sweep()
     rows = {
         (method, json.loads(settings)["layer"]): values
@@ -46,7 +46,7 @@ def answer(study: Study) -> Path:
 
 
 def by_class(rows: list[dict[str, Any]], key: str) -> dict[str, Interval]:
-    """The mean of the texts that are predicted as one class, for each class that there is."""
+    """The mean over the texts of each predicted class, for each class that was predicted."""
     values = {name: [r[key] for r in rows if r["predicted"] == c] for name, c in CLASSES.items()}
     return {name: mean(there) for name, there in values.items() if there}
 
@@ -57,7 +57,7 @@ def found_in(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def numbers(a: Attribution) -> dict[str, Any]:
-    """What is kept of one text at one layer."""
+    """The numbers of one text at one layer."""
     if isinstance(a.details, EvidenceDetails):
         return {"predicted": a.predicted, "usable": (a.details.opened - a.details.closed) / NATS_PER_BIT}
     assert isinstance(a.details, BitsDetails)  # noqa: S101 - the config has no third method
@@ -70,7 +70,7 @@ def numbers(a: Attribution) -> dict[str, Any]:
 
 
 def table(layers: dict[int, dict[str, Any]]) -> dict[str, list[str]]:
-    """The README's."""
+    """The table of the README."""
     rows = list(layers.values())
     return {
         "layer": [str(layer) for layer in layers],

@@ -21,7 +21,7 @@ COMPARED = ("share on sentiment words", "effective share of words")
 
 
 def answer(study: Study) -> Path:
-    """Runs the sweep on all checkpoints, looks where the scores lie, and publishes."""
+    """Runs the sweep on all checkpoints, measures the share on sentiment words, and publishes the results."""
     words = lexicon.sentiment_words(**_training(study))
     run = study.sweep()
     found: dict[str, Any] = {
@@ -45,7 +45,7 @@ def answer(study: Study) -> Path:
 
 
 def numbers(a: Attribution, words: dict[str, int]) -> dict[str, Any]:
-    """What is kept of one text."""
+    """The numbers of one text."""
     scored = a.words()
     sizes = np.abs([w.score for w in scored])
     sides = np.array([words.get(w.text.lower(), 0) for w in scored])
@@ -65,20 +65,20 @@ def numbers(a: Attribution, words: dict[str, int]) -> dict[str, Any]:
         out["kept"] = a.details.probability
     if isinstance(a.details, EvidenceDetails):
         out["usable"] = (a.details.opened - a.details.closed) / NATS_PER_BIT
-        # +1 where every sentiment word speaks for the class of its side, −1 where every one speaks against it.
+        # +1 if every sentiment word speaks for the class of its side, −1 if every one speaks against it.
         signed = float((np.array([w.score for w in scored]) * towards).sum())
         out["sign agrees"] = signed / on_sentiment if on_sentiment else 0.0
     return out
 
 
 def summary(values: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over texts with intervals."""
+    """The means over texts, with intervals."""
     keys = [k for k in values[0] if k != "right"]
     return {key: mean(v[key] for v in values) for key in keys}
 
 
 def table(found: dict[str, Any]) -> dict[str, list[str]]:
-    """The README's."""
+    """The first table of the README."""
     rows = [(c, what, r) for c in CHECKPOINTS for what, r in found[c].items() if what != "accuracy"]
     return {
         "checkpoint": [c for c, _, _ in rows],
@@ -94,12 +94,12 @@ def table(found: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def differences(found: dict[str, Any]) -> dict[str, list[str]]:
-    """The README's second table: text by text."""
+    """The second table of the README: paired differences."""
     return {"what": list(found), **{key: [shown(r[key]) for r in found.values()] for key in COMPARED}}
 
 
 def figure(found: dict[str, Any]) -> Any:
-    """The share on sentiment words, a bar for each checkpoint and measure, with intervals."""
+    """The share on sentiment words: a bar with its interval for each checkpoint and measure."""
     from matplotlib.figure import Figure
 
     from textiba.show.plots import LINES
@@ -122,7 +122,7 @@ def figure(found: dict[str, Any]) -> Any:
 
 
 def _training(study: Study) -> dict[str, Any]:
-    """Texts with labels that no report is made on, and how many words are taken from them."""
+    """Labelled texts that no result is reported on, and the number of words to take from them."""
     from textiba import bundled_reviews
     from textiba.texts.sources import imdb_rows
 

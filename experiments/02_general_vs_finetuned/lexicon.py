@@ -1,4 +1,4 @@
-"""Sentiment words, from the labels of IMDB's training part alone: no model has a say."""
+"""Sentiment words, from the labels of IMDB's training part alone, without a model."""
 
 import re
 from collections import Counter
@@ -13,15 +13,15 @@ LEAST_REVIEWS = 50
 
 
 def sentiment_words(texts: Iterable[Text], each: int, least_texts: int = LEAST_REVIEWS) -> dict[str, int]:
-    """Words that tell a positive text from a negative one: 1 for those of positive texts, −1 for the others.
+    """Words that tell positive from negative texts: 1 for words of positive texts, −1 for words of negative texts.
 
-    A word's log odds ratio is that of being in a text, ½ added to every cell (Haldane, 1956); words are taken by its
-    z score, where the odds ratio is two at least.
+    Words are ranked by the z score of their log odds ratio of occurring in a text, with ½ added to every cell (Haldane,
+    1956); words with an odds ratio below two are left out.
 
     Args:
         texts: with labels.
-        each: so many of either side.
-        least_texts: words in fewer are left out.
+        each: the number of words of each side.
+        least_texts: words that occur in fewer texts are left out.
     """
     within: dict[int, Counter[str]] = {0: Counter(), 1: Counter()}
     sizes: Counter[int] = Counter()

@@ -1,4 +1,4 @@
-"""What does β buy? Bits, the prediction under the bottleneck, and the order's faithfulness, from 1e-6 on."""
+"""What does β change? Bits, the prediction under the bottleneck, and the faithfulness of the order, from 1e-6 on."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ ON = ("sum", "mean")
 
 
 def answer(study: Study) -> Path:
-    """Runs the sweep over β and its degradation test, and publishes."""
+    """Runs the sweep over β and its degradation test, and publishes the results."""
     run = study.sweep()
     curves = study.degrade(run, COARSE)
     areas = {(c["morf"].settings["beta_on"], c["morf"].settings["beta"]): mean(lerf_morf_area(c)) for c in curves}
@@ -37,7 +37,7 @@ def answer(study: Study) -> Path:
 
 
 def numbers(a: Attribution) -> dict[str, Any]:
-    """What is kept of one text at one β."""
+    """The numbers of one text at one β."""
     assert isinstance(a.details, BitsDetails)  # noqa: S101 - the config has bits only
     d = a.details
     return {
@@ -47,7 +47,7 @@ def numbers(a: Attribution) -> dict[str, Any]:
 
 
 def table(found: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
-    """The README's."""
+    """The table of the README."""
     rows = [(on, beta, r) for on in ON for beta, r in found[on].items()]
     return {
         "β on the": [on for on, _, _ in rows],
@@ -62,7 +62,7 @@ def table(found: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def figure(found: dict[str, dict[str, Any]]) -> Any:
-    """Bits, what is kept and area against β on the sum; and area against bits, for both ways."""
+    """Bits, kept prediction and area against β on the sum; and area against bits, for β on the sum and on the mean."""
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(13, 3.6), facecolor="white", layout="constrained")

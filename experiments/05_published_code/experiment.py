@@ -1,4 +1,4 @@
-"""What does it change to correct the published BERT code's statistics, and what is left to gain after that?"""
+"""What does it change to correct the statistics of the published BERT code, and what is left to gain after that?"""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ RANDOM = "random"
 
 
 def answer(study: Study) -> Path:
-    """Runs the ladder from the published code to ours, and publishes."""
+    """Runs the steps from the published code to ours, and publishes the results."""
     run = study.sweep()
     groups = study.degrade(run, COARSE)
     curves = {step(g["morf"].method, g["morf"].settings): g for g in groups}
@@ -44,7 +44,7 @@ def answer(study: Study) -> Path:
 
 
 def step(method: str, settings: Mapping[str, Any]) -> str:
-    """Which step of the ladder a method's settings are."""
+    """The name of the step with these settings of a method."""
     if method == "per_sample":
         index = 1 if settings["gates"] == "feature" else 2 if settings["layer"] == 4 else 3
         return STEPS[index]
@@ -52,7 +52,7 @@ def step(method: str, settings: Mapping[str, Any]) -> str:
 
 
 def numbers(a: Attribution) -> dict[str, Any]:
-    """What is kept of one text."""
+    """The numbers of one text."""
     kept = a.details.probability if isinstance(a.details, BitsDetails) else None
     return {"total": a.total, "kept": kept, "scores": content_scores(a), "text": a.text}
 
@@ -71,7 +71,7 @@ def movement(study: Study, values: list[dict[str, Any]]) -> list[Any]:
 
 
 def table(found: dict[str, Any]) -> dict[str, list[str]]:
-    """The README's."""
+    """The table of the README."""
     rows = {name: found[name] for name in (*STEPS, RANDOM)}
     moved, published = (
         "rank agreement with how far the layer moves each token",
@@ -91,7 +91,7 @@ def table(found: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def figure(curves: dict[str, Any]) -> Any:
-    """p(target) as tokens go, most relevant first and last, for each step."""
+    """p(target) as tokens are removed, most and least relevant first, for each step."""
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(10.5, 3.8), facecolor="white", layout="constrained")

@@ -1,4 +1,4 @@
-"""Can one pass of a readout do what ten steps for every text do? Loss, area and cost on the same texts."""
+"""Can one pass of a readout replace ten steps for each text? Loss, area and cost on the same texts."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ COLD, TRIED, WARM, READOUT = (
 
 
 def answer(study: Study) -> Path:
-    """Runs per-sample gates cold and warm and the readout, and publishes."""
+    """Runs per-sample gates from a cold and from a warm start, and the readout, and publishes the results."""
     run = study.sweep()
     groups = {label(g["morf"].method, g["morf"].settings): g for g in study.degrade(run, SETTINGS)}
     areas = {n: area(in_order(g["morf"]), in_order(g["lerf"]), g["morf"].steps) for n, g in groups.items()}
@@ -54,20 +54,20 @@ def answer(study: Study) -> Path:
 
 
 def label(method: str, settings: Mapping[str, Any]) -> str:
-    """Which of the four a method's settings are."""
+    """The name of the row with these settings of a method."""
     if method == "readout":
         return READOUT
     return COLD if settings["readout"] is None else WARM if settings["steps"] else TRIED
 
 
 def numbers(a: Attribution) -> dict[str, Any]:
-    """What is kept of one text."""
+    """The numbers of one text."""
     known = {"loss": a.details.loss, "kept": a.details.probability} if isinstance(a.details, BitsDetails) else {}
     return {"total": a.total, "scores": content_scores(a), "tokens": len(a.text.content)} | known
 
 
 def table(found: dict[str, Any]) -> dict[str, list[str]]:
-    """The README's; what the readout's gates give when tried out is its own loss."""
+    """The table of the README; the readout's loss is that of its gates under noise, without a step."""
     rows = {name: found[name] | ({k: found[TRIED][k] for k in ("loss", "kept probability")} if name == READOUT else {})
             for name in (COLD, READOUT, WARM)}  # fmt: skip
     return {

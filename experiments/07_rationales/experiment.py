@@ -1,4 +1,4 @@
-"""How much of the top-scored words lies in what people marked as the reason? And does it help to pool over phrases?"""
+"""What share of the top-scored words lies within human rationales? And does it help to pool scores over phrases?"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from experiments.study import Study, collect, mean, shown
+from experiments.study import Study, collect, mean, shown, significant
 from textiba import Attribution
 from textiba.evaluation.metrics.plausibility import auprc, top_share, words_and_rationale
 from textiba.show.plots import LEGEND, band_line, panel
@@ -21,7 +21,7 @@ Text = tuple[Any, Any]  # the words' scores, and whether each is marked
 
 
 def answer(study: Study) -> Path:
-    """Runs the sweep, chooses widths on the validation part and reports on the other, and publishes."""
+    """Runs the sweeps, chooses widths on the validation part, and publishes the results on the other part."""
     chosen = widths(read(study.sweep("validation")))
     texts = read(study.sweep())
     shares = {name: np.array([top_share(*r) for r in found]) for name, found in texts.items()}
@@ -30,10 +30,12 @@ def answer(study: Study) -> Path:
         "texts": len(shares[REFERENCE]), "marked share of words": mean(m.mean() for _, m in texts[REFERENCE]),
         "methods": {}, "pooled": {},
     }  # fmt: skip
+    differs = significant({name: own - shares[REFERENCE] for name, own in shares.items() if name != REFERENCE})
     for name in sorted(shares, key=lambda n: -shares[n].mean()):
         found["methods"][name] = {
             "top share": mean(shares[name]),
             f"top share minus {REFERENCE}": mean(shares[name] - shares[REFERENCE]),
+            "significant": differs.get(name, False),
             "auprc": mean(precision[name]),
         }
     best = {name: np.array([top_share(pooled(s, chosen[name]), m) for s, m in texts[name]]) for name in POOLED}
@@ -49,43 +51,44 @@ def answer(study: Study) -> Path:
 
 
 def read(run: Any) -> dict[str, list[Text]]:
-    """Words of each method's texts that have a mark within the model's length."""
+    """The words of each method's texts that have a marked word within the model's length."""
     values = collect(run, lambda a: words_and_rationale(a) if marked(a) else None)
     return {method: [v for v in found if v is not None] for (_, method, _), found in values.items()}
 
 
 def marked(a: Attribution) -> bool:
-    """Whether a marked word is left."""
+    """Whether a text has a marked word within the model's length."""
     return any(a.text.rationale)
 
 
 def widths(texts: dict[str, list[Text]]) -> dict[str, int]:
-    """The width with the highest mean AUPRC, of each method."""
+    """The width with the highest mean AUPRC, for each method."""
     return {name: max(WIDTHS, key=lambda w: float(np.mean([auprc(pooled(s, w), m) for s, m in texts[name]])))
             for name in POOLED}  # fmt: skip
 
 
 def pooled(scores: Float[np.ndarray, " words"], width: int) -> Float[np.ndarray, " words"]:
-    """The mean score of the words up to `width` places away, at the ends of those that there are."""
+    """The mean score of the words up to `width` places away; at the ends of the text over fewer words."""
     ones = np.ones(2 * width + 1)
     return np.convolve(scores, ones, "full")[width:][: len(scores)] / np.convolve(
         np.ones(len(scores)), ones, "full")[width:][: len(scores)]  # fmt: skip
 
 
 def table(rows: dict[str, Any]) -> dict[str, list[str]]:
-    """The README's."""
+    """The first table of the README; * marks differences with p < 0.05 after Holm's correction."""
     return {
         "method": [f"**{name}**" if name in OURS else name for name in rows],
         "top share (95 %)": [shown(r["top share"]) for r in rows.values()],
         f"minus {REFERENCE}, paired": [
-            "" if name == REFERENCE else shown(r[f"top share minus {REFERENCE}"]) for name, r in rows.items()
+            "" if name == REFERENCE else shown(r[f"top share minus {REFERENCE}"]) + "*" * r["significant"]
+            for name, r in rows.items()
         ],
         "AUPRC": [shown(r["auprc"]) for r in rows.values()],
     }
 
 
 def pooled_table(rows: dict[str, Any]) -> dict[str, list[str]]:
-    """The README's second: scores pooled over the width that the validation part chose."""
+    """The second table of the README: scores pooled over the width that was chosen on the validation part."""
     return {
         "method, pooled": list(rows),
         "words to either side": [str(r["width chosen"]) for r in rows.values()],
@@ -99,7 +102,7 @@ def pooled_table(rows: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def figure(rows: dict[str, Any], chance: float) -> Any:
-    """Top share against the width of pooling."""
+    """The top share against the width of pooling."""
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(6, 3.7), facecolor="white", layout="constrained")

@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 from textiba.checkpoints.find import find
 from textiba.cli.light import import_transformers
 from textiba.cli.progress import progress
+from textiba.cli.questions import question
 from textiba.cli.shared import Checkpoint, app, console
 from textiba.cli.stop import keeping
 from textiba.errors import InputError, SettingError, TruncationWarning
@@ -78,7 +79,20 @@ def explain(
     readout: Annotated[
         str | None, typer.Option(help="A folder of textiba readout train; per_sample starts from its gates.")
     ] = None,
-    target: Annotated[str, typer.Option(help="predicted, gold, a class's label, or its index.")] = "predicted",
+    target: Annotated[
+        str | None, typer.Option(help="predicted, gold, a class's label or index; A:B is class A rather than class B.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Ask whether this label of a multi-label model holds.")] = None,
+    above: Annotated[float | None, typer.Option(help="Ask whether the model's value is above this.")] = None,
+    following: Annotated[
+        str | None, typer.Option("--next", help="Ask a language model which of these words comes next: ' good| bad'.")
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(help="The prompt, with {text} in it; with a mask token --next is asked there.")
+    ] = None,
+    similar_to: Annotated[
+        str | None, typer.Option(help="Ask an encoder whether a text is similar to this one.")
+    ] = None,
     statistics: Annotated[Path | None, typer.Option(help="A file of textiba estimate.")] = None,
     max_length: Annotated[int | None, typer.Option(min=3, help="Tokens of a text; the checkpoint's if absent.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best there is if absent.")] = None,
@@ -93,6 +107,7 @@ def explain(
 ) -> None:
     """Highlights which tokens a checkpoint used; the results come as they are computed."""
     find(checkpoint)  # a misspelt name is told before torch is imported
+    asked, answer = question(target, label, above, following, similar_to, template)
     chosen = _method(method, settings or [], {"layer": layer, "beta": beta}, readout)
     outputs = _Outputs(html, png, json, csv)
     sources = _texts(texts or [], file, {"text": text_column, "label": label_column, "id": id_column})
@@ -106,9 +121,9 @@ def explain(
     from textiba.texts.batches import TOKEN_BUDGET
 
     place = named_device(device) if device else best_device()
-    model = load(checkpoint, max_length).to(place)
+    model = load(checkpoint, max_length, outcome=asked).to(place)
     known = load_statistics(statistics) if statistics else own_statistics(checkpoint)
-    goal = int(target) if target.lstrip("-").isdigit() and target not in model.labels else target
+    goal = int(answer) if answer.lstrip("-").isdigit() and answer not in model.labels else answer
     if goal not in ("predicted", "gold"):
         model.find_label(goal)
     done = cut = 0

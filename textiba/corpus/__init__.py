@@ -1,4 +1,4 @@
-"""The corpus view: over thousands of texts, which words and which parts of speech carry the bits, at which layer."""
+"""The corpus view: the scores of thousands of texts, by word and by part of speech, at each layer."""
 
 from textiba.corpus.config import CorpusConfig
 from textiba.corpus.run import CorpusSummary, corpus_view

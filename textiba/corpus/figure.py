@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_CLASSES = tuple(LINES[i] for i in (0, 2, 3, 4, 1))  # a colour and a marker for each class
-_LINE = 0.19  # inches a row takes
-_THOUSAND = 1000  # from here on decimals only fill a cell
-_FOLD = 3.0  # log2 of how many times its share of words a part of speech has, at which its colour saturates
+_CLASSES = tuple(LINES[i] for i in (0, 2, 3, 4, 1))  # the colour and the marker of each class
+_LINE = 0.19  # inches; height of a row
+_THOUSAND = 1000  # larger numbers have no decimals
+_FOLD = 3.0  # log2(share of the scores / share of the words) at which the colour saturates
 
 
 def plot_words(rows: Sequence[KindRow], top: int = 25, title: str = "") -> "Figure":
-    """The words that carry most in the texts predicted as each class: a panel a class, 95 % intervals over texts.
+    """The words with the highest mean score in the texts predicted as each class, with 95 % intervals over texts.
 
-    A filled marker is the mean in the panel's class, a hollow one the same word's mean in the texts predicted as
-    another class. The order is that of the intervals' lower ends.
+    Each class has a panel. A filled marker is a word's mean in the texts of the panel's class, a hollow marker its mean
+    in the texts predicted as another class. Words are ordered by the lower end of their interval.
 
     Args:
         rows: of one source.
-        top: words in a panel, at most.
-        title: above all.
+        top: the largest number of words in a panel.
+        title: of the figure.
 
     Raises:
         InputError: no word occurs often enough in the texts of a class.
@@ -41,7 +41,7 @@ def plot_words(rows: Sequence[KindRow], top: int = 25, title: str = "") -> "Figu
 
     classes = sorted({r.predicted for r in rows if r.predicted is not None})
     if not classes:
-        raise InputError("no word occurs often enough in the texts of one class; lower min_count, or take more")
+        raise InputError("no word occurs often enough in the texts of one class; lower min_count, or take more texts")
     chosen = {c: [r for r in rows if r.predicted == c][:top] for c in classes}
     height = 1.5 + _LINE * max(len(found) for found in chosen.values())
     figure = Figure(figsize=(4.3 * len(classes), height), facecolor="white", layout="constrained")
@@ -66,7 +66,7 @@ def plot_words(rows: Sequence[KindRow], top: int = 25, title: str = "") -> "Figu
             axes.text(1.02, y, text, va="center", **right)
     handles = [Line2D([], [], **_marker(c), label=f"predicted {class_name(rows[0].source.labels, c)}") for c in classes]
     style = {**_marker(classes[0], filled=False), "color": MUTED}
-    hollow = Line2D([], [], **style, label="the same word, predicted otherwise")
+    hollow = Line2D([], [], **style, label="the same word, other class predicted")
     dashed = Line2D([], [], color=MUTED, lw=0.9, ls="--", label="average word")
     figure.legend(handles=[*handles, hollow, dashed], loc="outside lower center", ncols=len(classes) + 2, **LEGEND)
     _title(figure, title)
@@ -74,12 +74,12 @@ def plot_words(rows: Sequence[KindRow], top: int = 25, title: str = "") -> "Figu
 
 
 def plot_words_by_layer(rows: Sequence[KindRow], top: int = 25, title: str = "") -> "Figure":
-    """A map of words × layers: what an occurrence carries, on one colour scale.
+    """A map of words × layers: the mean score of an occurrence, on one colour scale.
 
     Args:
         rows: of one method at several layers.
-        top: words, at most: those that lead on the average of the layers.
-        title: above it.
+        top: the largest number of words; those with the highest average over the layers are shown.
+        title: of the figure.
     """
     from matplotlib.figure import Figure
 
@@ -97,14 +97,14 @@ def plot_words_by_layer(rows: Sequence[KindRow], top: int = 25, title: str = "")
 
 
 def plot_parts(rows: Sequence[KindRow], title: str = "") -> "Figure":
-    """Maps of parts of speech × layers: the share of all that is scored, and the mean of a word.
+    """Two maps of parts of speech × layers: the share of all scores, and the mean score of a word.
 
-    The share of words stands beside the former, and the colour compares the two: red is more than the part of speech
-    has of the words, blue less.
+    The first map also shows the share of all words. Its colour compares the two shares: red is a larger share of the
+    scores than of the words, blue a smaller share.
 
     Args:
         rows: of one method at one or several layers.
-        title: above all.
+        title: of the figure.
     """
     from matplotlib.figure import Figure
 
@@ -128,7 +128,7 @@ def plot_parts(rows: Sequence[KindRow], title: str = "") -> "Figure":
 
 
 def _means(axes: "Axes", layers: dict[Source, dict[str, KindRow]], kinds: Sequence[str]) -> None:
-    """What an occurrence carries, kinds × layers."""
+    """Draws the mean score of an occurrence, kinds × layers."""
     values = [[found[kind].mean.mean for found in layers.values()] for kind in kinds]
     flat = [value for row in values for value in row]
     written = iter(_numbers(flat))
@@ -139,7 +139,7 @@ def _means(axes: "Axes", layers: dict[Source, dict[str, KindRow]], kinds: Sequen
 
 
 def _log_fold(row: KindRow) -> float:
-    """log2 of how many times its share of words a kind has of all that is scored; far below where it has nothing."""
+    """log2(share of the scores / share of the words); a large negative number if the share of the scores is 0."""
     return math.log2(max(row.share.mean, 1e-9) / row.share_of_words)
 
 
@@ -150,7 +150,7 @@ def _grid(
     columns: Sequence[str],
     span: Range,
 ) -> None:
-    """Cells with what they say on the colour of their value."""
+    """Draws cells: their text on the colour of their value."""
     from matplotlib.colors import to_rgb
 
     axes.imshow([[to_rgb(span.color(value)) for value in row] for row in values], aspect="auto")
@@ -173,12 +173,12 @@ def _marker(predicted: int, filled: bool = True) -> dict[str, Any]:
 
 
 def _plain(text: str) -> str:
-    """Text that matplotlib does not take for a formula."""
+    """The text with dollar signs escaped, which matplotlib reads as the start of a formula."""
     return text.replace("$", r"\$")
 
 
 def _numbers(values: Sequence[float]) -> list[str]:
-    """Numbers with the same decimals, so many that the largest has two digits or more."""
+    """Numbers as text, all with as many decimals as give the largest of them two digits or more."""
     largest = max(map(abs, values), default=0.0) or 1.0
     decimals = 0 if largest >= _THOUSAND else max(1, 1 - math.floor(math.log10(largest)))
     return [f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−") for value in values]

@@ -1,4 +1,4 @@
-"""A corpus view into a folder: tables, figures, and what they were made with."""
+"""Writes a corpus view into a folder: tables, figures, and a record of the settings."""
 
 import json
 import re
@@ -19,6 +19,7 @@ from textiba.corpus.tagging import load_tagger
 from textiba.corpus.tally import KindRow
 from textiba.corpus.view import CorpusView, tagged
 from textiba.errors import InputError
+from textiba.model.questions import outcome_of
 from textiba.runs.config import expand
 from textiba.runs.stream import stream
 from textiba.runs.sweep import Progress, texts_hash
@@ -31,12 +32,12 @@ from textiba.store.processes import best_device
 
 @dataclass(frozen=True, eq=False)
 class CorpusSummary:
-    """What a corpus view found, and where it is.
+    """The result of a corpus view.
 
     Attributes:
-        words: rows of words in enough texts.
-        parts: rows of parts of speech; empty without a tagger.
-        files: what was written.
+        words: the rows of words that occur in enough texts.
+        parts: the rows of parts of speech; empty without a tagger.
+        files: the written files.
     """
 
     words: list[KindRow]
@@ -45,23 +46,23 @@ class CorpusSummary:
 
 
 def corpus_view(config: CorpusConfig, output: str | Path, progress: Progress = lambda *_: None) -> CorpusSummary:
-    """Sums up methods over texts by word and by part of speech, and writes tables and figures into a folder.
+    """Averages scores over texts by word and by part of speech, and writes tables and figures into a folder.
 
-    Texts are streamed: what is held grows with the vocabulary, not with their number.
+    Texts are streamed: memory grows with the vocabulary, not with the number of texts.
 
     Args:
-        config: what to run.
-        output: the folder; made when missing. What a view before has left there is written over.
-        progress: called after every result.
+        config: the settings.
+        output: the folder; made if it is missing. Files of an earlier view of the same name are replaced.
+        progress: called after each result.
 
     Raises:
-        MissingExtraError: the tagger is not installed; before anything is computed.
+        MissingExtraError: the tagger is not installed; raised before anything is computed.
         InputError: no word occurs in `min_count` texts.
         TextibaError: any error of `textiba.stream`.
     """
     began = time.monotonic()
     tagger = None if config.tagger is None else load_tagger(config.tagger)
-    model = load(config.checkpoint, config.max_length).to(best_device())
+    model = load(config.checkpoint, config.max_length, outcome=outcome_of(config.outcome)).to(best_device())
     statistics = load_statistics(config.statistics) if config.statistics else own_statistics(config.checkpoint)
     methods, texts = expand(config.methods, model), config.data.load()
 
@@ -72,7 +73,7 @@ def corpus_view(config: CorpusConfig, output: str | Path, progress: Progress = l
     found, parts = view.words(config.min_count), view.parts(config.min_count)
     if not found:
         raise InputError(
-            f"no word occurs in {config.min_count} of these {len(texts)} texts; lower min_count or take more"
+            f"no word occurs in {config.min_count} of these {len(texts)} texts; lower min_count or take more texts"
         )
 
     folder = folder_place(output)
@@ -89,7 +90,7 @@ def corpus_view(config: CorpusConfig, output: str | Path, progress: Progress = l
         "checkpoint": model.fingerprint,
         "statistics": None if statistics is None else statistics.identity,
         "files": files_used,
-        "texts": {"count": len(texts), "hash": texts_hash(texts), **_predicted(found)},
+        "texts": {"count": len(texts), "hash": texts_hash(texts), **_predicted(view)},
         "seconds": round(time.monotonic() - began, 2),
     }
     write_text(folder / "result.json", json.dumps(result, indent=1) + "\n")
@@ -104,15 +105,14 @@ def _counted(
         progress(attribution.checkpoint, n, total)
 
 
-def _predicted(rows: list[KindRow]) -> dict[str, int]:
-    """How many texts were predicted as each class."""
-    return {
-        f"predicted {class_name(r.source.labels, r.predicted)}": r.of_texts for r in rows if r.predicted is not None
-    }
+def _predicted(view: CorpusView) -> dict[str, int]:
+    """The number of texts that were predicted as each class; classes without a frequent word are counted too."""
+    source, counts = next(iter(view.texts().items()))
+    return {f"predicted {class_name(source.labels, c)}": count for c, count in sorted(counts.items())}
 
 
 def _figures(words: list[KindRow], parts: list[KindRow], top: int, folder: Path) -> list[Path]:
-    """Of each method: the words at each layer, the words over the layers, and the parts of speech over the layers."""
+    """Draws for each method the words at each layer, the words over the layers, and the parts of speech."""
     files = []
     for name, rows in by_method(words).items():
         for source in (layers := by_layer(rows)):
@@ -132,5 +132,5 @@ def _title(name: str, rows: list[KindRow]) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name that any file system takes."""
+    """A name with only characters that every file system takes."""
     return re.sub(r"[^\w.=-]+", "-", name)

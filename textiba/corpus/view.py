@@ -1,4 +1,4 @@
-"""Words and parts of speech of a stream of attributions, summed up text by text."""
+"""The scores of words and parts of speech in a stream of attributions, added up text by text."""
 
 import itertools
 import re
@@ -10,18 +10,18 @@ from textiba.attribution import Attribution, Word
 from textiba.corpus.tagging import Tagger
 from textiba.corpus.tally import KindRow, Source, Tally
 
-# A word as people write it: "didn't", "well-made", "7/10"; tokenizers cut at every such mark.
+# A written word: "didn't", "well-made", "7/10". Tokenizers split it at the marks.
 _WRITTEN = re.compile(r"[^\W_]+(?:(?:['’-]|(?<=\d)[./,:](?=\d))[^\W_]+)*")
-_CHUNK = 1024  # results that are read ahead, so that the tagger gets many texts at once
+_CHUNK = 1024  # results that are read ahead, so that the tagger gets many texts together
 
 Tagged = tuple[Attribution, list[Word], tuple[str, ...] | None]
 
 
 class CorpusView:
-    """Which words and which parts of speech carry the scores. Holds sums by word and by tag, and no text.
+    """Scores by word and by part of speech. Holds sums for each word and each tag, and no text.
 
     Args:
-        lower: whether words are one that differ in case only.
+        lower: whether words that differ only in case are counted as one word.
     """
 
     def __init__(self, lower: bool = True):
@@ -29,16 +29,16 @@ class CorpusView:
         self._words, self._parts = Tally(), Tally()
 
     def add(self, attribution: Attribution, words: Sequence[Word], tags: Sequence[str] | None = None) -> None:
-        """Adds a text as one method at one layer sees it.
+        """Adds one attribution of a text.
 
-        The table of words has them as they are written: what a tokenizer cut at an apostrophe, a hyphen, or a mark
-        between digits is one, with the sum of the scores. Parts of speech keep the tokenizer's words, so that the
-        negation in "didn't" is a particle of its own.
+        The table of words has written words: parts that the tokenizer split at an apostrophe, a hyphen, or a mark
+        between digits are joined, and their scores are summed. The table of parts of speech keeps the tokenizer's
+        words, so that the negation in "didn't" is a particle of its own.
 
         Args:
-            attribution: whose scores.
-            words: its `words()`.
-            tags: of each word; None leaves the parts of speech out.
+            attribution: the scores.
+            words: the result of `attribution.words()`.
+            tags: the tag of each word; None leaves parts of speech out.
         """
         source, predicted = Source.of(attribution), attribution.predicted
         scores = np.asarray([word.score for word in words], dtype=np.float64)
@@ -48,24 +48,29 @@ class CorpusView:
             self._parts.add(source, predicted, tags, scores)
 
     def words(self, min_count: int = 2) -> list[KindRow]:
-        """A row for each word in at least `min_count` texts; the order is that of `Tally.rows`."""
+        """A row for each word in at least `min_count` texts, in the order of `Tally.rows`."""
         return self._words.rows(min_count)
 
     def parts(self, min_count: int = 2) -> list[KindRow]:
-        """The same for parts of speech; empty without tags."""
+        """A row for each part of speech in at least `min_count` texts; empty without tags."""
         return self._parts.rows(min_count)
+
+    def texts(self) -> dict[Source, dict[int, int]]:
+        """The number of texts of each source and predicted class."""
+        return self._words.texts()
 
 
 def written(words: Sequence[Word], text: str, lower: bool) -> tuple[list[int], list[str]]:
-    """Puts a tokenizer's words together to words as they are written.
+    """Joins the tokenizer's words to written words.
 
     Args:
-        words: in the order of the text.
-        text: what they are from.
-        lower: fold case. Typographic apostrophes become plain ones in any case.
+        words: of the tokenizer, in the order of the text.
+        text: the text.
+        lower: whether to fold case. Typographic apostrophes always become plain ones.
 
     Returns:
-        For each written word, the index of its first word, and its text. A mark of punctuation is a word of its own.
+        For each written word the index of its first tokenizer's word, and its text. A punctuation mark is a word of its
+        own.
     """
     spans = _WRITTEN.finditer(text)
     start, end = -1, -1
@@ -87,12 +92,12 @@ def tagged(results: Iterator[tuple[int, Attribution]], tagger: Tagger | None) ->
 
     Args:
         results: of `textiba.stream`.
-        tagger: None gives None in place of tags.
+        tagger: tags the words; with None, the tags are None.
     """
     known: dict[int, tuple[str, ...]] = {}
     while chunk := [(place, a, a.words()) for place, a in itertools.islice(results, _CHUNK)]:
         here = {place: (a.text.source.text, words) for place, a, words in chunk}
-        # The chunk before may have ended amid the layers of a text; what is older is forgotten.
+        # The last chunk may have ended between two layers of a text; the tags of other texts are dropped.
         known = {place: tags for place, tags in known.items() if place in here}
         if tagger is not None:
             new = [place for place in here if place not in known]

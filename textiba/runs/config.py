@@ -161,6 +161,8 @@ class SweepConfig(Settings):
         data: the texts.
         methods: the methods.
         target: "predicted", "gold", or the index or the label of one class for all texts.
+        outcome: what is asked of the model, by name and settings, such as {kind: above, threshold: 3.5}; see
+            `textiba.model.questions`. None takes what the head and config tell.
         seed: of everything random in the methods.
         max_length: tokens of a text; None takes the checkpoint's limit.
         statistics: a file of `textiba estimate` for each checkpoint that comes without feature statistics.
@@ -170,6 +172,7 @@ class SweepConfig(Settings):
     data: DataChoice = DataChoice()
     methods: tuple[MethodChoice, ...] = Field(min_length=1)
     target: int | str = "predicted"
+    outcome: dict[str, Any] | None = None
     seed: int = 0
     max_length: int | None = Field(default=None, ge=3)
     statistics: dict[str, str] = Field(default_factory=dict)

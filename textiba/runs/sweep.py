@@ -15,6 +15,7 @@ from textiba.checkpoints.load import load
 from textiba.errors import CorruptFileError, InputError, RepairWarning
 from textiba.evaluation.degradation import Degradation, degrade
 from textiba.methods import Method
+from textiba.model.questions import outcome_of
 from textiba.model.view import Model
 from textiba.runs.config import SweepConfig
 from textiba.runs.preflight import check_sweep
@@ -85,7 +86,7 @@ def _prepare(
     config: SweepConfig, folder: RunFolder, name: str, processes: Processes
 ) -> tuple[Model, list[Method], FeatureStatistics | None]:
     """Loads a checkpoint and checks everything that is to run on it: model, methods, statistics, target."""
-    model = load(name, config.max_length).to(best_device(processes))
+    model = load(name, config.max_length, outcome=outcome_of(config.outcome)).to(best_device(processes))
     folder.manifest.hold("checkpoints", name, model.fingerprint)
     statistics = load_statistics(config.statistics[name]) if name in config.statistics else own_statistics(name)
     methods = config.expand(model)
@@ -189,7 +190,7 @@ def degrade_run(
             report(len(texts), len(texts))
             continue
         if key[0] not in models:
-            models = {key[0]: load(key[0], config.max_length).to(best_device())}
+            models = {key[0]: load(key[0], config.max_length, outcome=outcome_of(config.outcome)).to(best_device())}
             folder.manifest.hold("checkpoints", key[0], models[key[0]].fingerprint)
         numbers: list[int] = []  # the text of each row of the curves
         found = _counted(folder, key, len(texts), report, numbers)
