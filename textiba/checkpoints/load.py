@@ -26,7 +26,6 @@ from textiba.texts.sources import LABELS
 ADAPTER = "adapter_model.safetensors"
 HEAD = "head.safetensors"
 _BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_FEW = 0.5  # share of the rows of the embedding table below which a vocabulary belongs to another model
 
 
 def load(
@@ -130,7 +129,6 @@ def load_base(
             f"{source}: {len(broken)} tensors of the model are missing from the weights ({sorted(broken)[0]}, …); "
             "this is another architecture, or a part of a model"
         )
-    _check_vocabulary(source, model, tokenizer)
     if warn and missing and source != BUILTIN_BASE:
         warnings.warn(
             f"{source} has no trained head ({sorted(missing)}); a random one was made with seed {seed}. "
@@ -139,22 +137,6 @@ def load_base(
             stacklevel=3,
         )
     return model, tokenizer, _BASE_SHA256[:16] if source == BUILTIN_BASE else None
-
-
-def _check_vocabulary(source: str, model: Any, tokenizer: Any) -> None:
-    """Refuses a tokenizer that cannot belong to the model, such as the empty one of a folder without tokenizer files.
-
-    Every word would be an unknown token, and the scores would look normal.
-
-    Raises:
-        NotACheckpointError: the vocabulary is far smaller than the embedding table.
-    """
-    rows, words = model.get_input_embeddings().weight.shape[0], len(tokenizer)
-    if words < _FEW * rows:
-        raise NotACheckpointError(
-            f"{source}: the tokenizer knows {words} tokens, and the model has embeddings of {rows}; the tokenizer's "
-            "files are missing, or another model's. Save them there: tokenizer.save_pretrained(folder)"
-        )
 
 
 def _from_card(folder: Path, name: str, max_length: int | None, outcome: Outcome | None) -> Model:
