@@ -40,15 +40,14 @@ NOTHING: dict[str, Any] = dict.fromkeys(("target", "label", "above", "following"
     ],
 )
 def test_options_become_an_outcome_and_a_target(given: Any, outcome: Any, target: str):
-    options: dict[str, Any] = {**NOTHING, **given}
-    assert question(**options) == (outcome, target)
+    assert question(*(given.get(name) for name in NOTHING)) == (outcome, target)
 
 
 def test_two_questions_at_once_are_refused():
     with pytest.raises(InputError, match="one question at a time; got --label and --above"):
-        question(**(NOTHING | {"label": "joy", "above": 1.0}))
+        question(None, "joy", 1.0, None, None, None)
     with pytest.raises(InputError, match="--template goes with --next"):
-        question(**(NOTHING | {"template": "{text}!"}))
+        question(None, None, None, None, None, "{text}!")
 
 
 def test_an_outcome_in_a_config():
