@@ -204,7 +204,7 @@ def test_a_text_that_cannot_be_explained_is_told_by_its_place_before_any_result(
     answer = command("explain", "--file", tmp_path / "in.jsonl", "-c", world.model, "-m", "random", "--json")
     assert answer.code == 2
     [line] = answer.errors
-    assert "140" in line or "r139" in line
+    assert "text number 139" in line, "its place in the file, not in the 64 texts that are shown together"
     assert answer.out == ""
 
 
