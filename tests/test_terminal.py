@@ -197,6 +197,17 @@ def test_a_file_of_texts_is_explained_as_it_comes(suffix: str, world: World, tmp
     assert answer.out.count("\nsum ") == 150
 
 
+def test_a_text_that_cannot_be_explained_is_told_by_its_place_before_any_result(world: World, tmp_path: Path):
+    rows = [{"text": text, "id": f"r{i}"} for i, text in enumerate(toys.texts(150, seed=1))]
+    rows[139]["text"] = "\u200b"
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    answer = command("explain", "--file", tmp_path / "in.jsonl", "-c", world.model, "-m", "random", "--json")
+    assert answer.code == 2
+    [line] = answer.errors
+    assert "text number 139" in line, "its place in the file, not in the 64 texts that are shown together"
+    assert answer.out == ""
+
+
 @pytest.mark.filterwarnings("always::textiba.errors.TextibaWarning")
 def test_texts_that_were_cut_are_told_once(world: World, tmp_path: Path):
     (tmp_path / "in.txt").write_text("\n".join(toys.texts(130, seed=1, shortest=9)))

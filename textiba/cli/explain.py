@@ -16,11 +16,12 @@ from textiba.cli.progress import progress
 from textiba.cli.questions import question
 from textiba.cli.shared import Checkpoint, app, console
 from textiba.cli.stop import keeping
-from textiba.errors import InputError, SettingError, TruncationWarning
+from textiba.errors import InputError, SettingError, TextibaWarning, TruncationWarning
 
 if TYPE_CHECKING:
     from textiba.attribution import Attribution
     from textiba.methods import Method
+    from textiba.model.view import Model
     from textiba.texts.sources import Text
 
 _CHUNK = 64  # texts whose results are shown together
@@ -126,6 +127,7 @@ def explain(
     goal = int(answer) if answer.lstrip("-").isdigit() and answer not in model.labels else answer
     if goal not in ("predicted", "gold"):
         model.find_label(goal)
+    _check_texts(model, sources)
     done = cut = 0
     with keeping(lambda: outputs.kept(done, len(sources))), outputs, progress("texts", len(sources) > 1) as advance:
         advance(method, 0, len(sources))
@@ -190,6 +192,14 @@ def _check(method: "Method", checkpoint: str, statistics: Path | None) -> None:
     from textiba.runs.preflight import check_run
 
     check_run([method], [checkpoint], {checkpoint: str(statistics)} if statistics else {})
+
+
+def _check_texts(model: "Model", sources: "list[Text]") -> None:
+    """Raises the error of a text that cannot be explained before any result is shown, with its number in the file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TextibaWarning)
+        for start in range(_CHUNK, len(sources), _CHUNK):
+            model.tokenize(sources[start : start + _CHUNK], start)
 
 
 def _chunks(sources: "list[Text]") -> "Iterator[list[Text]]":
