@@ -158,9 +158,7 @@ def test_a_model_without_a_head_needs_an_outcome():
 
 def test_gold_labels_are_of_the_models_classes_only():
     asked = model(outcome=Label(label=1))
-    with pytest.raises(
-        TargetError, match="the model's classes; this model was asked: label LABEL_1"
-    ):
+    with pytest.raises(TargetError, match="the model's classes; this model was asked: label LABEL_1"):
         textiba.explain(asked, textiba.Random(), [textiba.Text("a film", 1)], target="gold")
 
 
