@@ -1,6 +1,6 @@
-"""Runs the notebooks and keeps their outputs: `make notebooks`, or `python notebooks/run.py quickstart` for one.
+"""Runs the notebooks and saves their outputs: `make notebooks`, or `python notebooks/run.py quickstart` for one.
 
-A notebook's first code cell says `SMALL = False`; the tests set it to True, so that a run takes seconds.
+The first code cell of a notebook has the line `SMALL = False`. The tests set it to True, so that a run takes seconds.
 """
 
 import ast
@@ -18,10 +18,10 @@ HEAVIEST = 2_000_000  # bytes of all notebooks together
 
 
 def execute(path: Path, small: bool = False) -> nbformat.NotebookNode:
-    """The notebook with the outputs of a run from its first cell to its last in a kernel of its own.
+    """Runs a notebook from its first cell to its last in a new kernel, and returns it with its outputs.
 
     Raises:
-        ValueError: its first code cell has no switch.
+        ValueError: the first code cell has no line `SMALL = False`.
         nbclient.exceptions.CellExecutionError: a cell failed.
     """
     notebook = nbformat.read(path, as_version=4)
@@ -31,16 +31,16 @@ def execute(path: Path, small: bool = False) -> nbformat.NotebookNode:
     written = first.source
     first.source = written.replace(SWITCH, f"SMALL = {small}")
     resources = {"metadata": {"path": str(FOLDER)}}
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
+    client = NotebookClient(notebook, timeout=1800, kernel_name="python3", resources=resources)  # seconds a cell
     client.execute(env={**os.environ, "PYTHONWARNINGS": "ignore:IProgress not found"})  # tqdm's, without ipywidgets
     first.source = written
     return tidied(notebook)
 
 
 def tidied(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Without what differs from run to run and says nothing: times, ids, versions."""
+    """Removes times, ids and versions, which differ from run to run."""
     notebook.metadata = nbformat.from_dict(KERNEL)
-    notebook.nbformat_minor = 4  # the next one gives each cell a random id
+    notebook.nbformat_minor = 4  # from minor version 5 on, each cell has a random id
     for cell in notebook.cells:
         cell.pop("id", None)
         cell.metadata = nbformat.from_dict({})
@@ -51,7 +51,7 @@ def tidied(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def problems(notebook: nbformat.NotebookNode) -> list[str]:
-    """What a committed notebook must not have: failed or silent cells, warnings, progress bars, paths of a machine."""
+    """Lists the faults of a notebook: failed or silent cells, warnings, progress bars, paths of this machine."""
     found = []
     for n, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), 1):
         if cell.execution_count != n:
@@ -85,7 +85,7 @@ def shows(source: str) -> bool:
 
 
 def main(names: list[str]) -> int:
-    """Runs these notebooks, or all; writes those without problems. Returns the exit code."""
+    """Runs the named notebooks, or all, writes those without problems, and returns the exit code."""
     failed = False
     for path in sorted(FOLDER.glob("*.ipynb")):
         if names and path.stem not in names:

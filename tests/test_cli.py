@@ -64,7 +64,7 @@ def test_explain_shows_the_words(
         (["explain", TEXT, "--layer", "9"], "a layer is between 0"),
         (["explain", TEXT, "--method", "per_sample", "--beta=-1"], "got -1"),
         (["explain", TEXT, "--method", "magic"], "no method is called 'magic'"),
-        (["explain", TEXT, "--target", "7"], "a target is between 0 and 1"),
+        (["explain", TEXT, "--target", "7"], "or an index from 0 to 1; got 7"),
         (["explain", TEXT, "--target", "gold"], "needs a label"),
         (["explain", "--file", "nowhere.txt"], "no such file"),
         (["sweep", "nowhere.yaml"], "no such config"),

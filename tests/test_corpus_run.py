@@ -29,11 +29,11 @@ COUNT = 40
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A view of a toy at three layers, over texts in a file."""
-    monkeypatch.setattr(module, "load", lambda *_: MODEL)
+    monkeypatch.setattr(module, "load", lambda *_, **__: MODEL)
     toys.statistics(MODEL).save(tmp_path / "statistics.safetensors")
     (tmp_path / "texts.txt").write_text("\n".join(toys.texts(COUNT)))
     return {
-        "checkpoint": "toy",
+        "checkpoint": "general-fresh",
         "data": {"source": str(tmp_path / "texts.txt")},
         "methods": [{"name": "evidence", "settings": {"nodes": 1}, "layers": [0, 2]}],
         "statistics": str(tmp_path / "statistics.safetensors"),

@@ -276,7 +276,7 @@ SETTINGS_OF_PAGES: dict[str, dict[str, type[Settings]]] = {
     "methods.html": {f"textiba.{method.__name__}": method for method in METHODS.values()},
     "metrics.html": {"textiba.Degradation": Degradation},
     "models.html": {
-        "textiba.training.finetune.Recipe": Recipe,
+        "textiba.training.recipe.Recipe": Recipe,
         "textiba.training.readout.ReadoutRecipe": ReadoutRecipe,
     },
     "runs.html": {

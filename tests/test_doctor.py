@@ -1,6 +1,7 @@
 """`textiba doctor`: what a report of an error needs, and the exit code."""
 
 import importlib.metadata
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,15 @@ def test_an_extra_that_is_not_installed_is_no_fault_and_one_that_fails_is(monkey
     assert found["textiba[baselines]"].sound is False
     assert "shap: AttributeError: module 'numpy' has no attribute 'bool'" in found["textiba[baselines]"].value
     assert found["textiba[finetune]"].sound is True
+
+
+def test_every_package_of_an_extra_is_imported_by_its_own_name(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(doctor, "import_module", lambda name: importlib.util.find_spec(name) or _missing(name))
+    assert [finding for finding in doctor._extras() if finding.sound is not True] == []
+
+
+def _missing(name: str) -> None:
+    raise ModuleNotFoundError(name)
 
 
 def test_a_folder_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

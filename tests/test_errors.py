@@ -161,7 +161,7 @@ def test_a_long_value_is_shown_in_short():
 
 def test_a_rule_of_two_settings_is_told_with_what_came():
     with pytest.raises(
-        SettingError, match=r"^PerSampleBottleneck: antithetic noise comes in pairs, .*even.*; got .*'samples': 3"
+        SettingError, match=r"^PerSampleBottleneck: antithetic noise comes in pairs: .*even.*; got .*'samples': 3"
     ):
         PerSampleBottleneck(samples=3)
 

@@ -16,8 +16,8 @@ USUAL = (
     "qwen3", "roberta", "xlm-roberta", "xlnet",
 )  # fmt: skip
 REFUSED = {
-    "bart": "is an encoder-decoder: its decoder reads the encoder's states",
-    "t5": "is an encoder-decoder: its decoder reads the encoder's states",
+    "bart": "is an encoder-decoder model. Every layer of its decoder reads the encoder's states",
+    "t5": "is an encoder-decoder model. Every layer of its decoder reads the encoder's states",
     "funnel": "with the hidden state at layer 0 given, other tokens change the logits",
     "reformer": "no list of layers was found in which each layer's output is the next layer's input",
     "xlm": "with the hidden state at layer 1 given, other tokens change the logits",

@@ -33,9 +33,9 @@ def test_the_ending_names_the_format(kind: str, tmp_path: Path):
 
 def test_another_ending_is_refused_before_anything_is_drawn(tmp_path: Path):
     for name in ("x.jpeg", "x", "png"):
-        with pytest.raises(InputError, match=r"which format to write: \.html or \.png or \.svg or \.pdf; got '"):
+        with pytest.raises(InputError, match=r"the name ends in \.html, \.png, \.svg or \.pdf; got '"):
             save_highlight([attribution()], tmp_path / name)
-        with pytest.raises(InputError, match=r"\.png or \.svg or \.pdf; got '"):
+        with pytest.raises(InputError, match=r"the name ends in \.png, \.svg or \.pdf; got '"):
             save(plot_curves({"one": curves()}), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
@@ -99,11 +99,11 @@ def test_a_bad_place_is_an_error_that_says_so(name: str, tmp_path: Path):
     with pytest.raises(InputError, match="is a folder; name a file in it"):
         WRITERS[name](tmp_path / name)
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match="could not be written"):
         WRITERS[name](tmp_path / "file" / name)
     loop = tmp_path / f"loop-{name}"
     loop.symlink_to(loop)
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match="could not be written"):
         WRITERS[name](loop)
     assert (tmp_path / "file").read_text() == "in the way"
 

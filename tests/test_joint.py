@@ -225,5 +225,5 @@ def test_a_layer_the_model_does_not_have():
 
 def test_statistics_must_belong_to_the_model():
     forward = toys.forward(MODEL, TEXTS)
-    with pytest.raises(StatisticsMismatchError, match="estimate new statistics"):
+    with pytest.raises(StatisticsMismatchError, match="estimate them anew"):
         JointBottleneck().attribute(MODEL, forward, MODEL.predict(forward), toys.statistics(toys.model(seed=1)))

@@ -58,5 +58,5 @@ def test_masking_needs_a_mask_token(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_settings_out_of_range():
-    with pytest.raises(SettingError, match=r"output: .*'logit', 'log_probability' or 'probability'; got 'loss'"):
+    with pytest.raises(SettingError, match=r"output: .*'log_odds' or 'probability'; got 'loss'"):
         Occlusion(output="loss")  # type: ignore[arg-type]

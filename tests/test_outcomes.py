@@ -123,7 +123,7 @@ def test_the_next_token_of_a_causal_language_model():
         alone = module(input_ids=torch.tensor([text.ids])).logits[0, -1, [7, 9]]
         torch.testing.assert_close(asked.logits(batch)[i], alone, rtol=0, atol=1e-5)
     assert asked.labels == ("w7", "w9")
-    with pytest.raises(SettingError, match="a candidate is a single token of the model; 'w7 w8' is"):
+    with pytest.raises(SettingError, match="a candidate must be a single token of the model; 'w7 w8' is"):
         asked.asking(NextToken(candidates=("w7 w8", "w9")))
 
 
@@ -158,13 +158,13 @@ def test_a_model_without_a_head_needs_an_outcome():
 
 def test_gold_labels_are_of_the_models_classes_only():
     asked = model(outcome=Label(label=1))
-    with pytest.raises(TargetError, match="gold labels are of the model's classes; asked is label LABEL_1"):
+    with pytest.raises(TargetError, match="the model's classes; this model was asked: label LABEL_1"):
         textiba.explain(asked, textiba.Random(), [textiba.Text("a film", 1)], target="gold")
 
 
 def test_an_outcome_by_its_name():
     assert make_outcome("above", threshold=3.5) == Above(threshold=3.5)
-    with pytest.raises(SettingError, match=r"an outcome is one of \['above', 'classes'.*; got 'clases'"):
+    with pytest.raises(SettingError, match=r"an outcome must be one of \['above', 'classes'.*; got 'clases'"):
         make_outcome("clases")
 
 
@@ -187,7 +187,7 @@ def test_every_method_answers_every_outcome_or_says_why_not(name: str, kind: str
         settings["steps"] = 3
     method = textiba.method(name, **settings)
     if name == "readout":
-        with pytest.raises(TargetError, match="a readout explains the class that it was trained for"):
+        with pytest.raises(TargetError, match="a readout explains the predicted one of a model's classes"):
             textiba.explain(asked, textiba.method(name, weights=toys.readout_file(toys.model())), TEXTS)
         return
     found = textiba.explain(asked, method, TEXTS, toys.statistics(asked))

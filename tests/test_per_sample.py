@@ -241,7 +241,7 @@ def test_statistics_are_needed_and_must_belong_to_the_model():
     targets = MODEL.predict(forward)
     with pytest.raises(SettingError, match=r"per_sample needs feature statistics; make them with: textiba estimate"):
         PerSampleBottleneck().attribute(MODEL, forward, targets)
-    with pytest.raises(StatisticsMismatchError, match="estimate new statistics"):
+    with pytest.raises(StatisticsMismatchError, match="estimate them anew"):
         PerSampleBottleneck().attribute(MODEL, forward, targets, toys.statistics(toys.model(seed=1)))
 
 

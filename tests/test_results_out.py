@@ -145,14 +145,14 @@ def test_other_json_is_refused(text: str):
 
 def test_files_that_cannot_be_written_or_read_say_why(tmp_path: Path):
     found = Attributions([attribution(), attribution()])
-    with pytest.raises(InputError, match=r"which format to write: \.parquet; got '\.json'"):
+    with pytest.raises(InputError, match=r"the name ends in \.parquet; got '\.json'"):
         found.save(tmp_path / "x.json")
     (tmp_path / "folder.parquet").mkdir()
     with pytest.raises(InputError, match="is a folder; name a file in it"):
         found.save(tmp_path / "folder.parquet")
     file = tmp_path / "file"
     file.write_text("old")
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match="could not be written"):
         found.save(file / "x.parquet")
     with pytest.raises(InputError, match="lone surrogate"):
         attribution(text=tokenized(Text("half \ud83d"))).save(tmp_path / "x.parquet")

@@ -27,7 +27,7 @@ from textiba.texts.labels import resolve_labels
 from textiba.texts.text import Text
 from textiba.texts.tokens import tokenize
 
-EXAMPLES = int(os.environ.get("TEXTIBA_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("TEXTIBA_EXAMPLES", "70"))
 SLOW = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large, HealthCheck.large_base_example)
 MANY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=SLOW, print_blob=True)
 FEW = settings(MANY, max_examples=max(10, EXAMPLES // 8))  # for what writes a Parquet file each time
@@ -36,7 +36,7 @@ FIELDS = ("text", "label", "id", "kind", "rationale")
 
 ANY_TEXT = st.text(st.characters(), max_size=30)  # lone surrogates, control characters and all
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-NUMBERS = st.one_of(st.integers(), st.integers(-2, 4), st.floats(), st.just(10**400))
+NUMBERS = st.one_of(st.integers(), st.floats(), st.sampled_from((-1, 0, 1.0, 1.5, 3, math.nan, math.inf, 10**400)))
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), NUMBERS, ANY_TEXT, st.sampled_from(NAMES)),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(ANY_TEXT, inner, max_size=3)),
@@ -48,19 +48,41 @@ OTHERS = st.one_of(
     st.builds(np.float32, st.floats(width=32)), st.builds(np.int64, st.integers(-5, 5)),
     st.just(np.timedelta64(1, "s")), st.just(np.array([[0, 1]])), st.just(np.array("x")), st.just(object()),
 )  # fmt: skip
-SPANS = st.lists(st.lists(st.integers(-1, 12), min_size=2, max_size=2), max_size=3)
+PLACES = st.lists(st.integers(0, 9), max_size=6, unique=True).map(sorted)
+APART = PLACES.map(lambda p: [list(span) for span in zip(p[::2], p[1::2], strict=False)])  # beyond the end now and then
+SPANS = st.one_of(
+    APART,
+    APART.flatmap(st.permutations),
+    PLACES.map(lambda p: [list(span) for span in zip(p, p[2:], strict=False)]),  # which overlap
+    st.lists(st.lists(st.one_of(st.integers(-1, 9), st.just(2.0)), min_size=2, max_size=2), max_size=2),
+)
 FIELD = st.one_of(OTHERS, UNICODE, SPANS)
 COLUMN = st.one_of(st.sampled_from((*FIELDS, "Text", "sentence", "review")), ANY_TEXT)
 
 
 def rows(values: st.SearchStrategy[Any], columns: st.SearchStrategy[str] = COLUMN) -> st.SearchStrategy[list[dict]]:
-    """Records: mostly a good text, and other fields of any kind in any order."""
-    good = st.one_of(UNICODE, st.just("a fine film"))
-    row = st.tuples(st.one_of(good, values), st.dictionaries(columns, values, max_size=4), st.booleans())
-    made = row.map(
-        lambda r: r[1] | {"text": r[0]} if r[2] else {"text": r[0]} | {k: v for k, v in r[1].items() if k != "text"}
+    """Records with their columns in any order: good ones, good ones with one odd field, and random ones."""
+    good = st.fixed_dictionaries(
+        {"text": st.sampled_from(("a fine", "déjà vu", " 電影 "))},
+        optional={
+            "label": st.sampled_from((0, 2, 1.0, *NAMES, None)), "id": UNICODE, "kind": UNICODE,
+            "rationale": st.sampled_from(([], [[0, 1]], [[0, 2], [2, 3]], None)),
+        },
+    )  # fmt: skip
+    odd = st.one_of(
+        st.just({}),
+        st.tuples(st.sampled_from(FIELDS), values).map(lambda field: {field[0]: field[1]}),
+        st.fixed_dictionaries({"rationale": SPANS}),
+        st.fixed_dictionaries({"label": NUMBERS}),
+        st.dictionaries(columns, values, max_size=3),
     )
-    return st.lists(st.one_of(made, st.dictionaries(columns, values, max_size=4)), min_size=1, max_size=4)
+    row = st.tuples(good, odd).map(lambda parts: parts[0] | parts[1]).flatmap(shuffled)
+    return st.lists(st.one_of(row, row, st.dictionaries(columns, values, max_size=3)), min_size=1, max_size=3)
+
+
+def shuffled(row: dict) -> st.SearchStrategy[dict]:
+    """The row with its columns in any order."""
+    return st.permutations(list(row.items())).map(dict)
 
 
 def check(texts: Sequence[Text]) -> None:
@@ -104,6 +126,19 @@ def test_anything_handed_over(data: Any):
     resolved = list(resolve_labels(found, NAMES))
     assert all(text.label is None or text.label in (0, 1, 2) for text in resolved)
     assert list(resolve_labels(resolved, NAMES)) == resolved
+
+
+@MANY
+@given(
+    st.one_of(
+        st.tuples(st.sampled_from(FIELDS), OTHERS),
+        st.tuples(st.sampled_from(("label", "id")), NUMBERS),
+        st.tuples(st.just("rationale"), SPANS),
+        st.tuples(st.just("rationale"), SPANS.map(json.dumps)),
+    )
+)
+def test_one_odd_field(field: tuple[str, Any]):
+    attempt(lambda: texts_from([{"text": "déjà vu", field[0]: field[1]}]), "text number 0 (counting from 0)")
 
 
 @MANY

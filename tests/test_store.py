@@ -120,7 +120,7 @@ def test_other_reviews_or_another_model_are_refused(tmp_path: Path, monkeypatch:
     with pytest.raises(InputError, match="made with another 'data'"):
         sweep(config, tmp_path / "run")
     texts.write_text("A fine film.\nA dull film.\n")
-    monkeypatch.setattr(textiba.runs.sweep, "load", lambda *_: load("general-probe"))
+    monkeypatch.setattr(textiba.runs.sweep, "load", lambda *_, **__: load("general-probe"))
     with pytest.raises(InputError, match="made with another 'fine-tuned'"):
         sweep(config, tmp_path / "run")
 

@@ -8,7 +8,7 @@ import toys
 
 import textiba
 from textiba.attribution import Attribution
-from textiba.errors import EmptyTextError, LayerError, SettingError, StatisticsMismatchError, TargetError
+from textiba.errors import EmptyTextError, InputError, LayerError, SettingError, StatisticsMismatchError, TargetError
 from textiba.methods import Evidence, PerSampleBottleneck
 from textiba.model.view import Model
 from textiba.runs import stream as sweep
@@ -128,7 +128,7 @@ def test_a_target_that_does_not_exist(target: str | int, rule: str):
 def test_gold_needs_a_label_that_the_model_has():
     with pytest.raises(TargetError, match=r"'gold' needs a label for every text; some have none. Use 'predicted'"):
         textiba.explain(MODEL, FAST, [TEXTS[0], "a film"], STATISTICS, target="gold")
-    with pytest.raises(TargetError, match=r"between 0 and 2 .*; got 7"):
+    with pytest.raises(InputError, match="text number 0 .*a label is an index from 0 to 2, .*; got 7"):
         textiba.explain(MODEL, FAST, [Text("a film", label=7)], STATISTICS, target="gold")
 
 
@@ -137,9 +137,9 @@ def test_errors_of_model_and_method_are_raised():
         textiba.explain(MODEL, PerSampleBottleneck(layer=8), TEXTS, STATISTICS)
     with pytest.raises(SettingError, match="needs feature statistics"):
         textiba.explain(MODEL, FAST, TEXTS)
-    with pytest.raises(StatisticsMismatchError, match="estimate new statistics"):
+    with pytest.raises(StatisticsMismatchError, match="estimate them anew"):
         textiba.explain(MODEL, FAST, TEXTS, toys.statistics(toys.model(seed=1)))
-    with pytest.raises(EmptyTextError, match="number 1 is empty"):
+    with pytest.raises(EmptyTextError, match=r"text number 1 .*the text is empty"):
         textiba.explain(MODEL, FAST, [TEXTS[0], " "], STATISTICS)
 
 

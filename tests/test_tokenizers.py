@@ -269,6 +269,12 @@ class TestSpecialTokensInATextsOwnWords:
         assert len(found.content) == len(found) - 2, "it carries a score, as any token of the text"
         assert "".join(words(found)) == text.replace(" ", "")
 
+    def test_the_message_counts_within_the_data(self):
+        with pytest.warns(
+            SpecialTokenWarning, match=r"1 of 2 texts \(numbers 9 to 10\) spell out .*first is number 10\."
+        ):
+            tokenize(["the film", "[SEP]"], wordpiece(), 64, start=9)
+
     def test_split_special_tokens_reads_the_characters(self):
         tokenizer = wordpiece()
         tokenizer.split_special_tokens = True

@@ -139,6 +139,8 @@ class BenchmarkConfig(Settings):
             it out.
         sanity: the check with randomised layers.
         target: "predicted", "gold", or a class for all texts.
+        outcome: what is asked of the model, by name and settings, such as {kind: above, threshold: 3.5}; see
+            `textiba.model.questions`. None takes what the head and config tell.
         seed: of everything random.
         max_length: tokens of a text; None takes the checkpoint's limit.
         statistics: a file of `textiba estimate` for each checkpoint that comes without statistics.
@@ -157,6 +159,7 @@ class BenchmarkConfig(Settings):
     leave_one_out: str | None = None
     sanity: Sanity = Sanity()
     target: Literal["predicted", "gold"] | int = "predicted"
+    outcome: dict[str, Any] | None = None
     seed: int = 0
     max_length: int | None = Field(default=None, ge=3)
     statistics: dict[str, str] = Field(default_factory=dict)
@@ -191,7 +194,18 @@ class BenchmarkConfig(Settings):
     @property
     def shared(self) -> dict[str, Any]:
         """The settings that every row depends on. Methods, data sets and checkpoints can be added later."""
-        fields = {"removals", "steps", "rationale_share", "subsets", "noise", "target", "seed", "max_length", "chunk"}
+        fields = {
+            "removals",
+            "steps",
+            "rationale_share",
+            "subsets",
+            "noise",
+            "target",
+            "outcome",
+            "seed",
+            "max_length",
+            "chunk",
+        }
         return {**self.model_dump(mode="json", include=fields), "sanity_texts": self.sanity.texts}
 
     @property

@@ -14,6 +14,7 @@ from textiba.bottleneck.statistics import FeatureStatistics, load_statistics, ow
 from textiba.checkpoints.load import load
 from textiba.errors import InputError, TruncationWarning
 from textiba.methods.base import require
+from textiba.model.questions import outcome_of
 from textiba.model.view import Model
 from textiba.runs.sweep import Progress, texts_hash
 from textiba.store.processes import Processes, Shares, best_device, current
@@ -108,7 +109,7 @@ def benchmark(
 
 def _model(folder: BenchmarkFolder, checkpoint: str) -> tuple[Model, FeatureStatistics | None]:
     config = folder.config
-    model = load(checkpoint, config.max_length).to(best_device())
+    model = load(checkpoint, config.max_length, outcome=outcome_of(config.outcome)).to(best_device())
     folder.manifest.hold("checkpoints", checkpoint, model.fingerprint)
     named = config.statistics.get(checkpoint)
     statistics = load_statistics(named) if named else own_statistics(checkpoint)

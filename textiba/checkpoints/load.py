@@ -18,25 +18,30 @@ from typing import Any
 from textiba.checkpoints.cache import file_hash, keep_merged, known_hash, merged_tensors
 from textiba.checkpoints.find import BUILTIN, BUILTIN_BASE, CARD, checkpoint_folder, find
 from textiba.errors import CorruptFileError, FreshHeadWarning, HubUnavailableError, NotACheckpointError, missing_extra
+from textiba.model.outcomes import Outcome
 from textiba.model.view import Model
+from textiba.model.wrappers import taken
 from textiba.texts.sources import LABELS
 
 ADAPTER = "adapter_model.safetensors"
 HEAD = "head.safetensors"
 _BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_FEW = 0.5  # share of the rows of the embedding table below which a vocabulary belongs to another model
 
 
-def load(source: str | Path, max_length: int | None = None, name: str | None = None) -> Model:
+def load(
+    source: object, max_length: int | None = None, name: str | None = None, outcome: Outcome | None = None
+) -> Model:
     """Loads a checkpoint, ready to be explained.
 
     Weights are read from safetensors only, and no code of a repository is run.
 
     Args:
         source: "fine-tuned", "general-probe", "general-fresh"; a folder that `textiba finetune` or Hugging Face wrote;
-            or a hub id. A model in memory goes to `Model(model, tokenizer)`.
+            or a hub id. Or an object that holds model and tokenizer: a text-classification pipeline, a SetFit model, a
+            sentence-transformers CrossEncoder. A model in memory goes to `Model(model, tokenizer)`.
         max_length: tokens of a text; None takes 256 for the built-in ones and the model's limit for others.
         name: the checkpoint's name in results; the source by default.
+        outcome: what is asked of the model; None takes what its head and config tell.
 
     Raises:
         NotACheckpointError: no such checkpoint, or a folder without a sequence classifier in safetensors or without
@@ -49,17 +54,26 @@ def load(source: str | Path, max_length: int | None = None, name: str | None = N
     Warns:
         FreshHeadWarning: the checkpoint has no classification head and got a random one.
     """
+    if not isinstance(source, str | Path):
+        found = taken(source)
+        title = name or type(source).__name__
+        return Model(found.module, found.tokenizer, title, max_length, outcome=outcome or found.outcome)
     folder = checkpoint_folder(source)
     if str(source) in BUILTIN and max_length is None:
         max_length = 256
     if (folder / CARD).is_file():
-        return _from_card(folder, name or str(source), max_length)
-    model, tokenizer, fingerprint = load_base(str(source))
-    return Model(model, tokenizer, name or str(source), max_length, fingerprint)
+        return _from_card(folder, name or str(source), max_length, outcome)
+    kind = "AutoModelForSequenceClassification" if outcome is None else outcome.loaded_as
+    model, tokenizer, fingerprint = load_base(str(source), kind=kind)
+    return Model(model, tokenizer, name or str(source), max_length, fingerprint, outcome)
 
 
 def load_base(
-    source: str, seed: int = 0, warn: bool = True, labels: Sequence[str] | None = None
+    source: str,
+    seed: int = 0,
+    warn: bool = True,
+    labels: Sequence[str] | None = None,
+    kind: str = "AutoModelForSequenceClassification",
 ) -> tuple[Any, Any, str | None]:
     """A Hugging Face sequence classifier and its tokenizer; without a head it gets the labels negative and positive.
 
@@ -69,6 +83,7 @@ def load_base(
         warn: whether to warn of a missing head; a caller that brings a head of its own need not.
         labels: the class names of a head to come: the model gets a fresh head for these classes, unless its own has as
             many. None keeps the model's own.
+        kind: the class of transformers that loads the model.
 
     Returns:
         Model, tokenizer, and the hash of the weights if it is known.
@@ -80,12 +95,17 @@ def load_base(
     path: str | Path = _builtin_base() if source == BUILTIN_BASE else source
 
     import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+    import transformers
+    from transformers import AutoConfig, AutoTokenizer
 
     with _hub_errors(source), _quiet():
         config = AutoConfig.from_pretrained(path, **options)
         names = labels
-        if names is None and not any("SequenceClassification" in a for a in config.architectures or ()):
+        if (
+            names is None
+            and kind == "AutoModelForSequenceClassification"
+            and not any("SequenceClassification" in a for a in config.architectures or ())
+        ):
             names = LABELS
         if names is not None:
             config.id2label = dict(enumerate(names))
@@ -94,7 +114,7 @@ def load_base(
             config.problem_type = "single_label_classification"
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            model, info = AutoModelForSequenceClassification.from_pretrained(
+            model, info = getattr(transformers, kind).from_pretrained(
                 path,
                 config=config,
                 use_safetensors=True,
@@ -109,7 +129,6 @@ def load_base(
             f"{source}: {len(broken)} tensors of the model are missing from the weights ({sorted(broken)[0]}, …); "
             "this is another architecture, or a part of a model"
         )
-    _check_vocabulary(source, model, tokenizer)
     if warn and missing and source != BUILTIN_BASE:
         warnings.warn(
             f"{source} has no trained head ({sorted(missing)}); a random one was made with seed {seed}. "
@@ -120,23 +139,7 @@ def load_base(
     return model, tokenizer, _BASE_SHA256[:16] if source == BUILTIN_BASE else None
 
 
-def _check_vocabulary(source: str, model: Any, tokenizer: Any) -> None:
-    """Refuses a tokenizer that cannot belong to the model, such as the empty one of a folder without tokenizer files.
-
-    Every word would be an unknown token, and the scores would look normal.
-
-    Raises:
-        NotACheckpointError: the vocabulary is far smaller than the embedding table.
-    """
-    rows, words = model.get_input_embeddings().weight.shape[0], len(tokenizer)
-    if words < _FEW * rows:
-        raise NotACheckpointError(
-            f"{source}: the tokenizer knows {words} tokens, and the model has embeddings of {rows}; the tokenizer's "
-            "files are missing, or another model's. Save them there: tokenizer.save_pretrained(folder)"
-        )
-
-
-def _from_card(folder: Path, name: str, max_length: int | None) -> Model:
+def _from_card(folder: Path, name: str, max_length: int | None, outcome: Outcome | None) -> Model:
     """A base with an adapter (merged) or a head on it, as `textiba finetune` leaves them."""
     try:
         card = json.loads((folder / CARD).read_text("utf-8"))
@@ -156,7 +159,7 @@ def _from_card(folder: Path, name: str, max_length: int | None) -> Model:
     model = put_on(model, weights, base, base_hash, expected)
     # The merged weights differ in their last bits from one processor to another; the files they are made from do not.
     identity = hashlib.sha256(f"{base}:{base_hash}:{expected}".encode()).hexdigest()[:16]
-    return Model(model, tokenizer, name, max_length, identity)
+    return Model(model, tokenizer, name, max_length, identity, outcome)
 
 
 def _with_adapter(model: Any, weights: Path, base: str, base_hash: str | None, adapter_hash: str) -> Any:

@@ -8,10 +8,8 @@ import traceback
 import warnings
 from pathlib import Path
 
-from rich.text import Text
-
 from textiba.cli import corpus, doctor, explain, look, make, report, runs
-from textiba.cli.shared import app, errors, printable
+from textiba.cli.shared import app, printable, tell
 from textiba.cli.stop import Stopped, signals
 from textiba.errors import TextibaError
 
@@ -30,18 +28,18 @@ def main() -> None:
     keep_freed_memory()
     printable(sys.stdout, sys.stderr)
     with warnings.catch_warnings(), signals():
-        warnings.showwarning = lambda message, *_: _say("note", "yellow", message)
+        warnings.showwarning = lambda message, *_: tell("note", "yellow", message)
         try:
             app()
         except Stopped as stop:
             if os.environ.get("RANK", "0") == "0":  # the first of several processes speaks for all
-                _say("stopped", "yellow", stop)
+                tell("stopped", "yellow", stop)
             code = 128 + stop.number
         except BrokenPipeError:
             _silence()
             code = 141  # 128 + SIGPIPE, as of any program whose reader has gone
         except TextibaError as error:
-            _say("error", "bold red", error)
+            tell("error", "bold red", error)
             code = 2
         except Exception as error:  # noqa: BLE001 - the last place that can say something
             code = _last_resort(error)
@@ -58,24 +56,20 @@ def keep_freed_memory() -> None:
         libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
 
 
-def _say(kind: str, style: str, what: object) -> None:
-    errors.print(Text.assemble((f"{kind}: ", style), str(what)), soft_wrap=True)
-
-
 def _last_resort(error: Exception) -> int:
     """Says what can be said of an error that nobody foresaw: a disk's, the memory's, or a fault of textiba."""
     if isinstance(error, OSError):
         from textiba.store.files import disk_failed, storage_error
 
         if disk_failed(error):
-            _say("error", "bold red", storage_error(Path(error.filename or "a file"), error))
+            tell("error", "bold red", storage_error(Path(error.filename or "a file"), error))
             return 2
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         advice = "take smaller batches (--batch-tokens), shorter texts (--max-length) or fewer steps at a time"
-        _say("error", "bold red", f"the memory is full; {advice}")
+        tell("error", "bold red", f"the memory is full; {advice}")
         return 2
     traceback.print_exception(error)
-    _say("error", "bold red", "this is a fault of textiba; please report it with the lines above and `textiba doctor`")
+    tell("error", "bold red", "this is a fault of textiba; please report it with the lines above and `textiba doctor`")
     return 1
 
 

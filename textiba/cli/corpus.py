@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from textiba.cli.progress import progress
-from textiba.cli.shared import Data, Output, app, console, say, table
+from textiba.cli.shared import Data, Output, app, print_table, say
 from textiba.cli.stop import keeping
 
 
@@ -37,9 +37,9 @@ def corpus(
         unit = rows[0].source.unit
         for predicted, source in {r.predicted: r.source for r in rows if r.predicted is not None}.items():
             title = f"{name}: {unit} per occurrence, texts predicted {class_name(source.labels, predicted)}"
-            console.print(table(title, word_table(rows, predicted, settings.top)))
+            print_table(title, word_table(rows, predicted, settings.top))
     for name, rows in by_method(found.parts).items():
-        console.print(table(f"{name}: % of all words, and of all {rows[0].source.unit}", part_table(rows)))
+        print_table(f"{name}: % of all words, and of all {rows[0].source.unit}", part_table(rows))
     say("The tables and figures are:")
     for file in found.files:
         say("  ", file)

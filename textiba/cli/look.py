@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from textiba.cli.progress import progress
-from textiba.cli.shared import Output, app, console, say, table
+from textiba.cli.shared import Output, app, print_table, say
 from textiba.cli.stop import again, keeping
 
 
@@ -20,7 +20,7 @@ def demo(output: Output = Path("demo")) -> None:
     folder_place(output)
     with keeping(lambda: f"results so far are kept in {output}; go on with: {again()}"), progress("results") as advance:
         summary = run_demo(output, advance)
-    console.print(table("Area between LeRF and MoRF (deletion; larger is better)", summary.areas))
+    print_table("Area between LeRF and MoRF (deletion; larger is better)", summary.areas)
     say("Figures and the page are in ", output, "; open ", summary.page)
 
 
@@ -35,17 +35,15 @@ def methods(
         _settings(textiba.method(name))
         return
     rows = textiba.list_methods()
-    console.print(
-        table(
-            "Methods (passes: forward + backward, for 100 tokens and 12 layers)",
-            {
-                "method": [row["name"] for row in rows],
-                "unit": [row["unit"] for row in rows],
-                "signed": ["yes" if row["signed"] else "no" for row in rows],
-                "passes": ["{:g} + {:g}".format(*row["passes"]) for row in rows],
-                "needs": [" ".join(_needs(row)) for row in rows],
-            },
-        )
+    print_table(
+        "Methods (passes: forward + backward, for 100 tokens and 12 layers)",
+        {
+            "method": [row["name"] for row in rows],
+            "unit": [row["unit"] for row in rows],
+            "signed": ["yes" if row["signed"] else "no" for row in rows],
+            "passes": ["{:g} + {:g}".format(*row["passes"]) for row in rows],
+            "needs": [" ".join(_needs(row)) for row in rows],
+        },
     )
     say("Settings of a method: textiba methods NAME. Use it: textiba explain -m NAME --set KEY=VALUE …")
 
@@ -64,4 +62,4 @@ def _settings(method: Any) -> None:
     fields = type(method).model_fields
     kinds = [str(inspect.formatannotation(field.annotation)).replace("typing.", "") for field in fields.values()]
     defaults = [str(getattr(method, name)) for name in fields]
-    console.print(table(f"Settings of {method.name}", {"setting": list(fields), "default": defaults, "type": kinds}))
+    print_table(f"Settings of {method.name}", {"setting": list(fields), "default": defaults, "type": kinds})

@@ -23,16 +23,20 @@ def finetune(
     from textiba.checkpoints.find import find
     from textiba.runs.preflight import require_packages
     from textiba.store.files import folder_place, storage_errors
-    from textiba.training.finetune import Recipe
     from textiba.training.finetune import finetune as run
+    from textiba.training.recipe import Recipe
 
     settings = Recipe.from_yaml(recipe)
     settings = settings.model_copy(update={"data": data}) if data else settings
     require_packages(_PACKAGES.get(settings.kind, ()), "finetune")
     find(settings.base)
     folder_place(output)
-    with keeping(lambda: f"what was saved so far is in {output}; go on with: {again()}"), storage_errors(output):
-        card = run(settings, output)
+    with (
+        keeping(lambda: f"the last state of the training is kept in {output}; go on with: {again()}"),
+        storage_errors(output),
+        progress() as advance,
+    ):
+        card = run(settings, output, advance)
     say(f"Accuracy {card['test_accuracy']:.4f} on {card['test_texts']} test texts; it is in ", output)
 
 

@@ -15,11 +15,11 @@ _SECONDS = 20.0  # between two lines in a log
 
 
 @contextmanager
-def progress(unit: str, shown: bool = True) -> Iterator[Advance]:
+def progress(unit: str | None = None, shown: bool = True) -> Iterator[Advance]:
     """Shows progress on stderr, with the rate of this process and the time that is left.
 
     Args:
-        unit: what is counted, in the plural: "texts".
+        unit: what is counted, in the plural: "texts"; None takes the last word of each task's name.
         shown: False shows nothing, as in all but the first of several processes.
 
     Yields:
@@ -35,7 +35,7 @@ def progress(unit: str, shown: bool = True) -> Iterator[Advance]:
         yield _in_lines(unit)
 
 
-def _bars(unit: str) -> Progress:
+def _bars(unit: str | None) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), MofNCompleteColumn(), _Rate(unit),
         TimeRemainingColumn(compact=True), console=errors,
@@ -58,12 +58,13 @@ def _on_bars(bars: Progress) -> Advance:
 class _Rate(ProgressColumn):
     """How many a second, or a minute where there are few."""
 
-    def __init__(self, unit: str):
+    def __init__(self, unit: str | None):
         super().__init__()
         self._unit = unit
 
     def render(self, task: Task) -> Text:
-        return Text(rate(task.finished_speed or task.speed or 0.0, self._unit), style="cyan")
+        unit = self._unit or task.description.split()[-1]
+        return Text(rate(task.finished_speed or task.speed or 0.0, unit), style="cyan")
 
 
 def rate(speed: float, unit: str) -> str:
@@ -73,7 +74,7 @@ def rate(speed: float, unit: str) -> str:
     return f"{speed:.1f} {unit}/s" if speed >= 1 else f"{60 * speed:.1f} {unit}/min"
 
 
-def _in_lines(unit: str) -> Advance:
+def _in_lines(unit: str | None) -> Advance:
     began: dict[str, tuple[float, int]] = {}
     last = time.monotonic()
 
@@ -87,6 +88,7 @@ def _in_lines(unit: str) -> Advance:
         speed = (done - before) / (now - start)
         left = f", {(total - done) / speed / 60:.0f} min left" if total else ""
         of = f" of {total}" if total else ""
-        errors.print(Text(f"{what}: {done}{of} {unit}, {rate(speed, unit)}{left}"), soft_wrap=True)
+        counted = unit or what.split()[-1]
+        errors.print(Text(f"{what}: {done}{of} {counted}, {rate(speed, counted)}{left}"), soft_wrap=True)
 
     return advance

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from textiba.cli.shared import app, say
+from textiba.cli.shared import app, say, tell
+from textiba.errors import InputError
 
 
 @app.command()
@@ -18,7 +19,6 @@ def report(
     limit: Annotated[int, typer.Option(min=1, help="Texts of each run to show.")] = 200,
 ) -> None:
     """Writes the results of runs as one interactive page, which opens anywhere and asks no network."""
-    from textiba.errors import InputError
     from textiba.report import explore, write_page
     from textiba.store.files import file_place
 
@@ -26,6 +26,8 @@ def report(
         raise InputError(f"{missing[0]}: no such folder")
     target = file_place(output or runs[0] / "page.html", (".html", ".htm"))
     exploration = explore(runs, title, limit)
+    for sentence in exploration.advice:
+        tell("note", "yellow", sentence)
     page = write_page(exploration, target)
     size = page.stat().st_size / 1e6
     say(f"{len(exploration.attributions)} results, {size:.1f} MB; open ", page)

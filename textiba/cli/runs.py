@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from textiba.cli.progress import progress
-from textiba.cli.shared import Data, Output, app, console, say, table
+from textiba.cli.shared import Data, Output, app, print_table, say
 from textiba.cli.stop import again, keeping
 
 
@@ -33,7 +33,7 @@ def sweep(
         return
     rows = layer_profile(a for _, a in folder.read())
     columns = profile_table(rows)
-    console.print(table(f"{rows[0].texts} texts", columns))
+    print_table(f"{rows[0].texts} texts", columns)
     write_csv(columns, output / "profile.csv")
     say("Results are in ", output, f"; next: textiba degrade {output}")
 
@@ -64,7 +64,7 @@ def degrade(
     ):
         groups = grouped(degrade_run(folder, settings, advance))
     areas = area_table(groups)
-    console.print(table(f"Area between LeRF and MoRF ({removal})", areas))
+    print_table(f"Area between LeRF and MoRF ({removal})", areas)
     write_csv(areas, run / f"areas-{removal}.csv")
     figure = run / f"degradation-{removal}.png"
     save(plot_curves(dict(zip(curve_labels(groups), groups, strict=True))), figure)
@@ -108,7 +108,7 @@ def benchmark(
     every = leaderboard(folder)
     paths = write_tables(folder, every)
     for title, scores in by_table(every).items():
-        console.print(table(title, lead_table(scores)))
+        print_table(title, lead_table(scores))
         if lead_metrics(scores):
             ours = [m.title for m in settings.methods if m.name in OURS]
             paths.append(save(plot_leaderboard(scores, title, ours), output / f"{plain_name(title)}.png"))
@@ -141,7 +141,7 @@ def list_runs(folder: Annotated[Path, typer.Argument(help="A folder of runs, or 
     from textiba.show.summary import health_table
     from textiba.store.check import check, runs
 
-    console.print(table(f"Runs in {folder}", health_table([check(path) for path in runs(folder)])))
+    print_table(f"Runs in {folder}", health_table([check(path) for path in runs(folder)]))
 
 
 @folders.command("check")
@@ -151,7 +151,7 @@ def check_run_folder(run: Run) -> None:
     from textiba.store.check import check
 
     found = check(run)
-    console.print(table(str(run), health_table([found])))
+    print_table(str(run), health_table([found]))
     for file in (*found.damaged, *found.foreign):
         say("damaged: " if file in found.damaged else "of another run: ", file)
     if not found.sound:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -39,6 +39,11 @@ def say(*parts: str | Path) -> None:
     console.print(_line(parts), soft_wrap=True)
 
 
+def tell(kind: str, style: str, what: object) -> None:
+    """Prints a line to stderr that begins with what kind of line it is: "error: …"."""
+    errors.print(Text.assemble((f"{kind}: ", style), str(what)), soft_wrap=True)
+
+
 def _line(parts: Sequence[str | Path]) -> Text:
     return Text.assemble(*((str(part), "bold") if isinstance(part, Path) else part for part in parts))
 
@@ -58,26 +63,28 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
     return "".join(_ASCII.get(character, "?") for character in lost), error.end
 
 
-def table(title: str, columns: Mapping[str, Sequence[str]], width: int | None = None) -> RenderableType:
-    """Columns of text as a table that fits the terminal; nothing is cut off.
+def print_table(title: str, columns: Mapping[str, Sequence[str]], to: Console = console) -> None:
+    """Prints columns of text as a table that fits the terminal; nothing is cut off.
 
-    A column that is empty in every row is left out. Columns with one value in all rows go into the title, then names of
-    columns are wrapped, then the table is cut into several, each of which begins with the first column.
+    A column that is empty in every row is left out. If that is not enough, columns with one value in all rows go below
+    the title, then names of columns are wrapped, then the table is cut into several, each of which begins with the
+    first column that is left.
 
     Args:
         title: of the table.
         columns: cells by the column's name; all columns are of one length.
-        width: characters; None takes the terminal's.
+        to: the console.
     """
-    width = width or console.width
+    width = to.width
     full = {name: list(cells) for name, cells in columns.items() if any(cells) or not cells}
+    to.print(Text(title, style="italic"), soft_wrap=True)  # a path in it stays in one piece
     if _natural(full) > width and len(next(iter(full.values()), [])) > 1:
-        first = next(iter(full))
-        same = {name: cells[0] for name, cells in full.items() if name != first and len(set(cells)) == 1}
-        title = " · ".join([title, *(f"{name} {value}" for name, value in same.items())])
-        full = {name: cells for name, cells in full.items() if name not in same}
-    heading = Text(title, style="italic")
-    return Group(heading, *(_grid(part) for part in _parts(full, width)))
+        same = {name: cells[0] for name, cells in full.items() if len(set(cells)) == 1}
+        full = {name: cells for name, cells in full.items() if name not in same} or full
+        if same:
+            to.print(Text(" · ".join(f"{name} {value}" for name, value in same.items())))
+    for part in _parts(full, width):
+        to.print(_grid(part))
 
 
 def _parts(columns: dict[str, list[str]], width: int) -> list[dict[str, list[str]]]:

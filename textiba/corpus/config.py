@@ -1,6 +1,6 @@
 """The settings of a corpus view: methods × layers over many texts, as YAML files in experiments/corpus/."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ class CorpusConfig(Settings):
         data: the texts.
         methods: the methods to run; each row of the tables is of one method at one layer.
         target: "predicted", "gold", or a class for all texts.
+        outcome: what is asked of the model, by name and settings, such as {kind: above, threshold: 3.5}; see
+            `textiba.model.questions`. None takes what the head and config tell.
         seed: of everything random in the methods.
         max_length: tokens of a text; None takes the checkpoint's limit.
         statistics: a file of `textiba estimate`; None takes the statistics that come with the checkpoint.
@@ -30,6 +32,7 @@ class CorpusConfig(Settings):
     data: DataChoice = DataChoice()
     methods: tuple[MethodChoice, ...] = Field(min_length=1)
     target: Literal["predicted", "gold"] | int = "predicted"
+    outcome: dict[str, Any] | None = None
     seed: int = 0
     max_length: int | None = Field(default=None, ge=3)
     statistics: str | None = None

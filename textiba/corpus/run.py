@@ -19,6 +19,7 @@ from textiba.corpus.tagging import load_tagger
 from textiba.corpus.tally import KindRow
 from textiba.corpus.view import CorpusView, tagged
 from textiba.errors import InputError
+from textiba.model.questions import outcome_of
 from textiba.runs.config import expand
 from textiba.runs.stream import stream
 from textiba.runs.sweep import Progress, texts_hash
@@ -61,7 +62,7 @@ def corpus_view(config: CorpusConfig, output: str | Path, progress: Progress = l
     """
     began = time.monotonic()
     tagger = None if config.tagger is None else load_tagger(config.tagger)
-    model = load(config.checkpoint, config.max_length).to(best_device())
+    model = load(config.checkpoint, config.max_length, outcome=outcome_of(config.outcome)).to(best_device())
     statistics = load_statistics(config.statistics) if config.statistics else own_statistics(config.checkpoint)
     methods, texts = expand(config.methods, model), config.data.load()
 

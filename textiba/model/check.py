@@ -23,18 +23,20 @@ _LENGTHS = (9, 5, 3)  # content tokens of the texts; odd, so that they are no mu
 _TOLERANCE = {torch.float16: 2e-2, torch.bfloat16: 5e-2}  # of the logits' size; 1e-4 for longer types
 
 
-def sample_batches(module: Any, tokenizer: Any) -> tuple[Batch, Batch]:
-    """Returns two batches of three texts each: random tokens between the tokenizer's special tokens.
+def sample_batches(module: Any, tokenizer: Any, template: tuple[str, str] = ("", "")) -> tuple[Batch, Batch]:
+    """Returns two batches of three texts each: random tokens between the special tokens and the template's.
 
     The texts of both batches have the same lengths and different tokens.
 
     Args:
         module: the model, which gives the device and the size of the vocabulary.
         tokenizer: the model's tokenizer.
+        template: text before and after each text; see `Reading.template`.
     """
-    table = tokenizer(["a"], return_special_tokens_mask=True)
-    ids, marks = table["input_ids"][0], table["special_tokens_mask"][0]
-    own = [i for i, mark in enumerate(marks) if not mark] or [len(ids)]
+    table = tokenizer(["a".join(template)], return_special_tokens_mask=True, return_offsets_mapping=True)
+    ids, marks, spans = (table[key][0] for key in ("input_ids", "special_tokens_mask", "offset_mapping"))
+    place = len(template[0])
+    own = [i for i, (start, end) in enumerate(spans) if not marks[i] and start <= place < end] or [len(ids)]
     before, after = ids[: own[0]], ids[own[-1] + 1 :]
     types = "token_type_ids" in table
     known = min(len(tokenizer), embedding_rows(module) or len(tokenizer))

@@ -35,6 +35,7 @@ class Outcome(Settings, abc.ABC):
     """
 
     kind: ClassVar[str]
+    loaded_as: ClassVar[str] = "AutoModelForSequenceClassification"
 
     @abc.abstractmethod
     def bind(self, module: Any, tokenizer: Any) -> Reading:
@@ -156,6 +157,7 @@ class Similarity(Outcome):
     """
 
     kind: ClassVar[str] = "similarity"
+    loaded_as: ClassVar[str] = "AutoModel"
     to: str = Field(min_length=1)
     threshold: float = Field(default=0.5, ge=-1, le=1)
     scale: float = Field(default=0.1, gt=0)
@@ -188,6 +190,7 @@ class PooledClasses(Outcome):
     """
 
     kind: ClassVar[str] = "pooled_classes"
+    loaded_as: ClassVar[str] = "AutoModel"
     weights: tuple[tuple[float, ...], ...] = Field(min_length=2, repr=False)
     bias: tuple[float, ...]
     names: tuple[str, ...]

@@ -24,3 +24,16 @@ def make_outcome(kind: str, **settings: Any) -> Outcome:
     if kind not in OUTCOMES:
         raise SettingError(f"an outcome must be one of {sorted(OUTCOMES)}; got {kind!r}")
     return OUTCOMES[kind](**settings)
+
+
+def outcome_of(settings: dict[str, Any] | None) -> Outcome | None:
+    """The outcome that a config names, as `{kind: …, setting: value, …}`; None for None.
+
+    Raises:
+        SettingError: no `kind`, no such outcome, or a setting out of its range.
+    """
+    if settings is None:
+        return None
+    if not isinstance(settings.get("kind"), str):
+        raise SettingError(f"an outcome has a kind, one of {sorted(OUTCOMES)}; got {settings}")
+    return make_outcome(**settings)

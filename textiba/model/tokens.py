@@ -62,6 +62,7 @@ class NextToken(Candidates):
     """
 
     kind: ClassVar[str] = "next"
+    loaded_as: ClassVar[str] = "AutoModelForCausalLM"
 
     def bind(self, module: Any, tokenizer: Any) -> Reading:
         """See `Outcome.bind`."""
@@ -81,6 +82,7 @@ class MaskedToken(Candidates):
     """
 
     kind: ClassVar[str] = "masked"
+    loaded_as: ClassVar[str] = "AutoModelForMaskedLM"
 
     def bind(self, module: Any, tokenizer: Any) -> Reading:
         """See `Outcome.bind`."""

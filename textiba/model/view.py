@@ -81,7 +81,7 @@ class Model(Batching):
         self.max_length = usable_length(self.module, tokenizer, max_length)
         check_vocabulary(self.module, tokenizer, name)
         self.reading = self.outcome.bind(self.module, tokenizer)
-        batch, other = sample_batches(self.module, tokenizer)
+        batch, other = sample_batches(self.module, tokenizer, self.reading.template)
         self._network.find_layers(batch)
         self._examine(batch, other)
 
@@ -138,7 +138,7 @@ class Model(Batching):
         twin = copy.copy(self)
         twin._network = self._network.twin(self.module)
         twin.outcome, twin.reading = outcome, outcome.bind(self.module, self.tokenizer)
-        twin._examine(*sample_batches(self.module, self.tokenizer))
+        twin._examine(*sample_batches(self.module, self.tokenizer, twin.reading.template))
         return twin
 
     def copy(self, change: Callable[["Model"], None] = lambda _: None) -> "Model":

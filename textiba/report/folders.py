@@ -1,7 +1,7 @@
 """Reads the folders of runs into the contents of a page."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ from textiba.attribution import Attribution, Curve
 from textiba.benchmark import leaderboard
 from textiba.benchmark.folder import BenchmarkFolder
 from textiba.benchmark.tables import by_table, lead_table
-from textiba.errors import InputError
+from textiba.errors import CorruptFileError, InputError
 from textiba.evaluation.profile import LayerRow, layer_profile
-from textiba.report.exploration import Exploration, Made, Removed
+from textiba.report.exploration import Board, Exploration, Made, Removed
 from textiba.runs.sweep import grouped
 from textiba.store import Key, RunFolder, settings_key
-from textiba.store.check import runs
+from textiba.store.check import incomplete, runs
 from textiba.texts.tokens import TokenizedText
 
 TEXTS = 200  # of a run that a page shows by default
@@ -29,7 +29,8 @@ _FACTS = {"seed": "seed", "target": "explained class", "max_length": "tokens of 
 def explore(paths: Sequence[str | Path], title: str | None = None, limit: int = TEXTS) -> Exploration:
     """Returns the results of one or several runs, for one page.
 
-    Runs may share texts and results: the same result is shown once. A benchmark adds its leaderboard.
+    Runs may share texts and results: the same result is shown once. A benchmark adds its leaderboard. Of a run with a
+    damaged file nothing is shown; such runs, and those that are not whole, are named in `Exploration.advice`.
 
     Args:
         paths: folders that `sweep` (and `degrade_run`) or `benchmark` made, or folders of such folders.
@@ -38,19 +39,23 @@ def explore(paths: Sequence[str | Path], title: str | None = None, limit: int = 
 
     Raises:
         InputError: a folder holds no run; no run has results of a sweep; or one name stands for two models.
-        CorruptFileError: a file cannot be read.
+        CorruptFileError: a file of the only run cannot be read.
     """
     found = _Found()
-    sweeps, benches = _sort(paths)
-    for folder in sweeps:
-        _read(folder, found, limit)
+    sweeps, benches = _sort(paths, found)
+    sweeps = [folder for folder in sweeps if found.tried(_read, folder, limit)]
     if not found.results:
+        if found.damage:
+            raise found.damage[0]
         names = ", ".join(str(path) for path in paths)
         raise InputError(f"a page shows the results of a sweep, and there is none in {names}; run: textiba sweep")
     for folder in sweeps:
-        _read_curves(folder, found, limit)
-    boards = {t: lead_table(scores) for bench in benches for t, scores in by_table(leaderboard(bench)).items()}
-    made = [_made(f.path.name, f.manifest.values) for f in (*sweeps, *benches)]
+        found.tried(_read_curves, folder, limit)
+    boards: dict[str, Board] = {}
+    benches = [bench for bench in benches if found.tried(_read_board, bench, boards)]
+    parts = {folder.path: incomplete(folder.path) for folder in (*sweeps, *benches)}
+    found.advice += [part for part in parts.values() if part]
+    made = [_made(f.path.name, f.manifest.values, parts[f.path]) for f in (*sweeps, *benches)]
     advice = tuple(found.advice) if found.removed else (*found.advice, _how_to_degrade(max(sweeps, key=found.size)))
     title = title or " · ".join(dict.fromkeys(Path(path).resolve().name for path in paths))
     return Exploration(
@@ -73,6 +78,18 @@ class _Found:
     numbered: dict[tuple[Path, Key], dict[int, Attribution]] = field(default_factory=dict)
     orders: dict[tuple[Path, Key], list[int]] = field(default_factory=dict)
     advice: list[str] = field(default_factory=list)
+    damage: list[CorruptFileError] = field(default_factory=list)
+
+    def tried(self, read: Callable[[Any, "_Found", Any], None], folder: Any, how: Any) -> bool:
+        """Reads a folder; a damaged one is named in the advice. Returns whether the folder could be read."""
+        try:
+            read(folder, self, how)
+        except CorruptFileError as error:
+            self.damage.append(error)
+            self.advice.append(f"{folder.path} is left out: {error}")
+            self.orders = {key: numbers for key, numbers in self.orders.items() if key[0] != folder.path}
+            return False
+        return True
 
     def add(self, a: Attribution) -> Attribution:
         """Adds a result, and returns it or the equal result that was added before. Equal texts become one object."""
@@ -93,18 +110,26 @@ class _Found:
             )
 
 
-def _sort(paths: Iterable[str | Path]) -> tuple[list[RunFolder], list[BenchmarkFolder]]:
+def _read_board(bench: BenchmarkFolder, _found: _Found, boards: dict[str, Board]) -> None:
+    boards |= {title: lead_table(scores) for title, scores in by_table(leaderboard(bench)).items()}
+
+
+def _sort(paths: Iterable[str | Path], found: _Found) -> tuple[list[RunFolder], list[BenchmarkFolder]]:
     """The sweeps and the benchmarks at each path or directly below it."""
     sweeps: list[RunFolder] = []
     benches: list[BenchmarkFolder] = []
     for path in map(Path, paths):
         before = len(sweeps) + len(benches)
         for run in runs(path) if path.is_dir() else ():
-            if (run / "rows").is_dir():
-                benches.append(BenchmarkFolder(run))
-            elif any((run / "attributions").glob("part-*.parquet")):
-                sweeps.append(RunFolder(run))
-        if len(sweeps) + len(benches) == before:
+            try:
+                if (run / "rows").is_dir():
+                    benches.append(BenchmarkFolder(run))
+                elif any((run / "attributions").glob("part-*.parquet")):
+                    sweeps.append(RunFolder(run))
+            except CorruptFileError as error:
+                found.damage.append(error)
+                found.advice.append(f"{run} is left out: {error}")
+        if len(sweeps) + len(benches) == before and not found.damage:
             raise InputError(f"{path}: no results of a sweep or a benchmark here; make them with textiba sweep CONFIG")
     return sweeps, benches
 
@@ -181,11 +206,12 @@ def _how_to_degrade(folder: RunFolder) -> str:
     return f"No words were removed in this run yet; remove them with: textiba degrade {folder.path}"
 
 
-def _made(name: str, values: dict[str, Any]) -> Made:
+def _made(name: str, values: dict[str, Any], part: str | None) -> Made:
     settings = values["settings"]
     facts = {shown: str(settings[name]) for name, shown in _FACTS.items() if settings.get(name) is not None}
     facts |= {f"fingerprint of {model}": value for model, value in values["checkpoints"].items()}
     facts |= {f"seconds on {model}": f"{value:g}" for model, value in values.get("seconds", {}).items()}
     facts |= dict(values["versions"])
+    facts = {"not whole": part, **facts} if part else facts
     plain = json.loads(json.dumps(values))
     return Made(name, facts, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100))

@@ -1,6 +1,5 @@
 """What a run is: the YAML files under experiments/, validated. An unknown key is an error."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Literal
@@ -8,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from textiba import methods
-from textiba.errors import InputError, TargetError
+from textiba.errors import InputError
 from textiba.methods import Method
 from textiba.model.view import Model
 from textiba.runs.stream import sweep_grid
@@ -162,6 +161,8 @@ class SweepConfig(Settings):
         data: the texts.
         methods: the methods.
         target: "predicted", "gold", or the index or the label of one class for all texts.
+        outcome: what is asked of the model, by name and settings, such as {kind: above, threshold: 3.5}; see
+            `textiba.model.questions`. None takes what the head and config tell.
         seed: of everything random in the methods.
         max_length: tokens of a text; None takes the checkpoint's limit.
         statistics: a file of `textiba estimate` for each checkpoint that comes without feature statistics.
@@ -171,6 +172,7 @@ class SweepConfig(Settings):
     data: DataChoice = DataChoice()
     methods: tuple[MethodChoice, ...] = Field(min_length=1)
     target: int | str = "predicted"
+    outcome: dict[str, Any] | None = None
     seed: int = 0
     max_length: int | None = Field(default=None, ge=3)
     statistics: dict[str, str] = Field(default_factory=dict)
@@ -190,28 +192,3 @@ def expand(choices: Iterable[MethodChoice], model: Model) -> list[Method]:
     for layer in (layer for method in methods for layer in method.layers_used):
         model.check_layer(layer)
     return methods
-
-
-def target_of(model: Model, target: str | int) -> str | int:
-    """The target as `textiba.explain` takes it: "predicted", "gold", or the index of a class.
-
-    Args:
-        model: gives the labels.
-        target: one of these, an index in digits, or a label; capitals do not matter where that tells labels apart.
-
-    Raises:
-        TargetError: the model has no such label.
-    """
-    if not isinstance(target, str) or target in ("predicted", "gold"):
-        return target
-    if target in model.labels:
-        return model.labels.index(target)
-    if target.lstrip("-").isdigit():
-        return int(target)
-    if len(found := [i for i, label in enumerate(model.labels) if label.casefold() == target.casefold()]) == 1:
-        return found[0]
-    near = difflib.get_close_matches(target, model.labels, n=1)
-    raise TargetError(
-        f"a target is 'predicted', 'gold', the index of a class, or a label of {model.name}: "
-        f"{', '.join(model.labels)}; got '{target}'" + (f". Did you mean '{near[0]}'?" if near else "")
-    )

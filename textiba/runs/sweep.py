@@ -15,8 +15,9 @@ from textiba.checkpoints.load import load
 from textiba.errors import CorruptFileError, InputError, RepairWarning
 from textiba.evaluation.degradation import Degradation, degrade
 from textiba.methods import Method
+from textiba.model.questions import outcome_of
 from textiba.model.view import Model
-from textiba.runs.config import SweepConfig, target_of
+from textiba.runs.config import SweepConfig
 from textiba.runs.preflight import check_sweep
 from textiba.runs.stream import WINDOW, stream_batches
 from textiba.store import Key, Numbers, RunFolder, claimed, settings_key
@@ -83,23 +84,25 @@ class _Job:
 
 def _prepare(
     config: SweepConfig, folder: RunFolder, name: str, processes: Processes
-) -> tuple[Model, list[Method], FeatureStatistics | None, str | int]:
+) -> tuple[Model, list[Method], FeatureStatistics | None]:
     """Loads a checkpoint and checks everything that is to run on it: model, methods, statistics, target."""
-    model = load(name, config.max_length).to(best_device(processes))
+    model = load(name, config.max_length, outcome=outcome_of(config.outcome)).to(best_device(processes))
     folder.manifest.hold("checkpoints", name, model.fingerprint)
     statistics = load_statistics(config.statistics[name]) if name in config.statistics else own_statistics(name)
-    methods, target = config.expand(model), target_of(model, config.target)
+    methods = config.expand(model)
+    if config.target not in ("predicted", "gold"):
+        model.find_label(config.target)
     for method in methods:
         method.check(model, statistics)
     for what, identity in {k: v for m in methods for k, v in m.files(model).items()}.items():
         folder.manifest.hold("files", f"{name}: {what}", identity)
-    return model, methods, statistics, target
+    return model, methods, statistics
 
 
 def _sweep_one(job: _Job, name: str, texts: Iterable[Text], groups: dict[Key, Numbers], progress: Progress) -> None:
     """Runs all methods on one checkpoint."""
     config, folder = job.config, job.folder
-    model, methods, statistics, target = _prepare(config, folder, name, job.processes)
+    model, methods, statistics = _prepare(config, folder, name, job.processes)
     variants = [variant for method in methods for variant in method.variants()]
     done = _InAll([groups.get((name, m.name, settings_key(m.model_dump(mode="json"))), Numbers()) for m in variants])
     total = len(texts) * len(variants) if isinstance(texts, Sized) else 0
@@ -108,7 +111,7 @@ def _sweep_one(job: _Job, name: str, texts: Iterable[Text], groups: dict[Key, Nu
     progress(name, count, total)
     try:
         for results in stream_batches(
-            model, methods, texts, statistics, target, config.seed, done=done, processes=job.processes
+            model, methods, texts, statistics, config.target, config.seed, done=done, processes=job.processes
         ):
             folder.append(results)
             count += len(results)
@@ -187,7 +190,7 @@ def degrade_run(
             report(len(texts), len(texts))
             continue
         if key[0] not in models:
-            models = {key[0]: load(key[0], config.max_length).to(best_device())}
+            models = {key[0]: load(key[0], config.max_length, outcome=outcome_of(config.outcome)).to(best_device())}
             folder.manifest.hold("checkpoints", key[0], models[key[0]].fingerprint)
         numbers: list[int] = []  # the text of each row of the curves
         found = _counted(folder, key, len(texts), report, numbers)

@@ -1,9 +1,11 @@
 """Files that a user names: any place that can be written to, checked first, and written whole or not at all."""
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
-from textiba.store.files import file_place, write_whole
+from textiba.store.files import file_place, storage_error, write_whole
 
 
 def write_file(path: str | Path, write: Callable[[Path], object]) -> Path:
@@ -18,10 +20,14 @@ def write_file(path: str | Path, write: Callable[[Path], object]) -> Path:
         StorageError: the folder cannot be made, or the file cannot be written.
     """
     path = file_place(path)
-    if path.exists() and not path.is_file():
-        write(path)
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError):  # links that lead in a circle
+        raise storage_error(path, OSError(errno.ELOOP, os.strerror(errno.ELOOP))) from None
+    if target.exists() and not target.is_file():
+        write(target)
     else:
-        write_whole(path.resolve(), write)
+        write_whole(target, write)
     return path
 
 

@@ -6,7 +6,7 @@ and a card: data, classes, recipe, seed, accuracy, loss curve. `textiba finetune
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from textiba.checkpoints.find import CARD
 from textiba.checkpoints.load import ADAPTER, HEAD, load, load_base
 from textiba.model.reading import class_labels
 from textiba.model.view import Model
+from textiba.runs.sweep import Progress
 from textiba.show.summary import markdown_table
 from textiba.store import write_text
+from textiba.texts.batches import Batch
 from textiba.texts.rows import Named
 from textiba.texts.text import Text
 from textiba.training.fitting import fresh_head, save_head, train_adapter, train_probe
@@ -25,12 +27,15 @@ from textiba.training.labelled import Choice, LabelledTexts, labelled_texts
 from textiba.training.recipe import Recipe
 
 
-def finetune(recipe: Recipe, output: str | Path) -> dict[str, Any]:
+def finetune(recipe: Recipe, output: str | Path, progress: Progress = lambda *_: None) -> dict[str, Any]:
     """Makes a checkpoint from a recipe: weights, statistics and card, in the folder `output`.
+
+    The training of an adapter that was stopped is resumed from its last state.
 
     Args:
         recipe: the settings.
         output: a folder; `textiba.load(output)` reads it.
+        progress: called after every training step, and after every batch of the test and the statistics.
 
     Returns:
         The card.
@@ -52,12 +57,12 @@ def finetune(recipe: Recipe, output: str | Path) -> dict[str, Any]:
     output.mkdir(parents=True, exist_ok=True)
     losses: list[dict] = []
     if recipe.kind == "adapter":
-        losses = train_adapter(recipe, texts.train, output, base, tokenizer)
+        losses = train_adapter(recipe, texts.train, output, base, tokenizer, progress)
     elif recipe.kind == "probe":
         train_probe(recipe, texts.train, output, base, tokenizer)
     else:
         save_head(base, output)
-    return finish(recipe, output, losses, texts, time.monotonic() - started)
+    return finish(recipe, output, losses, texts, time.monotonic() - started, progress)
 
 
 def choice_of(recipe: Recipe) -> Choice:
@@ -67,7 +72,10 @@ def choice_of(recipe: Recipe) -> Choice:
     return Choice(named=named, **{name: getattr(recipe, name) for name in same})
 
 
-def finish(recipe: Recipe, output: Path, losses: list[dict], texts: LabelledTexts, seconds: float) -> dict[str, Any]:
+def finish(
+    recipe: Recipe, output: Path, losses: list[dict], texts: LabelledTexts, seconds: float,
+    progress: Progress = lambda *_: None,
+) -> dict[str, Any]:  # fmt: skip
     """Writes the card, measures accuracy on the test texts, and estimates the statistics of the features.
 
     Args:
@@ -76,6 +84,7 @@ def finish(recipe: Recipe, output: Path, losses: list[dict], texts: LabelledText
         losses: the loss curve.
         texts: for training and test.
         seconds: that training took.
+        progress: called after every batch.
 
     Returns:
         The card.
@@ -95,27 +104,40 @@ def finish(recipe: Recipe, output: Path, losses: list[dict], texts: LabelledText
     model = load(output, recipe.max_length)
     card["tested_on"] = texts.tested_on
     card["test_texts"] = len(texts.test)
-    card["test_accuracy"] = accuracy(model, texts.test)
+    card["test_accuracy"] = accuracy(model, texts.test, progress)
     _write_card(card, output)
     sample = model.tokenize(texts.train[: recipe.statistics])
-    passes = (model.forward(batch) for batch in model.batches(sample))
+    passes = (
+        model.forward(batch) for batch in _counted(model.batches(sample), "statistics texts", len(sample), progress)
+    )
     estimate_statistics(model, passes, f"{recipe.data} train, {recipe.max_length} tokens").save(output / STATISTICS)
     return card
 
 
-def accuracy(model: Model, texts: Sequence[Text]) -> float:
+def accuracy(model: Model, texts: Sequence[Text], progress: Progress = lambda *_: None) -> float:
     """The share of texts whose predicted class is the gold class.
 
     Args:
         model: the model.
         texts: texts with labels as indices of the classes.
+        progress: called after every batch.
     """
     tokenized = model.tokenize(texts)
     right = 0
-    for batch in model.batches(tokenized):
+    for batch in _counted(model.batches(tokenized), "test texts", len(tokenized), progress):
         predicted = model.logits(batch).argmax(dim=1).tolist()
         right += sum(p == text.source.label for p, text in zip(predicted, batch.texts, strict=True))
     return right / len(tokenized)
+
+
+def _counted(batches: Iterable[Batch], task: str, total: int, progress: Progress) -> Iterator[Batch]:
+    """The batches; `progress` is called when the next one is asked for."""
+    done = 0
+    for batch in batches:
+        progress(task, done, total)
+        yield batch
+        done += len(batch.texts)
+    progress(task, done, total)
 
 
 def _write_card(card: dict[str, Any], output: Path) -> None:

@@ -1,6 +1,8 @@
 """Fits what makes a checkpoint of a base: a LoRA adapter with its head, or a linear probe."""
 
 import copy
+import math
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,15 +16,27 @@ from torch import nn
 from textiba.checkpoints.load import HEAD
 from textiba.errors import InputError, missing_extra
 from textiba.model.view import Model
+from textiba.runs.sweep import Progress, texts_hash
+from textiba.store import Manifest, claimed
 from textiba.texts.text import Text
 from textiba.texts.tokens import padding_id
 from textiba.training.recipe import Recipe
 
+_STATES = "trainer"  # folder of the states of an unfinished training
+_LOGGED = 20  # steps that a point of the loss curve is the mean of
+_SAVED = 20  # states in the course of a training
 FOLDS = 3  # of the cross-validation that chooses the probe's regularisation
 
 
-def train_adapter(recipe: Recipe, texts: Sequence[Text], output: Path, base: Any, tokenizer: Any) -> list[dict]:
+def train_adapter(
+    recipe: Recipe, texts: Sequence[Text], output: Path, base: Any, tokenizer: Any, progress: Progress = lambda *_: None
+) -> list[dict]:
     """Trains a LoRA adapter, the pooler and the head, and saves them in `output` as PEFT does.
+
+    About twenty times on its way, at most every 20 steps, it saves a state in `output/trainer`, from which the same
+    recipe on the same texts resumes.
+    Within the first epoch the result is that of a training that was not stopped; in a later one the order of the texts
+    is another.
 
     Args:
         recipe: the settings.
@@ -30,12 +44,13 @@ def train_adapter(recipe: Recipe, texts: Sequence[Text], output: Path, base: Any
         output: folder for the adapter.
         base: a Hugging Face sequence classifier, which PEFT wraps, and so changes, in place.
         tokenizer: its tokenizer.
+        progress: called after every step.
 
     Returns:
         The loss curve: `{"step": …, "loss": …}`, in nats, each the mean over 20 steps.
 
     Raises:
-        InputError: a text without a label.
+        InputError: a text without a label; or an unfinished training with another recipe or other texts is in `output`.
         MissingExtraError: PEFT or accelerate is not installed.
     """
     try:
@@ -44,7 +59,14 @@ def train_adapter(recipe: Recipe, texts: Sequence[Text], output: Path, base: Any
     except ImportError as error:
         raise missing_extra("peft or accelerate", "finetune") from error
     from datasets import Dataset
-    from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, set_seed
+    from transformers import (
+        DataCollatorWithPadding,
+        PrinterCallback,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+        set_seed,
+    )  # fmt: skip
 
     if any(text.label is None for text in texts):
         raise InputError("fine-tuning needs a label for every text; some have none")
@@ -69,8 +91,9 @@ def train_adapter(recipe: Recipe, texts: Sequence[Text], output: Path, base: Any
         batched=True,
         remove_columns=["text"],
     )
+    folder = output / _STATES
     arguments = TrainingArguments(
-        output_dir=str(output / "trainer"),
+        output_dir=str(folder),
         num_train_epochs=recipe.epochs,
         per_device_train_batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
@@ -79,8 +102,12 @@ def train_adapter(recipe: Recipe, texts: Sequence[Text], output: Path, base: Any
         use_cpu=not torch.cuda.is_available(),
         seed=recipe.seed,
         train_sampling_strategy="group_by_length",
-        logging_steps=20,
-        save_strategy="no",
+        logging_steps=_LOGGED,
+        log_level="error",
+        save_strategy="steps",
+        save_steps=_saved_every(recipe, len(texts)),
+        save_total_limit=1,
+        disable_tqdm=True,
         report_to="none",
         dataloader_pin_memory=torch.cuda.is_available(),
     )
@@ -90,11 +117,37 @@ def train_adapter(recipe: Recipe, texts: Sequence[Text], output: Path, base: Any
         train_dataset=rows,
         data_collator=DataCollatorWithPadding(_padding(tokenizer, base.config)),
         processing_class=tokenizer,
+        callbacks=[_reporter(TrainerCallback, progress)],
     )
-    trainer.train()
+    trainer.remove_callback(PrinterCallback)
+    with claimed(folder):
+        Manifest(folder, recipe.model_dump(), "finetune").hold("texts", "train", texts_hash(texts))
+        trainer.train(resume_from_checkpoint=_last_state(folder))
     model.peft_config["default"].base_model_name_or_path = recipe.base
     model.save_pretrained(str(output), safe_serialization=True)
+    shutil.rmtree(folder)
     return [{"step": row["step"], "loss": round(row["loss"], 5)} for row in trainer.state.log_history if "loss" in row]
+
+
+def _saved_every(recipe: Recipe, texts: int) -> int:
+    """Steps between two states: a twentieth of all, in whole intervals of the log, whose sums a state lacks."""
+    steps = math.ceil(texts / recipe.batch_size) * recipe.epochs
+    return _LOGGED * max(1, round(steps / _SAVED / _LOGGED))
+
+
+def _last_state(folder: Path) -> str | None:
+    """The last state that was saved whole; Trainer writes the state's own file last."""
+    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    return str(max(whole, key=lambda path: int(path.name.partition("-")[2]))) if whole else None
+
+
+def _reporter(base: type, progress: Progress) -> Any:
+    """A callback of Trainer that reports the steps."""
+
+    def report(_self: Any, _arguments: Any, state: Any, _control: Any, **_: Any) -> None:
+        progress("training steps", state.global_step, state.max_steps)
+
+    return type("Reporter", (base,), {"on_train_begin": report, "on_step_end": report})()
 
 
 def train_probe(recipe: Recipe, texts: Sequence[Text], output: Path, base: Any, tokenizer: Any) -> None:

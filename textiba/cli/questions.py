@@ -1,0 +1,60 @@
+"""What the command line asks of a model: from options to an outcome."""
+
+from typing import TYPE_CHECKING
+
+from textiba.errors import InputError
+
+if TYPE_CHECKING:
+    from textiba.model.outcomes import Outcome
+
+
+def question(
+    target: str | None, label: str | None, above: float | None, following: str | None, similar_to: str | None,
+    template: str | None,
+) -> "tuple[Outcome | None, str]":  # fmt: skip
+    """The outcome of the options, and which of its answers is explained.
+
+    Args:
+        target: "predicted", "gold", a class, or "A:B" for class A rather than class B; None where it was not given.
+        label: one label of a multi-label model: does it hold?
+        above: a threshold: is the model's value above it?
+        following: words parted by "|": which comes next, of a causal language model; with a mask token in the template,
+            which stands there, of a masked one.
+        similar_to: a text: is the explained text similar to it?
+        template: with {text} where the text stands.
+
+    Returns:
+        The outcome, None for what the model's head and config tell; and the target.
+
+    Raises:
+        InputError: more than one question, or a template without words to choose from.
+    """
+    from textiba.model.outcomes import Above, Label, Rather, Similarity
+    from textiba.model.tokens import MaskedToken, NextToken
+
+    rather = target.split(":") if target and target.count(":") == 1 else None
+    given = {
+        "--label": label,
+        "--above": above,
+        "--next": following,
+        "--similar-to": similar_to,
+        "--target A:B": rather,
+    }
+    asked = [name for name, value in given.items() if value is not None]
+    if len(asked) > 1:
+        raise InputError(f"a model is asked one question at a time; got {' and '.join(asked)}")
+    if template is not None and following is None:
+        raise InputError("--template goes with --next, which names the words to choose from")
+    if rather:
+        return Rather(this=rather[0].strip(), that=rather[1].strip()), "1"
+    if label is not None:
+        return Label(label=int(label) if label.isdigit() else label), target or "1"
+    if above is not None:
+        return Above(threshold=above), target or "1"
+    if similar_to is not None:
+        return Similarity(to=similar_to), target or "1"
+    if following is not None:
+        words, text = tuple(following.split("|")), template or "{text}"
+        kind = MaskedToken if any(mask in text for mask in ("[MASK]", "<mask>")) else NextToken
+        return kind(candidates=words, template=text), target or "predicted"
+    return None, target or "predicted"
