@@ -3,6 +3,7 @@
 import copy
 import math
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -183,8 +184,12 @@ def train_probe(recipe: Recipe, texts: Sequence[Text], output: Path, base: Any, 
     features, labels = head_features(model, texts)
     _, head = last_linear(base)
     affine = head.bias is not None
-    regression = LogisticRegressionCV(Cs=7, cv=FOLDS, max_iter=2000, random_state=recipe.seed, fit_intercept=affine)
-    scaled = make_pipeline(StandardScaler(with_mean=affine), regression).fit(features, labels)
+    regression = LogisticRegressionCV(
+        Cs=7, cv=FOLDS, max_iter=2000, random_state=recipe.seed, fit_intercept=affine, scoring="accuracy"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of attributes that are not used here
+        scaled = make_pipeline(StandardScaler(with_mean=affine), regression).fit(features, labels)
     scaler = scaled.named_steps["standardscaler"]
     weight = regression.coef_ / scaler.scale_
     bias = regression.intercept_ - (weight @ scaler.mean_ if affine else 0)
