@@ -1,4 +1,4 @@
-"""The main job on the built-in checkpoints and texts: what `make demo` runs."""
+"""The demo, which `make demo` runs: bits, evidence and degradation on the built-in checkpoints and reviews."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from textiba.show.scale import Scale
 from textiba.show.summary import area_table
 from textiba.store import RunFolder
 
-# Two that the checkpoints disagree on, a grim plot that is praised, and a plain one. The first is on the pictures.
+# Two reviews on which the checkpoints disagree, praise of a grim plot, and a plain review. Figures show the first.
 TEXTS = ("b11", "a32", "b10", "a22")
 CHECKPOINTS = ("fine-tuned", "general-probe")
 BETAS = (1e-6, 1e-5, 1e-3)
@@ -42,17 +42,19 @@ _REMOVAL = SweepConfig(
     methods=tuple(MethodChoice(name=name) for name in COMPARED),
 )
 _STEPS = Degradation(steps=(0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1))
-_SCRUBBED = Degradation(steps=(0, 0.1, 0.2, 0.4, 0.7, 1), orders=("morf", "lerf"))  # at every layer, so fewer
+_SCRUBBED = Degradation(
+    steps=(0, 0.1, 0.2, 0.4, 0.7, 1), orders=("morf", "lerf")
+)  # fewer steps: it runs at every layer
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the demo ends with.
+    """The results of the demo.
 
     Attributes:
-        page: the interactive page.
-        figures: the pictures.
-        areas: the table of areas, as columns of text.
+        page: the file of the interactive page.
+        figures: the files of the figures.
+        areas: the table of areas between LeRF and MoRF, as columns of text.
     """
 
     page: Path
@@ -61,17 +63,22 @@ class Summary:
 
 
 def run_demo(output: str | Path, progress: Progress = lambda *_: None) -> Summary:
-    """Sweeps, degrades, draws, and writes the page; under three minutes on two cores. Stopped, it resumes.
+    """Runs the sweeps and the degradation, draws the figures and writes the page: under three minutes on two cores.
+
+    A demo that was stopped resumes.
 
     Args:
         output: a folder for runs, figures and the page.
-        progress: called after every result.
+        progress: called after every batch.
+
+    Returns:
+        The page, the figures and the table of areas.
     """
     output = Path(output)
     named = {"layers": _LAYERS, "betas": _BETAS, "fresh": _FRESH, "removal": _REMOVAL}
     folders = {name: sweep(config, output / "runs" / name, progress) for name, config in named.items()}
     groups = grouped(degrade_run(folders["removal"], _STEPS, progress))
-    degrade_run(folders["layers"], _SCRUBBED, progress)  # so that words can be taken away at every layer
+    degrade_run(folders["layers"], _SCRUBBED, progress)  # the page removes words at every layer
     attributions = [a for name in ("layers", "betas", "fresh") for a in _read(folders[name])]
     rows = layer_profile(_read(folders["layers"]))
     figures = draw(attributions, rows, groups, output / "figures")
@@ -82,7 +89,7 @@ def run_demo(output: str | Path, progress: Progress = lambda *_: None) -> Summar
 def draw(
     attributions: Sequence[Attribution], rows: Sequence[LayerRow], groups: Sequence[dict[str, Curve]], folder: Path
 ) -> tuple[Path, ...]:
-    """The pictures of the first text, of the layers, and of the degradation."""
+    """Draws the figures: the first review by checkpoint, layer and β, the layer profile, and the degradation curves."""
     first = [a for a in attributions if a.text.source.id == TEXTS[0]]
     default = _default_layer(first)
     evidence = [a for a in first if a.method == "evidence" and a.layer == default]
@@ -106,7 +113,7 @@ def _by_label(groups: Sequence[dict[str, Curve]]) -> dict[str, dict[str, Curve]]
 
 
 def _default_layer(attributions: Sequence[Attribution]) -> int | None:
-    """The layer at which β was swept: that of the settings' defaults."""
+    """The layer at which β was swept: the default layer of `per_sample`."""
     return next(a.layer for a in attributions if a.method == "per_sample" and a.settings["beta"] == BETAS[0])
 
 
