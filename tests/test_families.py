@@ -74,3 +74,15 @@ def test_which_token_the_head_reads_is_found(kind: str, reads: str):
 def test_a_mean_over_all_tokens_is_found():
     module = families.tiny("modernbert", classifier_pooling="mean")
     assert Model(module, families.tokenizer()).reads == "all"
+
+
+@pytest.mark.parametrize("kind", ["bert", "xlnet"])  # XLNet's layers take [tokens, batch, features]
+def test_the_axes_are_not_mistaken_in_a_batch_of_as_many_texts_as_tokens(kind: str):
+    model = Model(families.tiny(kind), families.tokenizer())
+    texts = model.tokenize(families.texts(5, (6,) * 8))
+    batch = model.collate(texts)
+    assert batch.input_ids.shape == (8, 8)
+    whole, alone = model.forward(batch), model.forward(model.collate(texts[:1]))
+    for layer in range(model.n_layers + 1):
+        torch.testing.assert_close(whole.hidden_states[layer][:1], alone.hidden_states[layer])
+        torch.testing.assert_close(model.run_from(batch, layer, whole.hidden_states[layer]), whole.logits)

@@ -23,6 +23,7 @@ class Layers:
         path: dotted path, from the whole model, of the `nn.ModuleList` that contains the layers.
         calls: for each layer, the name of the called child in the list, in the order of the calls.
         embeddings: dotted path of the module whose output is hidden state 0; None if no such module was found.
+        time_first: whether the layers receive and return states [tokens, batch, features] (XLNet).
         forms: for each name in the list, the form of the child's output; None if the output contains more than the
             hidden state.
     """
@@ -31,6 +32,7 @@ class Layers:
     calls: tuple[str, ...]
     embeddings: str | None
     forms: "Mapping[str, Form | None]"
+    time_first: bool = False
 
     def __len__(self) -> int:
         return len(self.calls)
@@ -80,7 +82,8 @@ def find_layers(module: Any, inputs: Mapping[str, Any]) -> Layers:
 
     Args:
         module: the whole model.
-        inputs: the arguments of the model's forward call.
+        inputs: the arguments of the model's forward call, with a different number of rows than of tokens, so that the
+            two axes can be told apart.
 
     Raises:
         UnsupportedModelError: no such list was found.
@@ -120,9 +123,12 @@ def find_layers(module: Any, inputs: Mapping[str, Any]) -> Layers:
     _, _, path = max(ranked)
     seen = calls[path]
     first = seen[0].given
-    plain = first is not None and first.shape[:2] == inputs["input_ids"].shape  # not padded, and batch first
+    assert first is not None  # noqa: S101 - `_fit` has checked it
+    rows, tokens = inputs["input_ids"].shape
+    plain = first.shape[:2] == (rows, tokens)  # not padded to a window, and batch first
     embeddings = _embeddings(outputs, path, first) if plain else None
-    return Layers(path, tuple(call.name for call in seen), embeddings, _forms(seen))
+    time_first = first.shape[0] == tokens and first.shape[1] == rows != tokens
+    return Layers(path, tuple(call.name for call in seen), embeddings, _forms(seen), time_first)
 
 
 def hidden_argument(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, Any, Tensor | None]:
@@ -179,7 +185,7 @@ def _same(a: Tensor | None, b: Tensor | None) -> bool:
     return a is not None and b is not None and a.shape == b.shape and (a is b or torch.equal(a, b))
 
 
-def _embeddings(outputs: Mapping[str, Tensor], layers: str, state: Tensor | None) -> str | None:
+def _embeddings(outputs: Mapping[str, Tensor], layers: str, state: Tensor) -> str | None:
     """Returns the path of the outermost module, outside the layers, whose output is hidden state 0."""
     inside = [path for path, out in outputs.items() if path and _same(out, state) and not path.startswith(layers)]
     return min(inside, key=lambda path: path.count("."), default=None)

@@ -106,8 +106,7 @@ class Network:
         return other
 
     def _plan(self, batch: Batch, narrow: bool, **what: Any) -> Plan:
-        rows, tokens = batch.input_ids.shape
-        return Plan(rows, tokens, last=self._last if narrow else None, **what)
+        return Plan(batch.input_ids.shape[1], last=self._last if narrow else None, **what)
 
 
 def weights_hash(module: nn.Module) -> str:

@@ -32,7 +32,6 @@ class Plan:
     output.
 
     Attributes:
-        batch: number of rows of the batch.
         tokens: number of tokens of each row, padding included.
         enter: the layer at which `state` replaces the arriving state; layers below are skipped. None runs all layers.
         state: the state to enter with [batch, tokens, features].
@@ -43,7 +42,6 @@ class Plan:
         states: the recorded states, from the first layer that ran.
     """
 
-    batch: int
     tokens: int
     enter: int | None = None
     state: State | None = None
@@ -127,29 +125,25 @@ class _Executor:
         """Carries out the plan for the state that arrives at layer `number`; returns the state to continue with."""
         plan = self._plan
         if number == plan.enter and plan.state is not None:
-            arriving = _placed(plan.state, arriving)
+            arriving = self._placed(plan.state, arriving)
         if number in plan.changes:
-            arriving = _placed(plan.changes[number](_taken(arriving, plan)), arriving)
+            arriving = self._placed(plan.changes[number](self._taken(arriving)), arriving)
         if plan.record:
-            plan.states.append(_taken(arriving, plan))
+            plan.states.append(self._taken(arriving))
         if number == plan.stop:
             raise Stopped
         return arriving
 
+    def _placed(self, state: State, arriving: Tensor) -> Tensor:
+        """Returns `state` in the form of `arriving`: its type, time first (XLNet), padded to a window (Longformer)."""
+        state = state.to(arriving.dtype)
+        if self._layers.time_first:
+            return state.transpose(0, 1)
+        return torch.cat([state, arriving[:, state.shape[1] :]], 1) if arriving.shape[1] > state.shape[1] else state
 
-def _placed(state: State, arriving: Tensor) -> Tensor:
-    """Returns `state` in the form of `arriving`: its type, time first (XLNet), or padded to a window (Longformer)."""
-    state = state.to(arriving.dtype)
-    if arriving.shape[:2] == state.shape[1::-1] and state.shape[0] != state.shape[1]:
-        return state.transpose(0, 1)
-    return torch.cat([state, arriving[:, state.shape[1] :]], 1) if arriving.shape[1] > state.shape[1] else state
-
-
-def _taken(arriving: Tensor, plan: Plan) -> State:
-    """Returns the arriving state in the form [batch, tokens, features]: batch first, without padding to a window."""
-    if arriving.shape[0] == plan.tokens != plan.batch and arriving.shape[1] == plan.batch:
-        arriving = arriving.transpose(0, 1)
-    return arriving[:, : plan.tokens]
+    def _taken(self, arriving: Tensor) -> State:
+        """Returns the arriving state as [batch, tokens, features]: batch first, without padding to a window."""
+        return (arriving.transpose(0, 1) if self._layers.time_first else arriving)[:, : self._plan.tokens]
 
 
 class Given(nn.Module):
