@@ -13,7 +13,7 @@ import pytest
 from folders import ENVIRONMENT, TORCHRUN, table
 from typer.testing import CliRunner
 
-from textiba.cli.shared import app
+from textiba.cli.shared import app, console
 from textiba.errors import BusyFolderError, CorruptFileError, InputError
 from textiba.runs.config import DataChoice, MethodChoice, SweepConfig
 from textiba.runs.sweep import sweep
@@ -45,12 +45,7 @@ def test_killed_and_started_again_it_has_every_review_once_and_the_same_numbers(
     processes: int, tmp_path: Path, undisturbed: RunFolder
 ):
     for _ in range(2):
-        started = _launch(tmp_path, processes)
-        _wait_for_a_shard(tmp_path, started)
-        first = psutil.Process(started.pid)
-        for process in (*first.children(recursive=True), first):  # with all that it has started
-            process.kill()
-        started.communicate()
+        _killed_after_a_shard(tmp_path, processes)
     last = _launch(tmp_path)  # one goes on with what two began
     _, errors = last.communicate()
     assert last.returncode == 0, errors
@@ -84,6 +79,9 @@ def test_the_documented_launch_of_two_processes(tmp_path: Path):
 
 
 def test_on_a_full_disk_what_was_saved_stays(tmp_path: Path, undisturbed: RunFolder):
+    _killed_after_a_shard(tmp_path)
+    saved = {shard: shard.read_bytes() for shard in RunFolder(tmp_path).shards()}
+    assert saved
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
     full = subprocess.run(  # noqa: S603
         _command(tmp_path, limited), env=ENVIRONMENT, capture_output=True, check=False
@@ -91,10 +89,20 @@ def test_on_a_full_disk_what_was_saved_stays(tmp_path: Path, undisturbed: RunFol
     assert full.returncode == 1
     assert b"could not be written" in full.stderr
     assert b"What was saved before is whole. Raise the limit on the size of a file (ulimit -f)" in full.stderr
-    assert not list(tmp_path.rglob("*.tmp"))
     assert check(tmp_path).sound
+    assert {shard: shard.read_bytes() for shard in RunFolder(tmp_path).shards()} == saved
     _launch(tmp_path).communicate()
     assert table(RunFolder(tmp_path)) == table(undisturbed)
+
+
+def test_a_disk_that_was_full_from_the_start_leaves_nothing(tmp_path: Path):
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
+    folder = tmp_path / "run"
+    folder.mkdir()
+    full = subprocess.run(_command(folder, limited), env=ENVIRONMENT, capture_output=True, check=False)  # noqa: S603
+    assert full.returncode == 1
+    assert b"could not be written" in full.stderr
+    assert not list(folder.rglob("*"))
 
 
 def test_two_runs_cannot_write_to_one_folder(run: RunFolder):
@@ -152,9 +160,10 @@ def test_an_edited_config_is_refused_and_says_where(run: RunFolder):
         sweep(edited, run.path)
 
 
-def test_runs_are_listed(run: RunFolder):
+def test_runs_are_listed(run: RunFolder, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(console, "width", 200)  # where it is narrow, what all runs share is said once
     sweep(SMALL, run.path.parent / "another")
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["runs", "list", str(run.path.parent)])
+    result = CliRunner().invoke(app, ["runs", "list", str(run.path.parent)])
     assert result.exit_code == 0
     assert result.stdout.count("whole") == 2
     assert result.stdout.count("textiba sweep") == 2
@@ -201,8 +210,13 @@ def _launch(folder: Path, processes: int = 1) -> subprocess.Popen[bytes]:
     )
 
 
-def _wait_for_a_shard(folder: Path, started: subprocess.Popen[bytes]) -> None:
-    """Until there is one more than before, so that a kill has something to spoil."""
+def _killed_after_a_shard(folder: Path, processes: int = 1) -> None:
+    """Begins or goes on with a run, and kills it once there is one shard more than before."""
     before, until = len(list(folder.rglob("part-*.parquet"))), time.monotonic() + 120
+    started = _launch(folder, processes)
     while len(list(folder.rglob("part-*.parquet"))) == before and started.poll() is None and time.monotonic() < until:
         time.sleep(0.02)
+    first = psutil.Process(started.pid)
+    for process in (*first.children(recursive=True), first):  # with all that it has started
+        process.kill()
+    started.communicate()
