@@ -145,7 +145,7 @@ def test_rationales_are_measured_on_words(small_benchmark: BenchmarkFolder):
 
 
 def test_without_faithfulness_metrics_only_texts_with_a_marked_word_are_run(tmp_path: Path):
-    source = tmp_path / "reviews.jsonl"
+    source = tmp_path / "texts.jsonl"
     plain = [{"text": f"Not marked at all, number {n}."} for n in range(3)]  # more than a chunk of two
     texts = [*plain, {"text": "A superb film.", "rationale": [[2, 8]]}]
     source.write_text("\n".join(json.dumps({**t, "label": 1}) for t in texts))

@@ -42,7 +42,7 @@ def test_every_layer_continues_to_the_logits_of_the_whole_model():
 
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
-def test_a_review_has_the_same_scores_alone_and_among_others(method: Method):
+def test_a_text_has_the_same_scores_alone_and_among_others(method: Method):
     together = explain(MODEL, method, TEXTS[::-1], STATISTICS, budget=10_000)[::-1]
     for text, among in zip(TEXTS, together, strict=True):
         [alone] = explain(MODEL, method, [text], STATISTICS)

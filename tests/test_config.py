@@ -91,7 +91,7 @@ def test_a_layer_the_model_lacks_is_an_error_before_anything_runs():
         config.expand(load("fine-tuned"))
 
 
-def test_reviews_by_id_and_disjoint_slices():
+def test_texts_by_id_and_disjoint_slices():
     assert [r.id for r in DataChoice(ids=("b04", "a01")).load()] == ["b04", "a01"]
     first, second = DataChoice(limit=10).load(), DataChoice(skip=10, limit=10).load()
     assert not {r.id for r in first} & {r.id for r in second}

@@ -137,7 +137,7 @@ def test_the_interval_holds_the_truth_where_one_over_occurrences_does_not():
     assert found["occurrences"] / 400 < 0.85
 
 
-def test_memory_grows_with_the_vocabulary_and_not_with_the_reviews():
+def test_memory_grows_with_the_vocabulary_and_not_with_the_texts():
     source = Source.of(scored("a", [1]))
     few, many = Tally(), Tally()
     for times, tally in ((1, few), (300, many)):
@@ -199,7 +199,7 @@ class FakePipeline:
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 100])
-def test_a_review_is_tagged_once_for_all_layers_and_only_as_far_as_it_was_read(
+def test_a_text_is_tagged_once_for_all_layers_and_only_as_far_as_it_was_read(
     chunk: int, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(module, "_CHUNK", chunk)

@@ -137,7 +137,7 @@ def test_ties_go_in_a_drawn_order_and_lerf_is_morf_backwards():
     assert sorted(removal_order(two, "morf")[:10]) == list(text.content)[10:]
 
 
-def test_the_random_order_has_a_seed_of_its_own_for_each_review():
+def test_the_random_order_has_a_seed_of_its_own_for_each_text():
     first, second = MODEL.tokenize(["a film with a plot and a scene", "the film with a plot and a scene"])
     a, b = (toys.scored(r, list(range(len(r.content)))) for r in (first, second))
     assert removal_order(a, "random", 0) == removal_order(a, "random", 0)

@@ -56,7 +56,7 @@ def test_every_number_with_decimals_in_its_readme_is_in_its_result(name: str):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_claimed_of_many_reviews_rests_on_200_or_more(name: str):
+def test_what_is_claimed_of_many_texts_rests_on_200_or_more(name: str):
     settings = json.loads((ROOT / name / "result.json").read_text("utf-8"))["settings"]
     reported = {config["data"]["limit"] for which, config in settings.items() if which != "validation"}
     assert min(reported) >= 200
@@ -69,7 +69,7 @@ def test_numbers_in_a_result_have_four_digits():
     assert shown(Interval(1234.5, 1000.0, 2000.0)) == "1,234 [1,000, 2,000]"
 
 
-def test_curves_are_compared_review_by_review():
+def test_curves_are_compared_text_by_text():
     rows = np.array([[0.1], [0.2], [0.3]])
     curve = Curve("morf", "delete", "fraction", np.array([0.0]), rows, rows, "m", "c", texts=(2, 0, 1))
     assert in_order(curve).tolist() == [[0.2], [0.3], [0.1]]

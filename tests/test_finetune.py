@@ -99,7 +99,7 @@ def test_a_fresh_head_depends_on_its_seed_only(world: tuple[Path, Path], tmp_pat
     assert '"train_texts": 0' in (tmp_path / "a" / CARD).read_text()
 
 
-def test_reviews_without_labels_are_refused(world: tuple[Path, Path], tmp_path: Path):
+def test_texts_without_labels_are_refused(world: tuple[Path, Path], tmp_path: Path):
     base, tokenizer, _ = load_base(str(world[0]))
     with pytest.raises(InputError, match="needs a label for every text"):
         train_adapter(_recipe(world), [Text("x")], tmp_path, base, tokenizer)

@@ -274,7 +274,7 @@ def test_it_costs_the_passes_that_it_declares(name: str, monkeypatch: pytest.Mon
 
     # The last state belongs to the plain pass, and a pass over merged tokens is too short to count.
     monkeypatch.setattr(HiddenStates, "__getitem__", uncounted(HiddenStates.__getitem__, lambda *_: True))
-    merged = uncounted(Model.run_from, lambda _encoder, batch, *_: batch.stands_for is not None)
+    merged = uncounted(Model.run_from, lambda _model, batch, *_: batch.stands_for is not None)
     monkeypatch.setattr(Model, "run_from", merged)
     toys.statistics(model)
     handles = [h for layer in layers for h in (layer.register_forward_hook(forward),

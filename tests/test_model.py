@@ -1,4 +1,4 @@
-"""The split run: for every architecture in the table, leaving and entering at any layer changes nothing."""
+"""The split run: for every toy, leaving and entering at any layer changes nothing."""
 
 from collections.abc import Callable
 from functools import partial
@@ -99,7 +99,7 @@ class TestSplitRun:
         torch.testing.assert_close(backwards, together, rtol=0, atol=1e-5)
         torch.testing.assert_close(alone, together, rtol=0, atol=1e-5)
 
-    def test_a_review_of_the_greatest_length_runs(self, kind: str):
+    def test_a_text_of_the_greatest_length_runs(self, kind: str):
         model = toys.model(kind)
         text = " ".join(["film"] * (model.max_length - 2))
         forward = toys.forward(model, [text])

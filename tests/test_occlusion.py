@@ -44,7 +44,7 @@ def test_it_finds_the_word_that_decides(planted: toys.Trained):
         assert int(np.argmax(content_scores(a))) == place
 
 
-def test_a_review_of_one_token():
+def test_a_text_of_one_token():
     [a] = toys.attribute(MODEL, Occlusion(), ["film"])
     assert content_scores(a).shape == (1,)
 

@@ -41,7 +41,7 @@ def run(tmp_path: Path) -> RunFolder:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_killed_and_started_again_it_has_every_review_once_and_the_same_numbers(
+def test_killed_and_started_again_it_has_every_text_once_and_the_same_numbers(
     processes: int, tmp_path: Path, undisturbed: RunFolder
 ):
     for _ in range(2):
@@ -55,7 +55,7 @@ def test_killed_and_started_again_it_has_every_review_once_and_the_same_numbers(
     assert table(folder) == table(undisturbed)
 
 
-def test_two_processes_share_the_reviews(tmp_path: Path, undisturbed: RunFolder):
+def test_two_processes_share_the_texts(tmp_path: Path, undisturbed: RunFolder):
     launched = _launch(tmp_path, 2)
     _, errors = launched.communicate()
     assert launched.returncode == 0, errors

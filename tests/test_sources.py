@@ -106,7 +106,7 @@ class TestImdb:
         assert imdb(file, seed=1) != whole
         assert sorted(r.text for r in imdb(file, seed=1)) == sorted(r.text for r in whole)
 
-    def test_reviews_are_read_when_they_are_asked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def test_texts_are_read_when_they_are_asked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         texts = [f"text {i % 40}" for i in range(50)]
         file = str(parquet(tmp_path / "test.parquet", text=texts, label=[i % 2 for i in range(50)]))
         whole, rows = imdb(file, seed=3), imdb_rows(file, seed=3)

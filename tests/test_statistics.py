@@ -204,17 +204,17 @@ def test_a_missing_file_is_told_with_the_command_that_makes_it(tmp_path: Path):
         FeatureStatistics.load(tmp_path / "absent")
 
 
-def test_few_reviews_are_warned_of_with_their_number():
+def test_few_texts_are_warned_of_with_their_number():
     with pytest.warns(FewTextsWarning, match="rest on 4 texts; at least 1000 are advised"):
         estimate_statistics(MODEL, toys.passes(MODEL, TEXTS[:4]))
 
 
-def test_a_thousand_reviews_are_enough_for_silence():
+def test_a_thousand_texts_are_enough_for_silence():
     model: Model = toys.model()
     forward = toys.forward(model, ["a film"] * 1000)
     assert estimate_statistics(model, [forward]).texts == 1000
 
 
-def test_no_review_is_an_error():
+def test_no_text_is_an_error():
     with pytest.raises(InputError, match="at least one text; got none"):
         estimate_statistics(MODEL, [])

@@ -111,7 +111,7 @@ def test_another_run_in_the_folder_is_refused(folder: RunFolder):
         sweep(CONFIG.model_copy(update={"seed": 7}), folder.path)
 
 
-def test_other_reviews_or_another_model_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_other_texts_or_another_model_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     texts = tmp_path / "texts.txt"
     texts.write_text("A fine film.\nA dull film.\n")
     config = SweepConfig(data=DataChoice(source=str(texts)), methods=(MethodChoice(name="random"),))
@@ -125,7 +125,7 @@ def test_other_reviews_or_another_model_are_refused(tmp_path: Path, monkeypatch:
         sweep(config, tmp_path / "run")
 
 
-def test_a_damaged_shard_is_set_aside_and_its_reviews_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_damaged_shard_is_set_aside_and_its_texts_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(textiba.store.folder, "_SHARD", 2)
     monkeypatch.setattr(textiba.runs.sweep, "stream_batches", partial(stream_batches, budget=64))
     config = SweepConfig(data=DataChoice(limit=6), max_length=32, methods=(MethodChoice(name="random"),))

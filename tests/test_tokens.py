@@ -146,7 +146,7 @@ def test_a_span_at_the_very_start_does_not_mark_special_tokens():
     assert text.rationale == (False, True, False, False)
 
 
-def test_seeds_are_stable_and_each_review_s_own():
+def test_seeds_are_stable_and_each_text_s_own():
     a, b = tokenized("a film"), tokenized("a plot")
     assert TokenizedText(Text("any"), (2, 8, 9, 3), (), (), (), ()).seed(0) == 1956431540734540688  # for good
     assert a.seed(0) == tokenized("a film", label=1, id="another name").seed(0)

@@ -47,7 +47,7 @@ def test_it_finds_the_planted_word_at_every_layer_in_one_pass(world: World, trai
         assert np.mean(hits) >= 0.8, f"layer {layer}; by chance it would be 0.1"
 
 
-def test_its_loss_on_unseen_reviews_is_near_the_optimised_one(
+def test_its_loss_on_unseen_texts_is_near_the_optimised_one(
     world: World, planted: toys.Trained, trained: tuple[Path, dict[str, Any]]
 ):
     texts = [text for text, _ in toys.planted_cases(40, seed=78)]
@@ -67,7 +67,7 @@ def test_the_card_says_what_was_seen(trained: tuple[Path, dict[str, Any]]):
     history = card["history"]
     assert [row["step"] for row in history] == list(range(80, 401, 80))
     assert card["best"]["loss"] == min(row["loss"] for row in history) < history[0]["loss"]
-    assert (card["train_texts"], card["validation_texts"], card["layers"]) == (268, 32, [1, 2])
+    assert (card["train_texts"], card["validation_texts"], card["layers"]) == (300 - 32, 32, [1, 2])
     assert card == json.loads((output / CARD).read_text())
     assert card["sha256"] in (output / "README.md").read_text()
     assert not list(output.glob("training-*"))

@@ -63,7 +63,6 @@ _BERT = {
     "hidden_dropout_prob": 0.1,
     "attention_probs_dropout_prob": 0.1,
 }
-# One toy for each line of textiba.model.layers.FAMILIES.
 CONFIGS: dict[str, PretrainedConfig] = {
     "bert": BertConfig(**_SIZE, **_BERT, max_position_embeddings=MAX_LENGTH),
     "roberta": RobertaConfig(**_SIZE, **_BERT, max_position_embeddings=MAX_LENGTH + 2, type_vocab_size=1),
