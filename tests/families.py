@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+import toys
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import CONFIG_MAPPING, AutoModelForSequenceClassification, PreTrainedTokenizerFast
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as NAMES
@@ -155,9 +156,10 @@ def tokenizer(types: bool = False) -> PreTrainedTokenizerFast:
     whole.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    names = {f"{name}_token": f"[{name.upper()}]" for name in ("unk", "pad", "cls", "sep", "mask")}
     inputs = ["input_ids", *(["token_type_ids"] if types else []), "attention_mask"]
-    return PreTrainedTokenizerFast(tokenizer_object=whole, model_max_length=64, model_input_names=inputs, **names)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=whole, model_max_length=64, model_input_names=inputs, **toys.SPECIAL_TOKENS
+    )
 
 
 def texts(seed: int, lengths: tuple[int, ...] = (10, 6, 3)) -> list[str]:

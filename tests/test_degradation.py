@@ -32,12 +32,6 @@ def attributions(count: int = 5, seed: int = 11) -> list[Attribution]:
     ]
 
 
-def nearest(share: float, tokens: int) -> int:
-    """The whole number nearest to `share · tokens` in decimal arithmetic; of two as near, the even number."""
-    exact = Decimal(str(share)) * tokens
-    return min(range(tokens + 1), key=lambda count: (abs(exact - count), count % 2))
-
-
 def literal(a: Attribution, order: str, settings: Degradation, bert: Any) -> tuple[list[float], list[float]]:
     """Probability of the target, and whether the gold class is predicted, at each step; by lists of ids alone."""
     falling = [i for _, i in sorted([(-float(a.scores[i]), i) for i in a.text.content])]
@@ -47,10 +41,10 @@ def literal(a: Attribution, order: str, settings: Degradation, bert: Any) -> tup
             ordered = falling if order == "morf" else falling[::-1]
             gone = ordered[: int(step)]
         elif order == "morf":
-            gone = falling[: nearest(step, len(falling))]
+            gone = falling[: toys.nearest(step, len(falling))]
         else:  # LeRF keeps what MoRF removes at the complement
             complement = float(1 - Decimal(str(step)))
-            gone = falling[nearest(complement, len(falling)) :]
+            gone = falling[toys.nearest(complement, len(falling)) :]
         places = list(range(len(a.text)))
         if settings.removal in STAND_INS:
             ids = [STAND_INS[settings.removal] if i in gone else v for i, v in enumerate(a.text.ids)]
@@ -208,7 +202,7 @@ def test_counts_of_steps():
 def test_lerf_keeps_the_tokens_that_morf_removes(tokens: int):
     shares = (0, 0.01, 0.05, 0.1, 0.2, 0.25, 0.5, 0.75, 0.8, 0.9, 0.95, 0.99, 1)
     settings = Degradation(steps=shares)
-    assert settings.counts(tokens) == [nearest(share, tokens) for share in shares]
+    assert settings.counts(tokens) == [toys.nearest(share, tokens) for share in shares]
     complements = settings.counts(tokens, "lerf")[::-1]  # the shares are their own complements, backwards
     assert [tokens - count for count in complements] == settings.counts(tokens)
 
@@ -281,7 +275,7 @@ def test_an_area_is_between_curves_of_the_same_texts_and_steps():
 @pytest.mark.parametrize("removal", ["mask", "pad"])
 def test_a_stand_in_needs_its_token(monkeypatch: pytest.MonkeyPatch, removal: Any):
     found = attributions()
-    monkeypatch.setitem(MODEL.tokenizer._special_tokens_map, f"{removal}_token", None)
+    toys.without_token(monkeypatch, MODEL, removal)
     message = f"removal='{removal}' needs a tokenizer with a {removal} token; use removal='delete'"
     with pytest.raises(SettingError, match=message):
         degrade(MODEL, found, Degradation(removal=removal))

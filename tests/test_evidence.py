@@ -8,7 +8,6 @@ import torch
 import toys
 from torch import Tensor
 
-from textiba.attribution import Attribution, EvidenceDetails
 from textiba.errors import LayerError, SettingError
 from textiba.methods import Evidence
 from textiba.methods.evidence import quadrature
@@ -17,11 +16,6 @@ from textiba.texts.tokens import TokenizedText
 
 TEXTS = toys.texts(5, seed=8)
 MODEL = toys.model()
-
-
-def details(attribution: Attribution) -> EvidenceDetails:
-    assert isinstance(attribution.details, EvidenceDetails)
-    return attribution.details
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +32,7 @@ def test_evidence_sums_to_the_difference_of_log_probabilities(calm: tuple[Model,
     for layer in range(model.n_layers + 1):
         method = Evidence(layer=layer, nodes=40, closed=closed, gate_special=gate_special)
         for a in toys.attribute(model, method, TEXTS):
-            d = details(a)
+            d = toys.evidence_details(a)
             assert abs(d.residual) < 1e-5
             assert d.opened - d.closed == pytest.approx(a.total + d.special + d.residual, abs=1e-6)
             assert d.opened == pytest.approx(np.log(a.probability), abs=1e-6)
@@ -48,7 +42,7 @@ def test_the_residual_shrinks_as_nodes_are_added():
     worst = []
     for nodes in (1, 5, 50, 200):
         found = toys.attribute(MODEL, Evidence(layer=1, nodes=nodes), TEXTS)
-        worst.append(max(abs(details(a).residual) for a in found))
+        worst.append(max(abs(toys.evidence_details(a).residual) for a in found))
     assert worst[0] > 1e-2, "a toy on which one node is exact proves nothing"
     assert worst[-1] < 1e-3
     assert worst[-1] < worst[1] < worst[0]
@@ -99,7 +93,7 @@ def test_equals_the_literal_riemann_sum(calm: tuple[Model, Any], method: Evidenc
         )
         content = list(a.text.content)
         np.testing.assert_allclose(a.scores[content], expected[content], rtol=0, atol=5e-4 * np.abs(expected).max())
-        assert details(a).special == pytest.approx(expected.sum() - expected[content].sum(), abs=5e-4)
+        assert toys.evidence_details(a).special == pytest.approx(expected.sum() - expected[content].sum(), abs=5e-4)
 
 
 def test_one_node_is_exact_where_the_model_is_linear(monkeypatch: pytest.MonkeyPatch):
@@ -158,9 +152,7 @@ def test_no_statistics_are_needed_with_closed_mask():
 
 
 def test_closed_by_mask_needs_a_mask_token(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(MODEL.tokenizer, "_mask_token", None, raising=False)
-    monkeypatch.setitem(MODEL.tokenizer._special_tokens_map, "mask_token", None)
-    assert MODEL.tokenizer.mask_token_id is None
+    toys.without_token(monkeypatch, MODEL, "mask")
     with pytest.raises(SettingError, match="closed='mask' needs a tokenizer with a mask token; use closed='mean'"):
         toys.attribute(MODEL, Evidence(closed="mask"), TEXTS)
 

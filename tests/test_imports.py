@@ -23,8 +23,8 @@ PUBLIC = [
     "movie_rationales", "stream", "sweep_grid",
 ]  # fmt: skip
 
-# The rooms from the ground up, as CONTRIBUTING.md has them. A module may import from its own room and from rooms in the rows
-# before its own; rooms of one row do not import each other.
+# The rooms from the ground up, as CONTRIBUTING.md has them. A module may import from its own room and from rooms in
+# the rows before its own; rooms of one row do not import each other.
 ROOMS = (
     ("errors", "types", "hooks"),
     ("settings", "information", "texts"),

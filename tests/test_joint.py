@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 import textiba
-from textiba.attribution import Attribution, BitsDetails
+from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import LayerError, SettingError, StatisticsMismatchError
 from textiba.methods import JointBottleneck, PerSampleBottleneck
@@ -21,13 +21,8 @@ TEXTS = toys.texts(5, seed=4)
 MODEL = toys.model()
 
 
-def details(attribution: Attribution) -> BitsDetails:
-    assert isinstance(attribution.details, BitsDetails)
-    return attribution.details
-
-
 def by_layer(attribution: Attribution) -> np.ndarray:
-    found = details(attribution).by_layer
+    found = toys.bits_details(attribution).by_layer
     assert found is not None
     return found
 
@@ -126,8 +121,8 @@ def test_equals_the_literal_rewrite(settings: JointBottleneck):
         content = list(ours.text.content)
         np.testing.assert_allclose(by_layer(ours), bits.numpy(), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(ours.scores[content], bits.mean(dim=0)[content].numpy(), rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(details(ours).cross_entropy, entropies, rtol=1e-6, atol=1e-8)
-        np.testing.assert_allclose(details(ours).information, informations, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(toys.bits_details(ours).cross_entropy, entropies, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(toys.bits_details(ours).information, informations, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +140,7 @@ def test_at_one_layer_it_is_the_per_sample_bottleneck(layer: int, shared: dict[s
     single = toys.attribute(MODEL, PerSampleBottleneck(layer=layer, beta=1e-2, **shared), TEXTS, seed=3)
     for a, b in zip(joint, single, strict=True):
         np.testing.assert_allclose(a.scores, b.scores, rtol=1e-4)
-        ours, theirs = details(a), details(b)
+        ours, theirs = toys.bits_details(a), toys.bits_details(b)
         np.testing.assert_allclose(ours.gates, theirs.gates, rtol=1e-4)
         np.testing.assert_allclose(ours.cross_entropy, theirs.cross_entropy, rtol=1e-4)
         np.testing.assert_allclose(ours.information, theirs.information, rtol=1e-4)
@@ -168,9 +163,11 @@ def test_scores_are_the_mean_of_the_layers_bits(gate_special: bool):
         found = by_layer(a)
         assert (found.shape, found.dtype) == ((3, len(a.text)), np.float32)
         np.testing.assert_allclose(found.mean(axis=0)[content], a.scores[content], rtol=1e-5)
-        assert details(a).special_bits == pytest.approx(found[:, special].mean(axis=0).sum(), rel=1e-5)
+        assert toys.bits_details(a).special_bits == pytest.approx(found[:, special].mean(axis=0).sum(), rel=1e-5)
         assert (found[:, special] > 0).all() == gate_special
-        assert details(a).information[-1] == pytest.approx(a.total + details(a).special_bits, rel=1e-5)
+        assert toys.bits_details(a).information[-1] == pytest.approx(
+            a.total + toys.bits_details(a).special_bits, rel=1e-5
+        )
         assert not np.allclose(found[0], found[1]), "each layer has its own information"
 
 
@@ -188,7 +185,7 @@ def test_the_kl_is_of_the_state_that_arrives():
 
 def test_a_large_beta_closes_every_gate():
     for a in toys.attribute(MODEL, JointBottleneck(beta=1e3, steps=15), TEXTS):
-        assert details(a).gates[list(a.text.content)].max() < 0.01
+        assert toys.bits_details(a).gates[list(a.text.content)].max() < 0.01
 
 
 @pytest.mark.parametrize("layers", [(0, 1), (0, 1, 2)])

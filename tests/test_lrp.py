@@ -149,7 +149,7 @@ def test_equals_relevance_propagated_by_hand(attention: Any):
 @pytest.mark.parametrize("kind", sorted(toys.CONFIGS))
 def test_without_biases_constant_attention_conserves_the_logit(kind: str):
     classifier = toys.classifier(kind, double=True, biases=False)
-    model = Model(classifier, toys.tokenizer(types=kind in ("bert", "electra")))
+    model = Model(classifier, toys.tokenizer_for(kind))
     assert not any(p.any() for name, p in model.module.named_parameters() if name.endswith("bias"))
     forward = toys.forward(model, TEXTS)
     targets = model.predict(forward)

@@ -1,7 +1,6 @@
 """Every metric against numbers worked out by hand, and against scipy, sklearn and a loop of single passes."""
 
 import math
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -26,11 +25,6 @@ def floats(*values: Any) -> np.ndarray:
 def bools(pattern: str) -> np.ndarray:
     """An x is True and a dot False."""
     return np.array([c == "x" for c in pattern])
-
-
-def nearest(share: str, tokens: int) -> int:
-    """The whole number nearest to `share · tokens` in decimal arithmetic; of two as near, the even number."""
-    return min(range(tokens + 1), key=lambda count: (abs(Decimal(share) * tokens - count), count % 2))
 
 
 def curve(order: str, rows: list[list[float]], steps: list[float], by: str = "fraction") -> Curve:
@@ -180,7 +174,7 @@ def test_metrics_off_curves_equal_one_pass_for_each_variant(removal: Any):
     literal: dict[str, list[float]] = {"comprehensiveness": [], "sufficiency": [], "log_odds": []}
     for a in found:
         falling = [i for _, i in sorted((-float(a.scores[i]), i) for i in a.text.content)]
-        tops = [falling[: nearest(k, len(falling))] for k in ("0.01", "0.05", "0.1", "0.2", "0.5")]
+        tops = [falling[: toys.nearest(k, len(falling))] for k in ("0.01", "0.05", "0.1", "0.2", "0.5")]
         whole = probability(a, [])
         removed = [probability(a, top) for top in tops]
         kept = [probability(a, [i for i in falling if i not in top]) for top in tops]

@@ -43,14 +43,11 @@ class TestSplitRun:
 
     def test_hidden_states_and_logits_are_hugging_face_s(self, kind: str):
         classifier = toys.classifier(kind).eval()
-        model = Model(classifier, toys.tokenizer(types=kind in ("bert", "electra")))
+        model = Model(classifier, toys.tokenizer_for(kind))
         forward = toys.forward(model, TEXTS)
         batch = forward.batch
-        types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
         with torch.no_grad():
-            output = classifier(
-                batch.input_ids, attention_mask=batch.attention_mask, output_hidden_states=True, **types
-            )
+            output = classifier(**toys.arguments(batch), output_hidden_states=True)
         assert len(forward.hidden_states) == len(output.hidden_states) == model.n_layers + 1
         torch.testing.assert_close(forward.logits, output.logits, rtol=0, atol=1e-5)
         for layer, (ours, theirs) in enumerate(zip(forward.hidden_states, output.hidden_states, strict=True)):
@@ -108,7 +105,7 @@ class TestSplitRun:
 
     def test_gradients_reach_the_state_and_no_weight(self, kind: str):
         classifier = toys.classifier(kind)
-        model = Model(classifier, toys.tokenizer(types=kind in ("bert", "electra")))
+        model = Model(classifier, toys.tokenizer_for(kind))
         batch = toys.forward(model, TEXTS).batch
         state = model.run_to(batch, 1).requires_grad_(True)
         model.run_from(batch, 1, state).square().sum().backward()
@@ -150,7 +147,7 @@ def test_the_caller_s_model_stays_as_it_was(kind: str, training: bool):
     classifier = toys.classifier(kind).train(training)
     next(classifier.parameters()).requires_grad_(False)  # a mixed model must stay mixed
     before, weights = _snapshot(classifier), {k: v.clone() for k, v in classifier.state_dict().items()}
-    _use(Model(classifier, toys.tokenizer(types=kind in ("bert", "electra"))))
+    _use(Model(classifier, toys.tokenizer_for(kind)))
     assert _snapshot(classifier) == before
     assert all(torch.equal(v, weights[k]) for k, v in classifier.state_dict().items())
 

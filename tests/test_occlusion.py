@@ -50,8 +50,7 @@ def test_a_text_of_one_token():
 
 
 def test_masking_needs_a_mask_token(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(MODEL.tokenizer, "_mask_token", None, raising=False)
-    monkeypatch.setitem(MODEL.tokenizer._special_tokens_map, "mask_token", None)
+    toys.without_token(monkeypatch, MODEL, "mask")
     assert len(toys.attribute(MODEL, Occlusion(removal="delete"), TEXTS)) == len(TEXTS)
     with pytest.raises(SettingError, match="removal='mask' needs a tokenizer with a mask token; use removal='delete'"):
         toys.attribute(MODEL, Occlusion(removal="mask"), TEXTS)

@@ -7,16 +7,10 @@ import pytest
 import torch
 import toys
 
-from textiba.attribution import Attribution, BitsDetails
 from textiba.methods import JointBottleneck, PerSampleBottleneck
 
 MODEL = toys.model()
 TEXTS = toys.texts(3, seed=14, shortest=6)
-
-
-def details(a: Attribution) -> BitsDetails:
-    assert isinstance(a.details, BitsDetails)
-    return a.details
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
@@ -35,8 +29,8 @@ def test_the_probability_is_the_mean_over_the_noise_draws(layer: int):
             mixed[content] = 0.1 * state[content] + 0.9 * (mean + std * noise[content])
             with torch.no_grad():
                 logs.append(float(toys.with_state(bert, a.text, layer, mixed).log_softmax(dim=1)[0, a.target]))
-        assert details(a).probability == pytest.approx(np.mean(np.exp(logs)), rel=1e-4)
-        assert details(a).cross_entropy[-1] == pytest.approx(-np.mean(logs), rel=1e-4)
+        assert toys.bits_details(a).probability == pytest.approx(np.mean(np.exp(logs)), rel=1e-4)
+        assert toys.bits_details(a).cross_entropy[-1] == pytest.approx(-np.mean(logs), rel=1e-4)
         apart.append(np.mean(np.exp(logs)) / math.exp(np.mean(logs)))
     assert max(apart) > 1.002, "the mean of p must differ from exp of the mean of log p, or the test says nothing"
 
@@ -47,12 +41,12 @@ def test_a_loss_has_settled_when_it_moved_less_than_a_share_of_itself(kind: type
     """At a tolerance just above the last step's relative move, and just below it."""
     method, sizes = kind(steps=4, beta=beta), []
     for i, a in enumerate(toys.attribute(MODEL, method, TEXTS)):
-        found = details(a)
+        found = toys.bits_details(a)
         loss = found.cross_entropy + beta * math.log(2) * found.information
         assert loss[-1] == pytest.approx(found.loss, rel=1e-4)
         moved = abs(float(loss[-1] - loss[-2])) / abs(float(loss[-2]))
         for tolerance, settled in ((1.02 * moved, True), (0.98 * moved, False)):
             again = toys.attribute(MODEL, kind(steps=4, beta=beta, tolerance=tolerance), TEXTS)[i]
-            assert details(again).converged == settled
+            assert toys.bits_details(again).converged == settled
         sizes.append(abs(float(loss[-2])))
     assert max(abs(math.log(size)) for size in sizes) > 0.1, "losses of 1 would not tell a share from a difference"

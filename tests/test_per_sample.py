@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 import textiba
-from textiba.attribution import Attribution, BitsDetails
+from textiba.attribution import Attribution
 from textiba.errors import LayerError, SettingError, StatisticsMismatchError
 from textiba.methods import PerSampleBottleneck
 from textiba.methods.optimised import standard_normal
@@ -20,11 +20,6 @@ from textiba.texts.tokens import TokenizedText
 
 TEXTS = toys.texts(5, seed=4)
 MODEL = toys.model()
-
-
-def details(attribution: Attribution) -> BitsDetails:
-    assert isinstance(attribution.details, BitsDetails)
-    return attribution.details
 
 
 def literal(
@@ -111,15 +106,19 @@ def test_equals_the_literal_rewrite(settings: PerSampleBottleneck):
         )
         content = list(ours.text.content)
         np.testing.assert_allclose(ours.scores[content], np.asarray(scores)[content], rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(details(ours).cross_entropy, entropies, rtol=1e-6, atol=1e-8)
-        np.testing.assert_allclose(details(ours).information, informations, rtol=1e-6, atol=1e-8)
-        assert details(ours).special_bits == pytest.approx(sum(scores) - sum(scores[i] for i in content), abs=1e-6)
+        np.testing.assert_allclose(toys.bits_details(ours).cross_entropy, entropies, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(toys.bits_details(ours).information, informations, rtol=1e-6, atol=1e-8)
+        assert toys.bits_details(ours).special_bits == pytest.approx(
+            sum(scores) - sum(scores[i] for i in content), abs=1e-6
+        )
 
 
 def test_traces_run_from_before_the_first_step_to_after_the_last():
     for a in toys.attribute(MODEL, PerSampleBottleneck(steps=7), TEXTS):
-        assert details(a).cross_entropy.shape == details(a).information.shape == (8,)
-        assert details(a).information[-1] == pytest.approx(a.total + details(a).special_bits, rel=1e-5)
+        assert toys.bits_details(a).cross_entropy.shape == toys.bits_details(a).information.shape == (8,)
+        assert toys.bits_details(a).information[-1] == pytest.approx(
+            a.total + toys.bits_details(a).special_bits, rel=1e-5
+        )
 
 
 @pytest.mark.parametrize("samples", [2, 4, 6])
@@ -174,19 +173,19 @@ def indifferent() -> textiba.Model:
 
 def test_gates_stay_where_beta_is_zero_and_the_logits_are_constant():
     for a in toys.attribute(indifferent(), PerSampleBottleneck(beta=0, initial_gate=0.9), TEXTS):
-        np.testing.assert_allclose(details(a).gates, np.where(np.isnan(a.scores), 1, 0.9), rtol=1e-6)
-        assert details(a).converged
+        np.testing.assert_allclose(toys.bits_details(a).gates, np.where(np.isnan(a.scores), 1, 0.9), rtol=1e-6)
+        assert toys.bits_details(a).converged
 
 
 def test_gates_close_where_the_logits_are_constant():
     for a in toys.attribute(indifferent(), PerSampleBottleneck(beta=1e-3, steps=15), TEXTS):
-        assert details(a).gates[list(a.text.content)].max() < 0.01
-        assert a.total < 0.01 * details(a).information[0]
+        assert toys.bits_details(a).gates[list(a.text.content)].max() < 0.01
+        assert a.total < 0.01 * toys.bits_details(a).information[0]
 
 
 def test_a_large_beta_closes_every_gate():
     for a in toys.attribute(MODEL, PerSampleBottleneck(beta=1e3, steps=15), TEXTS):
-        assert details(a).gates[list(a.text.content)].max() < 0.01
+        assert toys.bits_details(a).gates[list(a.text.content)].max() < 0.01
 
 
 def test_beta_zero_keeps_the_prediction_of_a_trained_model(planted: toys.Trained):
@@ -195,8 +194,8 @@ def test_beta_zero_keeps_the_prediction_of_a_trained_model(planted: toys.Trained
     free, dear = (
         textiba.explain(model, PerSampleBottleneck(layer=0, beta=beta), texts, statistics) for beta in (0.0, 10.0)
     )
-    assert np.mean([details(a).probability for a in free]) > 0.95
-    assert np.mean([details(a).probability for a in dear]) < 0.8
+    assert np.mean([toys.bits_details(a).probability for a in free]) > 0.95
+    assert np.mean([toys.bits_details(a).probability for a in dear]) < 0.8
     assert np.mean([a.total for a in free]) > 100 * np.mean([a.total for a in dear])
 
 
@@ -205,8 +204,8 @@ def test_special_tokens_carry_no_score_and_stay_open_unless_gated():
         for a in toys.attribute(MODEL, PerSampleBottleneck(gate_special=gate_special), TEXTS):
             special = np.asarray([word is None for word in a.text.word_ids])
             assert np.array_equal(np.isnan(a.scores), special)
-            assert (details(a).gates[special] == 1).all() != gate_special
-            assert (details(a).special_bits > 0) == gate_special
+            assert (toys.bits_details(a).gates[special] == 1).all() != gate_special
+            assert (toys.bits_details(a).special_bits > 0) == gate_special
 
 
 def test_another_target_gives_other_bits():
@@ -263,7 +262,7 @@ def test_a_beta_path_shares_passes_and_gives_the_results_of_single_runs(gates: A
         for i, a in together[n * len(TEXTS) : (n + 1) * len(TEXTS)]:
             np.testing.assert_array_equal(a.scores, alone[i].scores)
             assert a.settings == alone[i].settings == variant.model_dump(mode="json")
-            assert len(details(a).information) == 3  # of this β alone
+            assert len(toys.bits_details(a).information) == 3  # of this β alone
 
 
 def test_each_beta_of_a_path_is_a_warm_start_from_the_previous_one():
@@ -273,4 +272,4 @@ def test_each_beta_of_a_path_is_a_warm_start_from_the_previous_one():
         for path in ((), (1e-4,))
     )
     for a, b in zip(first, second, strict=True):
-        assert details(b).information[0] == pytest.approx(details(a).information[-1], rel=1e-4)
+        assert toys.bits_details(b).information[0] == pytest.approx(toys.bits_details(a).information[-1], rel=1e-4)

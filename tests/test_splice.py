@@ -36,11 +36,8 @@ def test_the_last_layer_continues_with_the_first_token_only(kind: str):
 def test_the_last_state_equals_the_model_s(kind: str):
     model = toys.model(kind)
     batch = model.collate(model.tokenize(TEXTS))
-    types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
     with torch.no_grad():
-        whole = model.module(
-            input_ids=batch.input_ids, attention_mask=batch.attention_mask.long(), output_hidden_states=True, **types
-        )
+        whole = model.module(**toys.arguments(batch), output_hidden_states=True)
     hidden = model.forward(batch).hidden_states
     assert len(hidden) == len(whole.hidden_states)
     for ours, expected in zip(hidden, whole.hidden_states, strict=True):
@@ -57,14 +54,12 @@ def test_attention_has_only_the_first_token_s_query(kind: str, attention: str):
     classifier.set_attn_implementation(attention)
     model = Model(classifier, toys.tokenizer())
     batch = model.collate(model.tokenize(TEXTS))
-    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask.long()}
-    inputs |= {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
     seen: dict[str, list[int]] = {name: [] for name in ("query", "key", "value")}
     asked = model.layers[-1].get_submodule("attention.self")
     for name, widths in seen.items():
         asked.get_submodule(name).register_forward_hook(lambda _m, given, _out, w=widths: w.append(given[0].shape[1]))
     with torch.no_grad():
-        torch.testing.assert_close(model.logits(batch), model.module(**inputs).logits)
+        torch.testing.assert_close(model.logits(batch), model.module(**toys.arguments(batch)).logits)
     tokens = batch.input_ids.shape[1]
     assert seen == {"query": [1, tokens], "key": [tokens], "value": [tokens]}  # the second is the whole model's
 
@@ -120,9 +115,8 @@ def test_a_head_that_reads_other_tokens_gets_them():
     classifier.bert.pooler = OfAll(classifier.bert.pooler)
     model = Model(classifier, toys.tokenizer())
     batch = model.collate(model.tokenize(TEXTS))
-    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask.long()}
     with torch.no_grad():
-        expected = classifier(**inputs, token_type_ids=batch.token_type_ids).logits
+        expected = classifier(**toys.arguments(batch)).logits
     torch.testing.assert_close(model.logits(batch), expected)
     torch.testing.assert_close(model.run_from(batch, 2, model.run_to(batch, 2)), expected)
     # With all gates closed, tokens are not merged: the head reads all tokens, and would see too few.

@@ -252,8 +252,7 @@ def test_without_its_library_the_extra_is_named(method: Any, library: str, named
 
 @pytest.mark.parametrize("method", [LIME(), KernelSHAP(), PartitionSHAP()])
 def test_masking_needs_a_mask_token(method: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(MODEL.tokenizer, "_mask_token", None, raising=False)
-    monkeypatch.setitem(MODEL.tokenizer._special_tokens_map, "mask_token", None)
+    toys.without_token(monkeypatch, MODEL, "mask")
     with pytest.raises(SettingError, match="removal='mask' needs a tokenizer with a mask token; use removal='delete'"):
         toys.attribute(MODEL, method, TEXTS)
 

@@ -17,7 +17,7 @@ def test_with_biases_the_last_layer_still_has_no_key_and_no_value(kind: str):
     attention = classifier.base_model.encoder.layer[-1].attention.self
     biases = [getattr(attention, name).bias for name in ("query", "key", "value")]
     assert all(bias.abs().mean() > 0.1 for bias in biases), "biases of zero would say nothing"
-    model = Model(classifier, toys.tokenizer(types=kind in ("bert", "electra")))
+    model = Model(classifier, toys.tokenizer_for(kind))
     batch = model.collate(model.tokenize(TEXTS))
     projected: dict[str, int] = {"query": 0, "key": 0, "value": 0}
 
@@ -30,8 +30,7 @@ def test_with_biases_the_last_layer_still_has_no_key_and_no_value(kind: str):
         own.get_submodule(name).register_forward_hook(hook)
     logits = model.logits(batch)
     assert projected == {"query": len(TEXTS), "key": 0, "value": 0}, "one query for each text, and no key or value"
-    types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
     with torch.no_grad():
-        expected = classifier(input_ids=batch.input_ids, attention_mask=batch.attention_mask.long(), **types).logits
+        expected = classifier(**toys.arguments(batch)).logits
     torch.testing.assert_close(logits, expected)
     assert model.can_merge, "the head was seen to read the first token alone"

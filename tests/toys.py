@@ -5,12 +5,14 @@ import math
 import random
 import warnings
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
@@ -25,18 +27,20 @@ from transformers import (
     RobertaConfig,
 )
 
-from textiba.attribution import Attribution
+from textiba.attribution import Attribution, BitsDetails, EvidenceDetails
 from textiba.bottleneck.readout import Architecture, ReadoutNetwork, fresh_readout
 from textiba.bottleneck.statistics import FeatureStatistics, estimate_statistics
 from textiba.errors import FewTextsWarning
 from textiba.methods import Method
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
+from textiba.texts.batches import Batch
 from textiba.texts.sources import Text
 from textiba.texts.tokens import TokenizedText
 
 # [PAD] is not the first, so that nothing may rest on its being 0.
 SPECIAL = ("[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]")
+SPECIAL_TOKENS = {f"{token[1:-1].lower()}_token": token for token in SPECIAL}  # by their names in a tokenizer
 FILLER: tuple[str, ...] = (
     "the", "a", "film", "plot", "actor", "scene", "camera", "story", "music", "script", "night",
     "house", "dog", "river", "town", "man", "woman", "child", "war", "road", "and", "but",
@@ -82,11 +86,15 @@ def tokenizer(types: bool = True) -> PreTrainedTokenizerFast:
     wordpiece.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[(t, VOCABULARY.index(t)) for t in ("[CLS]", "[SEP]")]
     )
-    names = {f"{name}_token": f"[{name.upper()}]" for name in ("unk", "pad", "cls", "sep", "mask")}
     inputs = ["input_ids", "token_type_ids", "attention_mask"] if types else ["input_ids", "attention_mask"]
     return PreTrainedTokenizerFast(
-        tokenizer_object=wordpiece, model_input_names=inputs, model_max_length=MAX_LENGTH, **names
+        tokenizer_object=wordpiece, model_input_names=inputs, model_max_length=MAX_LENGTH, **SPECIAL_TOKENS
     )
+
+
+def tokenizer_for(kind: str) -> PreTrainedTokenizerFast:
+    """The tokenizer of a toy: with token types where its family has embeddings for them."""
+    return tokenizer(types=kind in ("bert", "electra"))
 
 
 def classifier(
@@ -109,9 +117,7 @@ def classifier(
 @lru_cache
 def model(kind: str = "bert", labels: int = 3, seed: int = 0, double: bool = False) -> Model:
     """The view on `classifier(…)`; nothing changes it, so the tests share it."""
-    return Model(
-        classifier(kind, labels, seed, double), tokenizer(types=kind in ("bert", "electra")), name=f"toy-{kind}"
-    )
+    return Model(classifier(kind, labels, seed, double), tokenizer_for(kind), name=f"toy-{kind}")
 
 
 def texts(count: int, seed: int = 0, shortest: int = 3, longest: int = 20) -> list[str]:
@@ -186,6 +192,39 @@ def scored(text: TokenizedText, values: Sequence[float], target: int = 0, **chan
         "signed": False,
     }
     return Attribution(text=text, scores=scores, **{**facts, **changes})
+
+
+def bits_details(attribution: Attribution) -> BitsDetails:
+    """The details of an optimised bottleneck."""
+    assert isinstance(attribution.details, BitsDetails)
+    return attribution.details
+
+
+def evidence_details(attribution: Attribution) -> EvidenceDetails:
+    """The details of evidence."""
+    assert isinstance(attribution.details, EvidenceDetails)
+    return attribution.details
+
+
+def nearest(share: float | str, tokens: int) -> int:
+    """The whole number nearest to `share · tokens` in decimal arithmetic; of two as near, the even number.
+
+    The slow and literal rival of `top_count`.
+    """
+    exact = Decimal(str(share)) * tokens
+    return min(range(tokens + 1), key=lambda count: (abs(exact - count), count % 2))
+
+
+def without_token(monkeypatch: pytest.MonkeyPatch, model: Model, name: str) -> None:
+    """Takes a special token, "mask" or "pad", from a toy's tokenizer until the end of the test."""
+    monkeypatch.setitem(model.tokenizer._special_tokens_map, f"{name}_token", None)
+    assert getattr(model.tokenizer, f"{name}_token_id") is None
+
+
+def arguments(batch: Batch) -> dict[str, Tensor]:
+    """A batch as a Hugging Face model takes it; the rival of `Model.inputs`."""
+    types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
+    return {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask.long(), **types}
 
 
 def with_state(bert: Any, text: TokenizedText, layer: int, state: Tensor) -> Tensor:
