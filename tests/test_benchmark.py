@@ -22,6 +22,7 @@ from textiba.checkpoints.load import load
 from textiba.errors import InputError, SettingError
 from textiba.evaluation.degradation import Degradation, degrade, lerf_morf_area
 from textiba.evaluation.metrics import aopc_steps, from_attribution, rank_agreement, sensitivity_n
+from textiba.model.view import Model
 
 MODEL = toys.model()
 
@@ -91,6 +92,16 @@ def test_the_drops_of_subsets_are_what_one_pass_each_says():
             left = text.substitute(gone, MODEL.tokenizer.mask_token_id)
             expected = whole - MODEL.logits(MODEL.collate([left])).log_softmax(dim=1)[0, 1]
             assert drop == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_the_drops_of_labels_that_are_not_exclusive_are_of_their_sigmoids():
+    model = Model(toys.classifier(problem_type="multi_label_classification"), toys.tokenizer())
+    [text] = model.tokenize(toys.texts(1, seed=33, shortest=9))
+    [row] = subset_rows(model, [text], 0, Subsets(count=3, share=0.3), 1, 0)
+    whole = model.logits(model.collate([text])).sigmoid()[0, 1].log()
+    for removed, drop in zip(np.asarray(row["removed"]).reshape(3, -1), row["drops"], strict=True):
+        left = text.drop(i for i, out in zip(text.content, removed, strict=True) if out)
+        assert drop == pytest.approx(float(whole - model.logits(model.collate([left])).sigmoid()[0, 1].log()), abs=1e-5)
 
 
 def test_the_leaderboard_s_numbers_are_means_of_the_rows(small_benchmark: BenchmarkFolder):

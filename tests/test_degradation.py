@@ -14,6 +14,7 @@ from textiba.attribution import Attribution, Curve
 from textiba.errors import InputError, SettingError
 from textiba.evaluation import degradation
 from textiba.evaluation.degradation import Degradation, degrade, lerf_morf_area, normalized, removal_order
+from textiba.model.outcomes import Rather
 from textiba.model.view import Model
 from textiba.texts.sources import Text
 from textiba.texts.tokens import TokenizedText
@@ -270,6 +271,15 @@ def test_an_area_is_between_curves_of_the_same_texts_and_steps():
         lerf_morf_area({"morf": replace(morf, texts=(0, 1)), "lerf": replace(lerf, texts=(1, 0))})
     with pytest.raises(InputError, match="got 2 and 1 texts"):
         lerf_morf_area({"morf": morf, "lerf": given("lerf", [[0.9, 0.7, 0.5]], steps)})
+
+
+def test_scores_for_another_question_are_refused():
+    found = attributions()
+    asked = MODEL.asking(Rather(this=2, that=0))
+    with pytest.raises(InputError, match="the model is asked 'LABEL_2 rather than LABEL_0', with 2 answers"):
+        degrade(asked, found)
+    curves = degrade(asked, [replace(a, asked=asked.reading.words, labels=asked.labels, target=1) for a in found])
+    assert set(curves) == {"morf", "lerf", "random"}
 
 
 @pytest.mark.parametrize("removal", ["mask", "pad"])

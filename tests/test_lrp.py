@@ -13,17 +13,8 @@ from torch.nn import functional
 from textiba.attribution import content_scores
 from textiba.errors import SettingError, UnsupportedModelError
 from textiba.methods import LRP
-from textiba.methods.lrp import (
-    SHARES,
-    handed_back,
-    identity_rule,
-    layer_norm_rule,
-    relevance,
-    relevance_by_layer,
-    run_with_rules,
-    scale_rule,
-    with_rules,
-)
+from textiba.methods.lrp import handed_back, relevance, relevance_by_layer
+from textiba.methods.lrp_rules import SHARES, identity_rule, layer_norm_rule, run_with_rules, scale_rule, with_rules
 from textiba.model.view import Model
 
 TEXTS = toys.texts(3, seed=61)

@@ -140,6 +140,36 @@ def test_similarity_to_another_text_by_an_encoder_without_a_head():
     assert float(z) == pytest.approx(float((cosine - 0.2) / 0.5), abs=1e-5)
 
 
+def test_another_text_that_is_too_long_is_cut_at_the_models_limit():
+    module = families.tiny("bert", made_by=AutoModel)
+    limit = Model(module, families.tokenizer(), outcome=Similarity(to="w5")).max_length
+    long = "w5 w6 w7 " * 200
+    cut = " ".join(long.split()[: limit - 2])
+    logits = []
+    for to in (long, cut):
+        asked = Model(module, families.tokenizer(), outcome=Similarity(to=to))
+        logits.append(asked.logits(asked.collate(asked.tokenize(["w8 w6"]))))
+    torch.testing.assert_close(*logits)
+
+
+def test_several_values_need_to_know_which_one_is_asked_about():
+    with pytest.raises(UnsupportedModelError, match=r"predicts 3 values by regression.*Above\(label='LABEL_0'"):
+        model(problem_type="regression")
+    asked = model(problem_type="regression", outcome=Above(label="LABEL_2", threshold=0.5))
+    assert asked.labels == ("at most 0.5", "above 0.5")
+
+
+@pytest.mark.parametrize("label", [np.int64(1), np.uint8(1), 1, "LABEL_1", "label_1"])
+def test_a_label_by_any_whole_number_or_name(label: Any):
+    assert model().find_label(label) == 1
+
+
+@pytest.mark.parametrize("label", [True, 1.0, None, 3, -1, np.int64(-1), "²"])
+def test_what_is_no_label(label: Any):
+    with pytest.raises(TargetError, match="a label must be one of"):
+        model().find_label(label)
+
+
 def test_a_linear_head_on_pooled_states():
     module = families.tiny("bert", made_by=AutoModel)
     weights = torch.randn(2, 32, generator=torch.Generator().manual_seed(0))

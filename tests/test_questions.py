@@ -29,6 +29,8 @@ NOTHING: dict[str, Any] = dict.fromkeys(("target", "label", "above", "following"
         ({"target": "positive:negative"}, Rather(this="positive", that="negative"), "1"),
         ({"label": "joy"}, Label(label="joy"), "1"),
         ({"label": "2", "target": "0"}, Label(label=2), "0"),
+        ({"label": "²"}, Label(label="²"), "1"),
+        ({"label": "size", "above": 2.0}, Above(threshold=2, label="size"), "1"),
         ({"above": 3.5}, Above(threshold=3.5), "1"),
         ({"similar_to": "a film"}, Similarity(to="a film"), "1"),
         ({"following": " good| bad"}, NextToken(candidates=(" good", " bad")), "predicted"),
@@ -44,8 +46,8 @@ def test_options_become_an_outcome_and_a_target(given: Any, outcome: Any, target
 
 
 def test_two_questions_at_once_are_refused():
-    with pytest.raises(InputError, match="one question at a time; got --label and --above"):
-        question(None, "joy", 1.0, None, None, None)
+    with pytest.raises(InputError, match="one question at a time; got --label and --next"):
+        question(None, "joy", None, " good| bad", None, None)
     with pytest.raises(InputError, match="--template goes with --next"):
         question(None, None, None, None, None, "{text}!")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from commands import World, command, make_world
 
-from textiba.errors import CorruptFileError
+from textiba.errors import CorruptFileError, InputError
 from textiba.report import explore
 
 
@@ -41,6 +41,16 @@ def test_one_damaged_run_does_not_stop_a_report_of_the_others(what: str, runs: P
     assert "is left out" in (runs / "page.html").read_text("utf-8")
     with pytest.raises(CorruptFileError):
         explore([runs / "b"])
+
+
+def test_a_page_has_one_question_for_each_checkpoint(world: World, tmp_path: Path):
+    runs = shutil.copytree(world.folder / "runs", tmp_path / "runs")
+    asked = {"outcome": {"kind": "rather", "this": 1, "that": 0}, "target": 1}
+    assert command("sweep", world.sweep(methods=[{"name": "random"}], **asked), "-o", runs / "c").code == 0
+    with pytest.raises(InputError, match=r"a checkpoint is asked one question; .* Make two pages"):
+        explore([runs])
+    [made] = explore([runs / "c"]).made
+    assert "rather" in made.facts["question"]
 
 
 def test_damaged_curves_leave_the_results(runs: Path):

@@ -1,12 +1,15 @@
 """Randomised models: which weights change, and that scores which rest on them do too."""
 
+import families
 import numpy as np
 import pytest
 import torch
 import toys
 
 from textiba.benchmark.sanity import parts, randomized, sanity_rows
-from textiba.methods import Evidence, Random
+from textiba.methods import Evidence, Random, Saliency
+from textiba.model.outcomes import Rather
+from textiba.model.view import Model
 
 TEXTS = toys.texts(3, seed=40, shortest=8)
 
@@ -40,6 +43,24 @@ def test_fresh_weights_have_the_spread_of_a_fresh_model():
     model = toys.model()
     weight = randomized(model, 5).module.bert.encoder.layer[0].intermediate.dense.weight
     assert float(weight.std()) == pytest.approx(model.module.config.initializer_range, rel=0.1)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "albert", "mpnet", "llama"])
+def test_only_what_is_defined_before_the_layers_counts_as_embeddings(family: str):
+    module = families.tiny(family)
+    model = Model(module, families.tokenizer())
+    before = {k: v.clone() for k, v in model.module.state_dict().items()}
+    table = next(k for k in before if k.endswith(("wte.weight", "word_embeddings.weight", "embed_tokens.weight")))
+    for depth, changed in ((1, False), (len(parts(model)), True)):
+        after = randomized(model, depth).module.state_dict()
+        assert torch.equal(after[table], before[table]) != changed
+
+
+def test_a_randomised_copy_is_asked_the_same():
+    model = toys.model().asking(Rather(this=2, that=0))
+    found = sanity_rows(model, Saliency(), TEXTS[:1], None, 1, 0)
+    assert len(found) == len(parts(model))
+    assert randomized(model, 1).labels == model.labels
 
 
 def test_scores_that_do_not_look_at_the_model_agree_and_others_do_not():

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import toys
 from folders import table
 
 import textiba
@@ -17,11 +16,11 @@ from textiba import JointBottleneck, PerSampleBottleneck, Random, explain, load,
 from textiba.attribution import BitsDetails
 from textiba.errors import CorruptFileError, InputError, RepairWarning
 from textiba.evaluation.degradation import Degradation
+from textiba.model.outcomes import Rather
 from textiba.runs.config import DataChoice, MethodChoice, SweepConfig
 from textiba.runs.stream import stream_batches
 from textiba.runs.sweep import degrade_run, grouped, sweep
 from textiba.store import RunFolder
-from textiba.store.rows import from_row, to_row
 
 CONFIG = SweepConfig(
     data=DataChoice(limit=6),
@@ -54,6 +53,20 @@ def test_what_is_read_equals_what_was_computed(folder: RunFolder):
         assert found.text == expected.text
         assert dict(found.settings) == dict(expected.settings)
         assert (found.target, found.unit, found.signed) == (expected.target, "bits", False)
+
+
+def test_a_label_that_is_a_name_comes_back(tmp_path: Path):
+    model = load("fine-tuned", 32).asking(Rather(this="positive", that="negative"))
+    found = explain(model, Random(), [textiba.Text("a dull film", "spam"), textiba.Text("a good film", 1)])
+    folder = RunFolder(tmp_path / "run", {})
+    folder.append(enumerate(found))
+    folder.flush()
+    found.save(tmp_path / "found.parquet")
+    folder.export(tmp_path / "rows.jsonl")
+    stored = [a for _, a in folder.read()]
+    for again in (stored, list(textiba.Attributions.load(tmp_path / "found.parquet"))):
+        assert [a.text.source.label for a in again] == ["spam", 1]
+    assert '"label_name":"spam"' in (tmp_path / "rows.jsonl").read_text().replace(" ", "")
 
 
 def test_the_bits_of_each_layer_come_back(tmp_path: Path):
@@ -166,14 +179,3 @@ def test_curves_are_saved_and_read_again(folder: RunFolder):
             np.testing.assert_allclose(left.pop(name), right.pop(name))
         assert left == right
     assert [set(group) for group in grouped(found)] == [{"morf", "lerf", "random"}] * 4
-
-
-def test_a_loss_that_old_columns_do_not_tell_is_not_made_up():
-    model, method = toys.model(), PerSampleBottleneck(layer=1, steps=1, beta_on="mean")
-    [found] = explain(model, method, toys.texts(1), toys.statistics(model))
-    assert isinstance(found.details, BitsDetails)
-    row = to_row(0, found)
-    for loss, expected in ((row["loss"], found.details.loss), (None, np.nan)):
-        again = from_row({**row, "loss": loss}).details
-        assert isinstance(again, BitsDetails)
-        np.testing.assert_equal(again.loss, expected)

@@ -20,7 +20,8 @@ from textiba.checkpoints.find import CARD
 from textiba.checkpoints.load import load
 from textiba.errors import InputError, LayerError, SettingError
 from textiba.methods import PerSampleBottleneck, ReadoutBottleneck
-from textiba.methods.lrp import SHARES, relevance_by_layer
+from textiba.methods.lrp import relevance_by_layer
+from textiba.methods.lrp_rules import SHARES
 from textiba.training.readout import ReadoutRecipe, train_readout
 from textiba.training.readout.objective import agreement
 

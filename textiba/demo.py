@@ -42,9 +42,8 @@ _REMOVAL = SweepConfig(
     methods=tuple(MethodChoice(name=name) for name in COMPARED),
 )
 _STEPS = Degradation(steps=(0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1))
-_SCRUBBED = Degradation(
-    steps=(0, 0.1, 0.2, 0.4, 0.7, 1), orders=("morf", "lerf")
-)  # fewer steps: it runs at every layer
+# Fewer steps, since these run at every layer.
+_SCRUBBED = Degradation(steps=(0, 0.1, 0.2, 0.4, 0.7, 1), orders=("morf", "lerf"))
 
 
 @dataclass(frozen=True, slots=True)

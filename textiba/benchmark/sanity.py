@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from textiba.attribution import content_scores
 from textiba.benchmark.folder import Row
@@ -17,6 +18,7 @@ from textiba.bottleneck.statistics import FeatureStatistics, estimate_statistics
 from textiba.errors import FewTextsWarning, UnsupportedModelError
 from textiba.evaluation.metrics import rank_agreement
 from textiba.methods import Method
+from textiba.model.families import is_norm
 from textiba.model.view import Model
 from textiba.texts.sources import Text
 
@@ -35,17 +37,20 @@ def randomized(model: Model, depth: int, seed: int = 0) -> Model:
         seed: of the weights.
 
     Raises:
-        UnsupportedModelError: a part has weights in a module other than linear, embedding and layer norm.
+        UnsupportedModelError: a part has weights in a module other than linear, embedding and norm.
     """
     module = copy.deepcopy(model.module)
     fresh = set(parts(model)[:depth])
-    path = model.layers_path
+    spread = float(getattr(module.config.get_text_config(), "initializer_range", 0.02))
+    below = True
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         for name, part in module.named_modules():
-            if _part(name, path) in fresh:
-                _reset(part, float(module.config.initializer_range))
-    return Model(module, model.tokenizer, f"{model.name}, {depth} parts random", model.max_length)
+            below = below and name != model.layers_path
+            if _part(name, model.layers_path, below) in fresh:
+                _reset(part, spread)
+    name = f"{model.name}, {depth} parts random"
+    return Model(module, model.tokenizer, name, model.max_length, outcome=model.outcome)
 
 
 def sanity_rows(
@@ -90,22 +95,30 @@ def _statistics(model: Model, texts: Sequence[Text | str]) -> FeatureStatistics:
         )
 
 
-def _part(name: str, path: str) -> str:
-    """The name of the part that a module belongs to."""
+def _part(name: str, path: str, below: bool) -> str:
+    """The name of the part that a module belongs to.
+
+    Args:
+        name: the module's dotted path.
+        path: of the list of layers.
+        below: whether the module is defined before the layers.
+    """
     if name.startswith(f"{path}."):
         return f"layer {name.removeprefix(path).split('.')[1]}"
-    return "embeddings" if ".embeddings" in name else "head"
+    return "embeddings" if below else "head"
 
 
 def _reset(module: nn.Module, spread: float) -> None:
     if isinstance(module, nn.LayerNorm):
         module.reset_parameters()
-    elif isinstance(module, nn.Linear | nn.Embedding):
+    elif is_norm(module):
+        nn.init.ones_(module.weight)  # type: ignore[arg-type]
+    elif isinstance(module, nn.Linear | nn.Embedding | Conv1D):
         module.weight.normal_(0, spread)
-        if isinstance(module, nn.Linear) and module.bias is not None:
+        if not isinstance(module, nn.Embedding) and module.bias is not None:
             module.bias.zero_()
     elif trained := [name for name, _ in module.named_parameters(recurse=False)]:
         raise UnsupportedModelError(
-            f"the sanity check randomises linear layers, embeddings and layer norms; {type(module).__name__} has the "
+            f"the sanity check randomises linear layers, embeddings and norms; {type(module).__name__} has the "
             f"weights {trained} too, which would stay trained. Leave sanity.methods empty for this model"
         )

@@ -121,10 +121,11 @@ def subset_rows(
         chosen = subsets(text, choice, seed)
         content = np.asarray(text.content)
         whole = model.forward(model.collate([text]))
-        wanted = int(resolve_targets(model, whole, target)[0])
+        targets = resolve_targets(model, whole, target)
+        wanted = int(targets[0])
         variants = [model.without(text, content[row].tolist(), choice.removal) for row in chosen]
         logs = variant_outputs(model, variants, [wanted] * len(variants), "log_probability")
-        drops = float(whole.logits.log_softmax(dim=1)[0, wanted]) - logs
+        drops = float(model.target_output(whole.logits, targets, "log_probability")) - logs
         out.append({"index": first + n, "removed": chosen.ravel().tolist(), "drops": drops.tolist()})
     return out
 

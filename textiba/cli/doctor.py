@@ -91,7 +91,7 @@ def _devices() -> Iterator[_Finding]:
     yield _Finding("threads", str(torch.get_num_threads()))
     for i in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(i)
-        yield _checked(f"cuda:{i}", lambda i=i: str(torch.zeros(1, device=f"cuda:{i}").device and ""), facts.name)
+        yield _checked(f"cuda:{i}", lambda i=i: str(torch.zeros(1, device=f"cuda:{i}").device), facts.name)
     yield _Finding("cuda", torch.version.cuda or "not in this build of torch")
     yield _Finding("mps", "there" if torch.backends.mps.is_available() else "not there")
 

@@ -120,11 +120,12 @@ def explain(
     from textiba.checkpoints.load import load
     from textiba.store.processes import best_device, named_device
     from textiba.texts.batches import TOKEN_BUDGET
+    from textiba.texts.values import index_or_name
 
     place = named_device(device) if device else best_device()
     model = load(checkpoint, max_length, outcome=asked).to(place)
     known = load_statistics(statistics) if statistics else own_statistics(checkpoint)
-    goal = int(answer) if answer.lstrip("-").isdigit() and answer not in model.labels else answer
+    goal = answer if answer in model.labels else index_or_name(answer)
     if goal not in ("predicted", "gold"):
         model.find_label(goal)
     _check_texts(model, sources)

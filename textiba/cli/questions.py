@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from textiba.errors import InputError
+from textiba.texts.values import index_or_name
 
 if TYPE_CHECKING:
     from textiba.model.outcomes import Outcome
@@ -17,7 +18,7 @@ def question(
     Args:
         target: "predicted", "gold", a class, or "A:B" for class A rather than class B; None where it was not given.
         label: one label of a multi-label model: does it hold?
-        above: a threshold: is the model's value above it?
+        above: a threshold: is the model's value above it? `label` then names one of several values.
         following: words parted by "|": which comes next, of a causal language model; with a mask token in the template,
             which stands there, of a masked one.
         similar_to: a text: is the explained text similar to it?
@@ -34,7 +35,7 @@ def question(
 
     rather = target.split(":") if target and target.count(":") == 1 else None
     given = {
-        "--label": label,
+        "--label": label if above is None else None,  # with --above it names the model's output
         "--above": above,
         "--next": following,
         "--similar-to": similar_to,
@@ -47,10 +48,11 @@ def question(
         raise InputError("--template goes with --next, which names the words to choose from")
     if rather:
         return Rather(this=rather[0].strip(), that=rather[1].strip()), "1"
-    if label is not None:
-        return Label(label=int(label) if label.isdigit() else label), target or "1"
+    named = None if label is None else index_or_name(label)
     if above is not None:
-        return Above(threshold=above), target or "1"
+        return Above(threshold=above, label=0 if named is None else named), target or "1"
+    if named is not None:
+        return Label(label=named), target or "1"
     if similar_to is not None:
         return Similarity(to=similar_to), target or "1"
     if following is not None:

@@ -96,7 +96,7 @@ def degrade(
 
     Raises:
         SettingError: no attributions, or no mask (padding) token for "mask" ("pad").
-        InputError: attributions of two methods, or a score is NaN.
+        InputError: attributions of two methods, or of another question than the model is asked; or a score is NaN.
     """
     settings = settings or Degradation()
     source = iter(attributions)
@@ -106,6 +106,7 @@ def degrade(
     while window := list(islice(source, _WINDOW)):
         first = first or window[0]
         _check_one_method(first, window)
+        _check_question(model, window)
         p, c = _window(model, window, settings, budget)
         probability.append(p)
         correct.append(c)
@@ -183,6 +184,15 @@ def _check_one_method(first: Attribution, window: Sequence[Attribution]) -> None
             raise InputError(
                 f"a degradation curve is of one method with one choice of settings; got '{first.method}' with "
                 f"{dict(first.settings)} and '{other.method}' with {dict(other.settings)}. Call degrade once for each"
+            )
+
+
+def _check_question(model: Model, window: Sequence[Attribution]) -> None:
+    for a in window:
+        if a.asked != model.reading.words or a.target >= model.n_labels:
+            raise InputError(
+                f"these scores are for answer {a.target} to the question '{a.asked}', and the model is asked "
+                f"'{model.reading.words}', with {model.n_labels} answers; ask it the same with model.asking(outcome)"
             )
 
 

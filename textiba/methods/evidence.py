@@ -20,7 +20,7 @@ from textiba.attribution import Attribution, EvidenceDetails
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import SettingError
 from textiba.methods.base import LayerMethod, Passes, require
-from textiba.methods.lrp import SHARES, run_with_rules, with_rules
+from textiba.methods.lrp_rules import SHARES, run_with_rules, with_rules
 from textiba.methods.references import blank_state
 from textiba.methods.results import results
 from textiba.model.forward import ForwardPass

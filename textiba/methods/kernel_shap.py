@@ -25,7 +25,6 @@ class KernelSHAP(Surrogate):
     """
 
     name: ClassVar[str] = "kernel_shap"
-    needs: ClassVar[str] = "baselines"
 
     samples: int = Field(default=200, ge=3)
 

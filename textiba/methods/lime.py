@@ -32,7 +32,6 @@ class LIME(Surrogate):
     """
 
     name: ClassVar[str] = "lime"
-    needs: ClassVar[str] = "baselines"
 
     present: Literal["uniform", "half"] = "uniform"
     samples: int = Field(default=200, ge=2)

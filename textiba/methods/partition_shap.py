@@ -43,7 +43,6 @@ class PartitionSHAP(Surrogate):
     """
 
     name: ClassVar[str] = "partition_shap"
-    needs: ClassVar[str] = "baselines"
 
     context: Literal["both", "present", "absent"] = "absent"
     evaluations: int = Field(default=200, ge=4)

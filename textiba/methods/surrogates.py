@@ -6,7 +6,7 @@ coalition, and the library computes scores from the outputs. Each text is explai
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -22,12 +22,13 @@ from textiba.model.view import Model
 from textiba.types import Targets
 
 Worth = Callable[[Bool[Tensor, "coalitions tokens"]], Float[Tensor, " coalitions"]]
-
 """The target's output for each coalition of a text's content tokens."""
 
 
 class Surrogate(Perturbation, abc.ABC):
     """A method that explains the outputs of coalitions of tokens."""
+
+    needs: ClassVar[str] = "baselines"
 
     @abc.abstractmethod
     def explain(self, worth: Worth, tokens: int, seed: int) -> Float[Tensor, " tokens"]:

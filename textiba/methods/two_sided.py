@@ -23,7 +23,8 @@ from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.information import mix
 from textiba.methods.base import LayerMethod, Method, Passes, require, share_of
 from textiba.methods.evidence import Evidence
-from textiba.methods.lrp import LRP, has_rules
+from textiba.methods.lrp import LRP
+from textiba.methods.lrp_rules import has_rules
 from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
@@ -89,7 +90,8 @@ class TwoSided(LayerMethod):
     def _passes(self, layers: int, tokens: int) -> Passes:
         """The passes of the initial scores, of the optimisation, and of the all-[MASK] text below the layer.
 
-        The optimisation takes two forward and two backward passes above the layer for each step and share.
+        The optimisation takes two forward and two backward passes above the layer for each step and share. Where LRP
+        has no rules, or the tokenizer no mask token, the true number is smaller: those initial scores are left out.
         """
         start = [method.passes(layers, tokens) for method in start_methods(layers)]
         moved = 2 * self.steps * len(self.shares) * (layers - self.place) / layers

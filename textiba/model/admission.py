@@ -4,6 +4,7 @@ from typing import Any
 
 from textiba.errors import InputError, UnsupportedModelError
 from textiba.model.limits import embedding_rows
+from textiba.texts.tokens import check_fast
 
 
 def settle(module: Any) -> None:
@@ -22,11 +23,7 @@ def settle(module: Any) -> None:
 
 def refuse_unsupported(module: Any, tokenizer: Any) -> None:
     """Raises `UnsupportedModelError` for models and tokenizers that can be refused without a forward pass."""
-    if not getattr(tokenizer, "is_fast", False):
-        raise UnsupportedModelError(
-            "a fast tokenizer is needed, since scores are merged to words by its word ids; got "
-            f"{type(tokenizer).__name__}. Load the tokenizer with AutoTokenizer"
-        )
+    check_fast(tokenizer)
     kind = type(module).__name__
     if not hasattr(module, "config") or not hasattr(module, "named_modules"):
         raise UnsupportedModelError(

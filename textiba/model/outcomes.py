@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from textiba.errors import SettingError, UnsupportedModelError
+from textiba.model.limits import usable_length
 from textiba.model.reading import (
     Reading,
     binary,
@@ -165,13 +166,16 @@ class Similarity(Outcome):
     def bind(self, module: Any, tokenizer: Any) -> Reading:
         """See `Outcome.bind`."""
         device = next(module.parameters()).device
-        inputs = {k: v.to(device) for k, v in tokenizer([self.to], return_tensors="pt", truncation=True).items()}
+        limit = usable_length(module, tokenizer, None)
+        table = tokenizer([self.to], return_tensors="pt", truncation=True, max_length=limit)
+        inputs = {name: values.to(device) for name, values in table.items()}
         with torch.no_grad():
             output = module(**inputs)
         other = mean_pooled(output, inputs["attention_mask"].bool())
 
         def value(output: Any, batch: Batch) -> Tensor:
-            cosine = functional.cosine_similarity(mean_pooled(output, batch.attention_mask), other, dim=1)
+            pooled = mean_pooled(output, batch.attention_mask)
+            cosine = functional.cosine_similarity(pooled, other.to(pooled), dim=1)
             return (cosine - self.threshold) / self.scale
 
         names = ("dissimilar", "similar")
@@ -222,7 +226,7 @@ def default_outcome(module: Any) -> Outcome:
     It is `Above()` for a head with one output, `Labels()` for a multi-label head, and `Classes()` otherwise.
 
     Raises:
-        UnsupportedModelError: the model has no classification head.
+        UnsupportedModelError: the model has no classification head, or predicts several values by regression.
     """
     config = module.config
     if not any(base.__name__.endswith("ForSequenceClassification") for base in type(module).__mro__):
@@ -233,4 +237,10 @@ def default_outcome(module: Any) -> Outcome:
         )
     if config.num_labels == 1:
         return Above()
+    if config.problem_type == "regression":
+        raise UnsupportedModelError(
+            f"the model predicts {config.num_labels} values by regression; say which one is asked about, and from what "
+            f"on: outcome=Above(label={class_labels(config)[0]!r}, threshold=0), or --above 0 --label "
+            f"{class_labels(config)[0]}"
+        )
     return Labels() if config.problem_type == "multi_label_classification" else Classes()

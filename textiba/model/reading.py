@@ -1,8 +1,10 @@
 """Readings: from a model's raw output to the logits of an outcome, and to the numbers that methods explain."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from operator import index
+from typing import Any, Literal, SupportsIndex
 
 import torch
 from jaxtyping import Float
@@ -11,6 +13,7 @@ from torch.nn import functional
 
 from textiba.errors import SettingError, TargetError, UnsupportedModelError
 from textiba.texts.batches import Batch
+from textiba.texts.labels import named_alike
 from textiba.types import Logits, Mask, State, Targets, at_least_float32
 
 TargetOutput = Literal["auto", "logit", "log_probability", "log_odds", "probability"]
@@ -93,7 +96,7 @@ def class_labels(config: Any) -> tuple[str, ...]:
     return tuple(names.get(index, f"LABEL_{index}") for index in range(int(config.num_labels)))
 
 
-def find_label(labels: Sequence[str], label: str | int) -> int:
+def find_label(labels: Sequence[str], label: str | SupportsIndex) -> int:
     """Returns the index of a label that is given by index or by name.
 
     A name that matches no label exactly is compared again without regard to case, and must then match one label only.
@@ -105,14 +108,12 @@ def find_label(labels: Sequence[str], label: str | int) -> int:
     Raises:
         TargetError: there is no such label.
     """
-    if isinstance(label, int) and not isinstance(label, bool):
-        if 0 <= label < len(labels):
-            return label
-    else:
-        exact = [i for i, name in enumerate(labels) if name == label]
-        found = exact or [i for i, name in enumerate(labels) if name.lower() == str(label).lower()]
-        if len(found) == 1:
-            return found[0]
+    if not isinstance(label, str | bool):
+        with suppress(TypeError):  # no whole number
+            if 0 <= index(label) < len(labels):
+                return index(label)
+    elif len(found := named_alike(str(label), labels)) == 1:
+        return found[0]
     raise TargetError(f"a label must be one of {list(labels)}, or an index from 0 to {len(labels) - 1}; got {label!r}")
 
 

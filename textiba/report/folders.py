@@ -1,6 +1,7 @@
 """Reads the folders of runs into the contents of a page."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from textiba.texts.tokens import TokenizedText
 
 TEXTS = 200  # of a run that a page shows by default
 _SAME = 5e-3  # the probability of a whole text may differ by this between two passes of a model
-_FACTS = {"seed": "seed", "target": "explained class", "max_length": "tokens of a text, at most"}
+_FACTS = {"seed": "seed", "target": "explained class", "outcome": "question", "max_length": "tokens of a text, at most"}
 
 
 def explore(paths: Sequence[str | Path], title: str | None = None, limit: int = TEXTS) -> Exploration:
@@ -56,7 +57,8 @@ def explore(paths: Sequence[str | Path], title: str | None = None, limit: int = 
     parts = {folder.path: incomplete(folder.path) for folder in (*sweeps, *benches)}
     found.advice += [part for part in parts.values() if part]
     made = [_made(f.path.name, f.manifest.values, parts[f.path]) for f in (*sweeps, *benches)]
-    advice = tuple(found.advice) if found.removed else (*found.advice, _how_to_degrade(max(sweeps, key=found.size)))
+    largest = max(sweeps, key=lambda sweep: found.counts[sweep.path])
+    advice = tuple(found.advice) if found.removed else (*found.advice, _how_to_degrade(largest))
     title = title or " · ".join(dict.fromkeys(Path(path).resolve().name for path in paths))
     return Exploration(
         title, tuple(found.results.values()), _best_rows(found.rows), tuple(found.curves.values()),
@@ -74,9 +76,9 @@ class _Found:
     curves: dict[tuple, dict[str, Curve]] = field(default_factory=dict)
     removed: list[Removed] = field(default_factory=list)
     seen: set[tuple] = field(default_factory=set)
-    models: dict[str, tuple[str, Path]] = field(default_factory=dict)
+    models: dict[str, tuple[str, str, Path]] = field(default_factory=dict)
     numbered: dict[tuple[Path, Key], dict[int, Attribution]] = field(default_factory=dict)
-    orders: dict[tuple[Path, Key], list[int]] = field(default_factory=dict)
+    counts: Counter[Path] = field(default_factory=Counter)  # of the results in each run
     advice: list[str] = field(default_factory=list)
     damage: list[CorruptFileError] = field(default_factory=list)
 
@@ -87,7 +89,7 @@ class _Found:
         except CorruptFileError as error:
             self.damage.append(error)
             self.advice.append(f"{folder.path} is left out: {error}")
-            self.orders = {key: numbers for key, numbers in self.orders.items() if key[0] != folder.path}
+            self.counts.pop(folder.path, None)
             return False
         return True
 
@@ -97,16 +99,22 @@ class _Found:
         key = (id(a.text), a.checkpoint, a.method, settings_key(a.settings), a.target)
         return self.results.setdefault(key, a)
 
-    def size(self, folder: RunFolder) -> int:
-        """The number of results in a folder."""
-        return sum(len(numbers) for (path, _), numbers in self.orders.items() if path == folder.path)
+    def name_model(self, name: str, fingerprint: str, question: str, path: Path) -> None:
+        """Notes which model a name stands for, and what it is asked.
 
-    def name_model(self, name: str, fingerprint: str, path: Path) -> None:
-        known, where = self.models.setdefault(name, (fingerprint, path))
+        Raises:
+            InputError: the name stood for another model, or the model was asked something else.
+        """
+        known, asked, where = self.models.setdefault(name, (fingerprint, question, path))
         if known != fingerprint:
             raise InputError(
                 f"on one page a checkpoint's name stands for one model; '{name}' is {known} in {where} and "
                 f"{fingerprint} in {path}. Make two pages"
+            )
+        if asked != question:
+            raise InputError(
+                f"on one page a checkpoint is asked one question; '{name}' is asked {asked} in {where} and {question} "
+                f"in {path}. Make two pages"
             )
 
 
@@ -135,13 +143,15 @@ def _sort(paths: Iterable[str | Path], found: _Found) -> tuple[list[RunFolder], 
 
 
 def _read(folder: RunFolder, found: _Found, limit: int) -> None:
+    outcome = folder.manifest.values["settings"].get("outcome")
+    question = "its own question" if outcome is None else settings_key(outcome)
     for name, fingerprint in folder.manifest.values["checkpoints"].items():
-        found.name_model(name, fingerprint, folder.path)
+        found.name_model(name, fingerprint, question, folder.path)
 
     def kept() -> Iterator[Attribution]:
         for number, attribution in folder.read():
             key = (attribution.checkpoint, attribution.method, settings_key(attribution.settings))
-            found.orders.setdefault((folder.path, key), []).append(number)
+            found.counts[folder.path] += 1
             if number < limit:
                 shown.append((number, key, attribution))
             yield attribution
@@ -180,15 +190,13 @@ def _read_curves(folder: RunFolder, found: _Found, limit: int) -> None:
 def _match(folder: RunFolder, key: Key, group: dict[str, Curve], found: _Found, limit: int) -> None:
     """Finds the attribution that each row of the curves belongs to.
 
-    Old curves do not name their texts; their rows have the order in which a folder is read. Curves are left out if the
-    probability of a whole text differs from the attribution's: then the results have changed since.
+    Curves are left out if the probability of a whole text differs from the attribution's: then the results have changed
+    since.
     """
     curve = next(iter(group.values()))
-    numbers = curve.texts or tuple(found.orders.get((folder.path, key), ()))
     known = found.numbered.get((folder.path, key), {})
-    rows = [(row, known[number]) for row, number in enumerate(numbers) if number in known]
-    fits = len(numbers) == len(curve.probability)
-    if not fits or any(abs(curve.probability[row, 0] - a.probability) > _SAME for row, a in rows):
+    rows = [(row, known[number]) for row, number in enumerate(curve.texts) if number in known]
+    if any(abs(curve.probability[row, 0] - a.probability) > _SAME for row, a in rows):
         again = f"textiba degrade {folder.path} --removal {curve.removal}"
         note = f"The curves in {folder.path} do not belong to the results in that folder; make them again with: {again}"
         if note not in found.advice:

@@ -182,7 +182,7 @@ class RunFolder:
                 self._curves(removal, unfinished=True).unlink(missing_ok=True)
 
     def read_curves(self, removal: str = "delete", unfinished: bool = False) -> list[Curve]:
-        """The curves that `save_curves` wrote of a way of removal; in old folders they do not name their texts.
+        """The curves that `save_curves` wrote of a way of removal.
 
         Raises:
             InputError: there are none yet.
@@ -194,7 +194,7 @@ class RunFolder:
         out = []
         for row in read_rows(path):
             arrays = {k: np.asarray(row[k], dtype=np.float64) for k in ("steps", "probability", "correct")}
-            known = {"texts": tuple(row.get("texts") or ()), "settings": json.loads(row["settings"])}
+            known = {"texts": tuple(row["texts"]), "settings": json.loads(row["settings"])}
             out.append(Curve(**{**row, **arrays, **known}))
         return out
 

@@ -1,7 +1,6 @@
 """Attributions as rows of a table, and back."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -10,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from textiba.attribution import Attribution, BitsDetails, Details, EvidenceDetails, GateDetails
-from textiba.information import NATS_PER_BIT
-from textiba.texts.sources import LABELS, Text
+from textiba.texts.text import Text
 from textiba.texts.tokens import TokenizedText
 
 _FLOATS, _INTS = pa.list_(pa.float32()), pa.list_(pa.int32())
 SCHEMA = pa.schema(
     [
         ("index", pa.int64()), ("id", pa.string()), ("text", pa.string()), ("label", pa.int32()),
+        ("label_name", pa.string()),  # a label that is a name: of a text whose label is no index of the outcomes
         ("kind", pa.string()), ("rationale", pa.list_(_INTS)), ("checkpoint", pa.string()), ("method", pa.string()),
         ("settings", pa.string()), ("layer", pa.int32()), ("target", pa.int32()), ("predicted", pa.int32()),
         ("labels", pa.list_(pa.string())), ("asked", pa.string()), ("probability", pa.float64()), ("unit", pa.string()),
@@ -43,7 +42,9 @@ def to_row(index: int, a: Attribution) -> dict[str, Any]:
     """The row of an attribution of text number `index`; lists stay arrays where pyarrow takes arrays."""
     text = a.text
     row: dict[str, Any] = {
-        "index": index, "id": text.source.id, "text": text.source.text, "label": text.source.label,
+        "index": index, "id": text.source.id, "text": text.source.text,
+        "label": None if isinstance(text.source.label, str) else text.source.label,
+        "label_name": text.source.label if isinstance(text.source.label, str) else None,
         "kind": text.source.kind, "rationale": text.source.rationale, "checkpoint": a.checkpoint,
         "method": a.method, "settings": settings_key(a.settings), "layer": a.layer,
         "target": a.target, "predicted": a.predicted,
@@ -60,7 +61,8 @@ def to_row(index: int, a: Attribution) -> dict[str, Any]:
 def from_row(row: Mapping[str, Any]) -> Attribution:
     """The attribution that `to_row` was given."""
     spans = tuple((a, b) for a, b in row["rationale"])
-    text = Text(row["text"], row["label"], spans, row["id"], row["kind"])
+    label = row["label"] if row["label_name"] is None else row["label_name"]
+    text = Text(row["text"], label, spans, row["id"], row["kind"])
     tokenized = TokenizedText(
         text, tuple(row["ids"]), tuple(row["type_ids"]), tuple(row["tokens"]),
         tuple((a, b) for a, b in row["offsets"]), tuple(row["word_ids"]), row["cut"],
@@ -68,37 +70,21 @@ def from_row(row: Mapping[str, Any]) -> Attribution:
     details: Details | None = None
     if row["converged"] is not None:
         lists = {name: np.asarray(row[name], dtype=np.float32) for name in _LISTS}
-        by_layer = row.get("by_layer")  # older folders lack the column
-        layers = None if by_layer is None else np.asarray(by_layer, dtype=np.float32)
+        layers = None if row["by_layer"] is None else np.asarray(row["by_layer"], dtype=np.float32)
         details = BitsDetails(
             **lists, converged=row["converged"], probability=row["kept"], special_bits=row["special_bits"],
-            loss=_loss(row), by_layer=layers,
+            loss=row["loss"], by_layer=layers,
         )  # fmt: skip
     elif row["gates"] is not None:
         details = GateDetails(np.asarray(row["gates"], dtype=np.float32))
     elif row["closed"] is not None:
         details = EvidenceDetails(row["closed"], row["opened"], row["special"], row["residual"])
-    same = ("checkpoint", "method", "layer", "target", "probability", "predicted", "unit", "signed")
+    same = ("asked", "checkpoint", "method", "layer", "target", "probability", "predicted", "unit", "signed")
     return Attribution(
         text=tokenized,
         settings=json.loads(row["settings"]),
-        labels=tuple(row.get("labels", LABELS)),
-        asked=row.get("asked") or "which class",
+        labels=tuple(row["labels"]),
         scores=np.asarray(row["scores"], dtype=np.float32),
         details=details,
         **{name: row[name] for name in same},
     )
-
-
-def _loss(row: Mapping[str, Any]) -> float:
-    """The minimised loss, nats: `CE + β · KL`.
-
-    Older folders lack the column; the loss then follows from the traces if β multiplies the sum of the KL. If β
-    multiplies the mean, the loss depends on the number of features, which no column holds: NaN.
-    """
-    if row.get("loss") is not None:
-        return row["loss"]
-    settings = json.loads(row["settings"])
-    if settings.get("beta_on") != "sum":
-        return math.nan
-    return float(row["cross_entropy"][-1] + settings["beta"] * row["information"][-1] * NATS_PER_BIT)

@@ -69,8 +69,7 @@ def class_index(label: int | str, names: Sequence[str]) -> int:
         InputError: the label is no class, or two classes have its name.
     """
     if isinstance(label, str):
-        same = [i for i, name in enumerate(names) if name == label]
-        same = same or [i for i, name in enumerate(names) if name.casefold() == label.casefold()]
+        same = named_alike(label, names)
         if len(same) == 1:
             return same[0]
         if same:
@@ -86,6 +85,17 @@ def class_index(label: int | str, names: Sequence[str]) -> int:
             f"a label is an index from 0 to {len(names) - 1}, or a name of {_known(names)}; got {label}{advice}"
         )
     return int(label)
+
+
+def named_alike(label: str, names: Sequence[str]) -> list[int]:
+    """The indices of the classes with this name; without an exact match, of those that differ by case alone.
+
+    Args:
+        label: a name.
+        names: the model's class names, by index.
+    """
+    exact = [i for i, name in enumerate(names) if name == label]
+    return exact or [i for i, name in enumerate(names) if name.casefold() == label.casefold()]
 
 
 def _stream(texts: Iterable[Text], names: Sequence[str]) -> Iterator[Text]:

@@ -195,9 +195,9 @@ def _tokenized(
     offsets: list[tuple[int, int]] = [(0, 0)] * len(keep)
     words: list[int | None] = [None] * len(keep)
     places = [place for place, i in enumerate(keep) if not added[i]]
-    found, known = spans, table.word_ids(row)
     kept = [keep[place] for place in places]
-    grouped = group_words(text.text, [found[i] for i in kept], [known[i] for i in kept])
+    known = table.word_ids(row)
+    grouped = group_words(text.text, [spans[i] for i in kept], [known[i] for i in kept])
     for place, span, number in zip(places, *grouped, strict=True):
         offsets[place], words[place] = span, number
     return TokenizedText(

@@ -106,6 +106,12 @@ def read_label(value: object, where: str) -> int | str | None:
     return index
 
 
+def index_or_name(value: str) -> int | str:
+    """A label from a command line: an index where it is a whole number in the digits 0 to 9, else a name."""
+    digits = value.removeprefix("-")
+    return int(value) if digits.isascii() and digits.isdecimal() and len(digits) < LONGEST_NUMBER else value
+
+
 def _whole(value: Any) -> int | None:
     """A number as an int, or None where it is not whole, or no number."""
     if not isinstance(value, _NUMBERS) or isinstance(value, np.timedelta64):  # NumPy's durations are integers

@@ -137,7 +137,7 @@ def _is_class(label: int | str, names: Sequence[str]) -> bool:
 def _order(label: int | str) -> tuple[float, str]:
     """Sorts numbers by value, and names by alphabet after them."""
     text = str(label)
-    return (float(text) if text.isascii() and text.isdigit() else float("inf"), text)
+    return (float(text) if text.isascii() and text.isdecimal() else float("inf"), text)
 
 
 def _parts(choice: Choice) -> tuple[Sequence[Text], Sequence[Text], str]:

@@ -7,7 +7,8 @@ from torch.nn import functional
 
 from textiba.bottleneck.readout import ReadoutNetwork
 from textiba.information import kl_nats, mix, normalize
-from textiba.methods.lrp import SHARES, relevance_by_layer
+from textiba.methods.lrp import relevance_by_layer
+from textiba.methods.lrp_rules import SHARES
 from textiba.methods.optimised import standard_normal
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
