@@ -230,10 +230,6 @@ class TestRefused:
         with pytest.raises(InputError, match="'A film' has no columns to name; leave text_column and the like out"):
             texts_from(["A film"], text_column="review")
 
-    def test_pairs_come_later(self):
-        with pytest.raises(InputError, match="pairs of texts are not supported yet; got pair_column='other'"):
-            texts_from(FRAME, pair_column="other")
-
     def test_an_empty_text_is_an_empty_text_error(self):
         with pytest.raises(EmptyTextError):
             texts_from([""])

@@ -25,7 +25,7 @@ from textiba.texts.files import SUFFIXES, read_texts
 from textiba.texts.inputs import texts_from
 from textiba.texts.labels import resolve_labels
 from textiba.texts.text import Text
-from textiba.texts.tokens import tokenize
+from textiba.texts.tokenizing import tokenize
 
 EXAMPLES = int(os.environ.get("TEXTIBA_EXAMPLES", "70"))
 SLOW = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large, HealthCheck.large_base_example)

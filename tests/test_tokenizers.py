@@ -14,7 +14,8 @@ from transformers import BertTokenizerLegacy, PreTrainedTokenizerFast
 from textiba.errors import EmptyTextError, InputError, SpecialTokenWarning, TruncationWarning, UnsupportedModelError
 from textiba.texts.batches import collate
 from textiba.texts.text import Text
-from textiba.texts.tokens import TokenizedText, padding_id, tokenize
+from textiba.texts.tokenizing import padding_id, tokenize
+from textiba.texts.tokens import TokenizedText
 
 CORPUS = ["the film was good and the plot was bad", "a great great movie, not slow", "good plot", "bad actors"] * 3
 EMOJI = "the 👩\u200d🚀 was 🎬 good"

@@ -11,7 +11,7 @@ import numpy as np
 from textiba.attribution.details import BitsDetails, Details, EvidenceDetails, GateDetails
 from textiba.attribution.words import class_name, words
 from textiba.errors import InputError, NotFiniteError
-from textiba.texts.sources import Text
+from textiba.texts.text import Text
 from textiba.texts.tokens import TokenizedText
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "checkpoint": str, "method": str, "settings": Mapping, "layer": (int, NoneType), "target": int,
     "probability": (int, float), "predicted": int, "unit": str, "signed": bool, "asked": str,
 }  # fmt: skip
-_WORD_COLUMNS = ("position", "word", "start", "end", "marked", "score")
-_TOKEN_COLUMNS = ("position", "token", "word_position", "start", "end", "marked", "score")
+_WORD_COLUMNS = ("position", "word", "part", "start", "end", "marked", "score")
+_TOKEN_COLUMNS = ("position", "token", "word_position", "part", "start", "end", "marked", "score")
 
 
 def to_plain(attribution: "Attribution") -> dict[str, Any]:
@@ -53,7 +53,8 @@ def from_plain(values: Mapping[str, Any]) -> dict[str, Any]:
             raise TypeError(f"'{wrong[0]}' is {fields[wrong[0]]!r}")
         text: dict[str, Any] = dict(fields["text"])
         source: dict[str, Any] = dict(text["source"])
-        source["rationale"] = tuple((int(a), int(b)) for a, b in source["rationale"])
+        for name in ("rationale", "pair_rationale"):
+            source[name] = tuple((int(a), int(b)) for a, b in source[name])
         text["offsets"] = tuple((int(a), int(b)) for a, b in text["offsets"])
         text["unattended"] = frozenset(text["unattended"])
         lists = {name: tuple(text[name]) for name in ("ids", "type_ids", "tokens", "word_ids")}
@@ -106,17 +107,23 @@ def to_columns(attributions: Sequence["Attribution"], by: str) -> dict[str, Any]
 def _word_rows(a: "Attribution") -> dict[str, list[Any]]:
     marked = a.text.rationale
     flags = [any(marked[i] for i in positions) for positions in a.text.words]
-    rows = [(i, w.text, w.start, w.end, flags[i], w.score) for i, w in enumerate(words(a))]
+    rows = [
+        (i, w.text, w.part, *a.text.source.inside(w.start, w.end), flags[i], w.score) for i, w in enumerate(words(a))
+    ]
     return _transposed(_WORD_COLUMNS, rows)
 
 
 def _token_rows(a: "Attribution") -> dict[str, list[Any]]:
     text = a.text
     word_of = {position: word for word, positions in enumerate(text.words) for position in positions}
+    parts, marked = text.parts, text.rationale
     rows = [
-        (i, text.tokens[i], word_of.get(i), *text.offsets[i], text.rationale[i], float(a.scores[i]))
+        (
+            i, text.tokens[i], word_of.get(i), parts[i], *text.source.inside(*text.offsets[i]), marked[i],
+            float(a.scores[i]),
+        )
         for i in range(len(text))
-    ]
+    ]  # fmt: skip
     return _transposed(_TOKEN_COLUMNS, rows)
 
 

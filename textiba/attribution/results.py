@@ -15,6 +15,7 @@ from textiba.attribution.details import Details
 from textiba.attribution.words import Word, amount, describe, top_words, words
 from textiba.errors import InputError
 from textiba.texts.sources import LABELS
+from textiba.texts.text import PARTS
 from textiba.texts.tokens import TokenizedText
 from textiba.types import TokenScores
 
@@ -64,6 +65,15 @@ class Attribution:
     def total(self) -> float:
         """The sum of the scores over the tokens that carry one."""
         return float(np.nansum(self.scores))
+
+    @property
+    def totals(self) -> dict[str, float]:
+        """The sum of the scores of each text of a pair, by "text" and "pair"; of a single text by "text" alone."""
+        parts = self.text.parts
+        names = PARTS if self.text.source.pair is not None else PARTS[:1]
+        return {
+            name: float(np.nansum(self.scores[[i for i, part in enumerate(parts) if part == name]])) for name in names
+        }
 
     def words(self) -> list[Word]:
         """Scores summed over the tokenizer's words: bits and nats are additive."""
@@ -182,7 +192,8 @@ class Attributions(list[Attribution]):
         Returns:
             Columns that a whole attribution shares: text (its number in the list), id, checkpoint, method, layer, beta,
             target, probability, predicted, gold, unit. Columns of the row: position, word (or token and
-            word_position), start, end (characters in the source), marked (as the reason, by a person), score.
+            word_position), part ("text" or "pair"), start, end (characters in that text), marked (as the reason, by a
+            person), score.
 
         Raises:
             InputError: `by` is neither "word" nor "token".
@@ -232,6 +243,7 @@ class Curve:
         settings: the method's settings.
         texts: the number of each row's text in its run; empty if unknown.
         seed: of the random order and of ties.
+        part: the text of a pair whose tokens are removed, "text" or "pair", or "both".
     """
 
     order: str
@@ -245,6 +257,12 @@ class Curve:
     settings: Mapping[str, Any] = field(default_factory=dict)
     texts: tuple[int, ...] = ()
     seed: int = 0
+    part: str = "both"
+
+    @property
+    def way(self) -> str:
+        """How tokens are removed, in one word: "delete", or "delete-pair" where only those of the second text are."""
+        return self.removal if self.part == "both" else f"{self.removal}-{self.part}"
 
 
 def _loads(text: str) -> dict[str, Any]:

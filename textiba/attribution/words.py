@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from textiba.texts.text import PARTS
+
 if TYPE_CHECKING:
     from textiba.attribution.results import Attribution
 
@@ -18,15 +20,17 @@ class Word:
 
     Attributes:
         text: the word, as in the source.
-        start: place of its first character in the source.
+        start: place of its first character in the source; of a pair in both texts together (`Text.whole`).
         end: place after its last character.
         score: the sum over the word's tokens, in the attribution's unit.
+        part: the text of a pair that the word stands in, "text" or "pair"; "text" for a single text.
     """
 
     text: str
     start: int
     end: int
     score: float
+    part: str = PARTS[0]
 
 
 def words(attribution: "Attribution") -> list[Word]:
@@ -35,7 +39,7 @@ def words(attribution: "Attribution") -> list[Word]:
     out = []
     for positions, score in zip(text.words, word_scores(attribution).tolist(), strict=True):
         start, end = text.offsets[positions[0]][0], text.offsets[positions[-1]][1]
-        out.append(Word(text.source.text[start:end], start, end, score))
+        out.append(Word(text.source.whole[start:end], start, end, score, text.source.part(start)))
     return out
 
 

@@ -65,9 +65,15 @@ def explain(
     file: Annotated[
         str | None, typer.Option(help="A file of texts: .txt (one a line), .jsonl, .csv, .tsv, .parquet; - is stdin.")
     ] = None,
+    pair: Annotated[str | None, typer.Option(help="The second text of a pair, such as a hypothesis.")] = None,
     text_column: Annotated[str | None, typer.Option(help="The column of the texts in the file.")] = None,
+    pair_column: Annotated[str | None, typer.Option(help="The column of the second texts of pairs.")] = None,
     label_column: Annotated[str | None, typer.Option(help="The column of the gold labels.")] = None,
     id_column: Annotated[str | None, typer.Option(help="The column of the ids.")] = None,
+    rationale_column: Annotated[
+        str | None, typer.Option(help="The column of the spans that a person marked: [[start, end], …].")
+    ] = None,
+    pair_rationale_column: Annotated[str | None, typer.Option(help="The same, of the second text.")] = None,
     checkpoint: Checkpoint = "fine-tuned",
     method: Annotated[
         str, typer.Option("--method", "-m", help="evidence (nats), per_sample (bits), …; see textiba methods.")
@@ -111,7 +117,11 @@ def explain(
     asked, answer = question(target, label, above, following, similar_to, template)
     chosen = _method(method, settings or [], {"layer": layer, "beta": beta}, readout)
     outputs = _Outputs(html, png, json, csv)
-    sources = _texts(texts or [], file, {"text": text_column, "label": label_column, "id": id_column})
+    columns = {
+        "text": text_column, "pair": pair_column, "label": label_column, "id": id_column,
+        "rationale": rationale_column, "pair_rationale": pair_rationale_column,
+    }  # fmt: skip
+    sources = _texts(texts or [], pair, file, columns)
     _check(chosen, checkpoint, statistics)
 
     import_transformers()
@@ -166,14 +176,17 @@ def _method(name: str, pairs: Sequence[str], options: dict[str, Any], readout: s
     return methods.method(name, **given)
 
 
-def _texts(texts: Sequence[str], file: str | None, columns: dict[str, str | None]) -> "list[Text]":
-    """The texts of the command line, then those of the file."""
+def _texts(texts: Sequence[str], pair: str | None, file: str | None, columns: dict[str, str | None]) -> "list[Text]":
+    """The texts of the command line, each with the same second text where there is one; then those of the file."""
     from textiba.texts.sources import Text, read_texts
 
     named = {f"{name}_column": column for name, column in columns.items() if column is not None}
     if named and file is None:
         raise InputError(f"--{next(iter(named)).replace('_', '-')} names a column of --file; name the file too")
-    sources = [Text(_argument(t), id=f"text-{n}") for n, t in enumerate(texts, 1)]
+    if pair is not None and not texts:
+        raise InputError("--pair is the second text of a text in quotes; for a file, name --pair-column")
+    second = None if pair is None else _argument(pair)
+    sources = [Text(_argument(t), id=f"text-{n}", pair=second) for n, t in enumerate(texts, 1)]
     sources += read_texts(file, **named) if file is not None else []
     if not sources:
         raise InputError("there is nothing to explain; give a text in quotes, or --file")

@@ -48,6 +48,7 @@ def estimate(
     ] = "stanfordnlp/imdb",
     split: Annotated[str, typer.Option(help="Of IMDB: train or test.")] = "train",
     text_column: Annotated[str | None, typer.Option(help="The column of the texts.")] = None,
+    pair_column: Annotated[str | None, typer.Option(help="The column of the second texts of pairs.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Texts; at least 1,000 are advised.")] = 2000,
     max_length: Annotated[int | None, typer.Option(min=3, help="Tokens of a text.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="A .safetensors file.")] = Path(
@@ -62,7 +63,7 @@ def estimate(
     from textiba.store.files import file_place
     from textiba.store.processes import best_device
 
-    choice = DataChoice(source=data, split=split, text_column=text_column, limit=limit)
+    choice = DataChoice(source=data, split=split, text_column=text_column, pair_column=pair_column, limit=limit)
     file_place(output, (".safetensors",))
     find(checkpoint)
     texts = choice.load()

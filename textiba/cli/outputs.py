@@ -22,21 +22,30 @@ STDOUT = Path("-")
 Write = Callable[[Sequence[Attribution]], None]
 
 _COLUMNS = (
-    "id", "word", "start", "end", "score", "unit", "checkpoint", "method", "layer", "target", "predicted",
+    "id", "word", "part", "start", "end", "score", "unit", "checkpoint", "method", "layer", "target", "predicted",
     "probability",
 )  # fmt: skip
 
 
 def record(a: Attribution) -> dict[str, Any]:
     """An attribution as plain values; the score of a special token is None."""
-    words = [{"word": w.text, "start": w.start, "end": w.end, "score": w.score} for w in a.words()]
+    words = [
+        {"word": word, "part": part, "start": start, "end": end, "score": score}
+        for word, part, start, end, score in _words(a)
+    ]
     tokens = [{"token": t, "score": s} for t, s in zip(a.text.tokens, a.scores.tolist(), strict=True)]
     return {
-        "id": a.text.source.id, "text": a.text.source.text, "checkpoint": a.checkpoint, "method": a.method,
-        "settings": dict(a.settings), "layer": a.layer, "target": class_name(a.labels, a.target),
-        "predicted": class_name(a.labels, a.predicted), "probability": a.probability, "unit": a.unit,
-        "signed": a.signed, "total": a.total, "tokens_cut": a.text.cut, "words": words, "tokens": tokens,
+        "id": a.text.source.id, "text": a.text.source.text, "pair": a.text.source.pair,
+        "checkpoint": a.checkpoint, "method": a.method, "settings": dict(a.settings), "layer": a.layer,
+        "target": class_name(a.labels, a.target), "predicted": class_name(a.labels, a.predicted),
+        "probability": a.probability, "unit": a.unit, "signed": a.signed, "asked": a.asked, "total": a.total,
+        "totals": a.totals, "tokens_cut": a.text.cut, "words": words, "tokens": tokens,
     }  # fmt: skip
+
+
+def _words(a: Attribution) -> list[tuple[str, str, int, int, float]]:
+    """Of each word: the word, the text of a pair that it stands in, start and end in that text, and its score."""
+    return [(w.text, w.part, *a.text.source.inside(w.start, w.end), w.score) for w in a.words()]
 
 
 @contextmanager
@@ -68,7 +77,7 @@ def csv_output(target: Path) -> Iterator[Write]:
             for a in results:
                 labels = class_name(a.labels, a.target), class_name(a.labels, a.predicted)
                 facts = (a.unit, a.checkpoint, a.method, a.layer, *labels, a.probability)
-                writer.writerows((a.text.source.id, w.text, w.start, w.end, w.score, *facts) for w in a.words())
+                writer.writerows((a.text.source.id, *word, *facts) for word in _words(a))
             file.flush()
 
         yield write

@@ -43,6 +43,7 @@ def degrade(
     run: Annotated[Path, typer.Argument(help="The folder of a sweep.")],
     removal: Annotated[str, typer.Option(help="delete, mask, pad or attention.")] = "delete",
     by: Annotated[str, typer.Option(help="fraction or count: what the steps are.")] = "fraction",
+    part: Annotated[str, typer.Option(help="Of pairs: remove tokens of the text, of the pair, or of both.")] = "both",
     steps: Annotated[str, typer.Option(help="Rising from 0, with commas.")] = "0,.1,.2,.3,.4,.5,.6,.7,.8,.9,1",
     seed: Annotated[int, typer.Option(help="Of the random order, and of ties.")] = 0,
 ) -> None:
@@ -54,7 +55,7 @@ def degrade(
     from textiba.store import RunFolder
     from textiba.store.files import folder_place
 
-    values = {"removal": removal, "by": by, "steps": steps.split(","), "seed": seed}
+    values = {"removal": removal, "by": by, "part": part, "steps": steps.split(","), "seed": seed}
     settings = Degradation.from_mapping(values, "degrade")
     folder = RunFolder(run)
     folder_place(run)
@@ -64,11 +65,11 @@ def degrade(
     ):
         groups = grouped(degrade_run(folder, settings, advance))
     areas = area_table(groups)
-    print_table(f"Area between LeRF and MoRF ({removal})", areas)
-    write_csv(areas, run / f"areas-{removal}.csv")
-    figure = run / f"degradation-{removal}.png"
+    print_table(f"Area between LeRF and MoRF ({settings.way})", areas)
+    write_csv(areas, run / f"areas-{settings.way}.csv")
+    figure = run / f"degradation-{settings.way}.png"
     save(plot_curves(dict(zip(curve_labels(groups), groups, strict=True))), figure)
-    say("Curves are in ", run / f"curves-{removal}.parquet", " and ", figure)
+    say("Curves are in ", run / f"curves-{settings.way}.parquet", " and ", figure)
 
 
 @app.command()

@@ -42,7 +42,7 @@ class CorpusView:
         """
         source, predicted = Source.of(attribution), attribution.predicted
         scores = np.asarray([word.score for word in words], dtype=np.float64)
-        starts, kinds = written(words, attribution.text.source.text, self._lower)
+        starts, kinds = written(words, attribution.text.source.whole, self._lower)
         self._words.add(source, predicted, kinds, np.add.reduceat(scores, starts))
         if tags is not None:
             self._parts.add(source, predicted, tags, scores)
@@ -96,7 +96,7 @@ def tagged(results: Iterator[tuple[int, Attribution]], tagger: Tagger | None) ->
     """
     known: dict[int, tuple[str, ...]] = {}
     while chunk := [(place, a, a.words()) for place, a in itertools.islice(results, _CHUNK)]:
-        here = {place: (a.text.source.text, words) for place, a, words in chunk}
+        here = {place: (a.text.source.whole, words) for place, a, words in chunk}
         # The last chunk may have ended between two layers of a text; the tags of other texts are dropped.
         known = {place: tags for place, tags in known.items() if place in here}
         if tagger is not None:

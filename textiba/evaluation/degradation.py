@@ -41,6 +41,7 @@ class Degradation(Settings):
         by: the unit of `steps`: "fraction" or "count".
         steps: how much is removed, rising from 0: shares of the text's tokens, or whole numbers of tokens.
         orders: the curves to make, of "morf", "lerf" and "random".
+        part: the text of a pair whose tokens are removed, "text" (the first) or "pair" (the second), or "both".
         seed: of the random order and of the order of ties; each text derives its own seed from it.
     """
 
@@ -48,6 +49,7 @@ class Degradation(Settings):
     by: Literal["fraction", "count"] = "fraction"
     steps: tuple[float, ...] = Field(default=tuple(i / 10 for i in range(11)), min_length=2)
     orders: tuple[Literal["morf", "lerf", "random"], ...] = Field(default=ORDERS, min_length=1)
+    part: Literal["both", "text", "pair"] = "both"
     seed: int = 0
 
     @model_validator(mode="after")
@@ -59,6 +61,11 @@ class Degradation(Settings):
         if self.by == "count" and (broken := [step for step in self.steps if step != int(step)]):
             raise ValueError(f"a number of tokens is whole; got {broken[0]:g}. For shares of a text set by='fraction'")
         return self
+
+    @property
+    def way(self) -> str:
+        """How tokens are removed, in one word; see `Curve.way`."""
+        return self.removal if self.part == "both" else f"{self.removal}-{self.part}"
 
     def counts(self, tokens: int, order: str = "morf") -> list[int]:
         """The number of tokens that are removed at each step.
@@ -96,7 +103,8 @@ def degrade(
 
     Raises:
         SettingError: no attributions, or no mask (padding) token for "mask" ("pad").
-        InputError: attributions of two methods, or of another question than the model is asked; or a score is NaN.
+        InputError: attributions of two methods, or of another question than the model is asked; a single text where
+            tokens of one text of a pair are removed; or a score is NaN.
     """
     settings = settings or Degradation()
     source = iter(attributions)
@@ -117,13 +125,13 @@ def degrade(
     return {
         name: Curve(
             name, settings.removal, settings.by, steps, stacked[0][:, i], stacked[1][:, i], first.method,
-            model.name, first.settings, seed=settings.seed,
+            model.name, first.settings, seed=settings.seed, part=settings.part,
         )
         for i, name in enumerate(settings.orders)
     }  # fmt: skip
 
 
-def removal_order(attribution: Attribution, order: str, seed: int = 0) -> list[int]:
+def removal_order(attribution: Attribution, order: str, seed: int = 0, part: str = "both") -> list[int]:
     """Positions of the content tokens in the order of their removal; LeRF is MoRF backwards.
 
     Tokens of equal score are removed in an order that is drawn for the text, the same for every method: the order of
@@ -133,11 +141,12 @@ def removal_order(attribution: Attribution, order: str, seed: int = 0) -> list[i
         attribution: the scores.
         order: "morf", "lerf" or "random".
         seed: of the random order, and of ties.
+        part: see `Degradation.part`.
 
     Raises:
         InputError: a score is NaN.
     """
-    drawn = np.random.default_rng(attribution.text.seed(seed)).permutation(np.asarray(attribution.text.content))
+    drawn = np.random.default_rng(attribution.text.seed(seed)).permutation(_removable(attribution.text, part))
     if order == "random":
         return drawn.tolist()
     check_numbers(content_scores(attribution))
@@ -187,6 +196,14 @@ def _check_one_method(first: Attribution, window: Sequence[Attribution]) -> None
             )
 
 
+def _removable(text: TokenizedText, part: str) -> list[int]:
+    if part == "both":
+        return list(text.content)
+    if text.source.pair is None:
+        raise InputError(f"part='{part}' removes tokens of one text of a pair, and these are single texts; use 'both'")
+    return [i for i, own in enumerate(text.parts) if own == part]
+
+
 def _check_question(model: Model, window: Sequence[Attribution]) -> None:
     for a in window:
         if a.asked != model.reading.words or a.target >= model.n_labels:
@@ -227,8 +244,8 @@ def _variants(
     """For each variant: its place in the result, a key that equal variants share, and the text without its tokens."""
     for i, attribution in enumerate(window):
         for j, name in enumerate(settings.orders):
-            order = removal_order(attribution, name, settings.seed)
-            for k, count in enumerate(settings.counts(len(attribution.text.content), name)):
+            order = removal_order(attribution, name, settings.seed, settings.part)
+            for k, count in enumerate(settings.counts(len(order), name)):
                 gone = order[:count]
                 variant = model.without(attribution.text, gone, settings.removal)
                 yield (i, j, k), (i, tuple(sorted(gone))), variant

@@ -112,7 +112,7 @@ def _only_content(
     if not np.isfinite(scores[content]).all():
         raise NotFiniteError(
             f"every score must be finite; {method.name} gave {np.isfinite(scores[content]).sum()} finite scores of "
-            f"{len(content)} for the text '{text.source.text[:60]}…'. Load the weights in float32 "
+            f"{len(content)} for the text '{text.source.whole[:60]}…'. Load the weights in float32 "
             "(model.in_precision(torch.float32)), or use other settings"
         )
     scores.setflags(write=False)

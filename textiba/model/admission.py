@@ -4,7 +4,7 @@ from typing import Any
 
 from textiba.errors import InputError, UnsupportedModelError
 from textiba.model.limits import embedding_rows
-from textiba.texts.tokens import check_fast
+from textiba.texts.tokenizing import check_fast
 
 
 def settle(module: Any) -> None:

@@ -10,7 +10,8 @@ from textiba.errors import SettingError
 from textiba.model.reading import Reading
 from textiba.texts.batches import TOKEN_BUDGET, Batch, buckets, collate
 from textiba.texts.sources import Text
-from textiba.texts.tokens import TokenizedText, padding_id, tokenize
+from textiba.texts.tokenizing import padding_id, tokenize
+from textiba.texts.tokens import TokenizedText
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ class Batching(abc.ABC):
 
     @property
     def padding(self) -> int:
-        """The token id that fills batches up to one length; see `textiba.texts.tokens.padding_id`."""
+        """The token id that fills batches up to one length; see `textiba.texts.tokenizing.padding_id`."""
         return padding_id(self.tokenizer, self.module.config.get_text_config())
 
     @property
@@ -46,7 +47,7 @@ class Batching(abc.ABC):
         """The device of the weights."""
 
     def tokenize(self, texts: Sequence[Text | str], start: int = 0) -> list[TokenizedText]:
-        """Tokenizes texts, within the outcome's template; see `textiba.texts.tokens.tokenize` for errors and warnings.
+        """Tokenizes texts within the outcome's template; errors and warnings are those of `textiba.texts.tokenizing`.
 
         Args:
             texts: the texts. Where the outcomes are the model's classes, labels become indices of them.

@@ -14,7 +14,8 @@ from textiba.errors import NotFiniteError, UnsupportedModelError
 from textiba.model.limits import embedding_rows
 from textiba.texts.batches import Batch, collate
 from textiba.texts.sources import Text
-from textiba.texts.tokens import TokenizedText, padding_id
+from textiba.texts.tokenizing import padding_id
+from textiba.texts.tokens import TokenizedText
 
 if TYPE_CHECKING:
     from textiba.model.view import Model

@@ -73,7 +73,7 @@ def finite(logits: Logits, batch: Batch, name: str) -> Logits:
     """
     bad = (~logits.isfinite().all(dim=1)).nonzero().flatten().tolist()
     if bad:
-        text = batch.texts[bad[0]].source.text[:60]
+        text = batch.texts[bad[0]].source.whole[:60]
         raise NotFiniteError(
             f"{name} returned NaN or infinity for {len(bad)} of {len(logits)} texts, the first being '{text}…'; "
             "check the weights, and load them in float32"

@@ -177,14 +177,15 @@ def _best_rows(by_run: Sequence[Sequence[LayerRow]]) -> list[LayerRow]:
 
 
 def _read_curves(folder: RunFolder, found: _Found, limit: int) -> None:
-    for removal in folder.removals():
-        for group in grouped(folder.read_curves(removal)):
+    for way in folder.removals():
+        for group in grouped(folder.read_curves(way)):
             curve = next(iter(group.values()))
             key = (curve.checkpoint, curve.method, settings_key(curve.settings))
-            known = found.curves.get((*key, removal))
+            known = found.curves.get((*key, way))
             if known is None or len(next(iter(known.values())).probability) < len(curve.probability):
-                found.curves[*key, removal] = group
-            _match(folder, key, group, found, limit)
+                found.curves[*key, way] = group
+            if curve.part == "both":  # the page removes words of both texts of a pair
+                _match(folder, key, group, found, limit)
 
 
 def _match(folder: RunFolder, key: Key, group: dict[str, Curve], found: _Found, limit: int) -> None:

@@ -55,9 +55,9 @@ class Layout:
         pieces: list[int] = []
         for (start, end), positions in zip(spans, words, strict=True):
             cuts = [start, *(min(max(text.offsets[p][0], start), end) for p in positions[1:]), end]
-            pieces += [_units(text.source.text[a:b]) for a, b in itertools.pairwise(cuts)]
+            pieces += [_units(text.source.whole[a:b]) for a, b in itertools.pairwise(cuts)]
         counts = tuple(len(positions) for positions in words)
-        return cls(text.source.text, tuple(lengths), tuple(kinds), counts, tuple(pieces), text.cut)
+        return cls(text.source.whole, tuple(lengths), tuple(kinds), counts, tuple(pieces), text.cut)
 
 
 def token_positions(attribution: Attribution) -> list[int]:

@@ -48,7 +48,7 @@ def curve_values(group: Mapping[str, Curve]) -> dict[str, Any]:
         "method": method_name(curve.method),
         "layer": curve.settings.get("layer"),
         "beta": curve.settings.get("beta"),
-        "removal": curve.removal,
+        "removal": curve.way,
         "by": curve.by,
         "texts": len(curve.probability),
         "steps": [_round(float(step)) for step in curve.steps],

@@ -16,6 +16,7 @@ from textiba.report.overview import ORDERS, curve_values, method_name, profile_r
 from textiba.report.packing import pack, quantise
 from textiba.show.legend import meaning, outside_note
 from textiba.show.scale import DARK_GROUND, FAINTEST, RAMPS, STRONGEST, Scale
+from textiba.texts.text import Text
 
 _PARTS = 10_000  # a probability is a whole number of these
 _NONE = -1
@@ -47,7 +48,7 @@ def payload(exploration: Exploration) -> dict[str, Any]:
         "checkpoints": _unique(a.checkpoint for a in attributions),
         "measures": _unique(_measure_key(a) for a in attributions),
         "betas": _unique(sorted({b for a in attributions if (b := _beta(a)) is not None})),
-        "texts": _unique(a.text.source.text for a in attributions),
+        "texts": _unique(a.text.source.whole for a in attributions),
     }
     layouts: dict[Layout, int] = {}
     runs = _Runs(names, layouts)
@@ -55,7 +56,7 @@ def payload(exploration: Exploration) -> dict[str, Any]:
         runs.add(a)
     sets, removed = _removed(exploration.removed, runs, list(layouts))
     columns = _layout_columns(list(layouts)) | runs.columns() | removed
-    first = {a.text.source.text: a.text.source for a in reversed(attributions)}
+    first = {a.text.source.whole: a.text.source for a in reversed(attributions)}
     return {
         "labels": list(labels),
         "ramps": {theme: {kind: list(stops) for kind, stops in ramp.items()} for theme, ramp in RAMPS.items()},
@@ -65,7 +66,7 @@ def payload(exploration: Exploration) -> dict[str, Any]:
         "checkpoints": list(names["checkpoints"]),
         "betas": list(names["betas"]),
         "measures": _measures(names["measures"], attributions, scale),
-        "texts": [{"text": t, "id": r.id, "kind": r.kind, "gold": r.label} for t, r in _in_order(first, names)],
+        "texts": [_text_values(text) for _, text in _in_order(first, names)],
         "layouts": {
             "text": [names["texts"][layout.text] for layout in layouts],
             "cut": [layout.cut for layout in layouts],
@@ -82,6 +83,13 @@ def payload(exploration: Exploration) -> dict[str, Any]:
         ],
         "advice": list(exploration.advice),
     }
+
+
+def _text_values(text: Text) -> dict[str, Any]:
+    """A text as the page has it; `second` is the place of a pair's second text, in UTF-16 units as JavaScript counts."""
+    second = None if text.pair is None else len(text.whole[: text.pair_start].encode("utf-16-le")) // 2
+    gold = None if isinstance(text.label, str) else text.label  # a name is no answer to the question that is asked
+    return {"text": text.whole, "second": second, "id": text.id, "kind": text.kind, "gold": gold}
 
 
 class _Runs:
@@ -135,7 +143,7 @@ class _Runs:
             self._lists[name].append(values)
 
     def place(self, a: Attribution) -> tuple:
-        return (a.text.source.text, a.checkpoint, _measure_key(a), a.layer, _beta(a))
+        return (a.text.source.whole, a.checkpoint, _measure_key(a), a.layer, _beta(a))
 
     def columns(self) -> dict[str, np.ndarray]:
         single = {name: np.asarray(self._single[name], dtype=np.int64) for name in _SINGLE}

@@ -14,10 +14,26 @@ function panel(checkpoint) {
     "aria-label": `Words on ${data.checkpoints[checkpoint]}; arrow keys choose`,
     on: { keydown: onWordKey, focus: () => state.word ?? chooseWord(0) },
   });
-  for (const [text, word, marked] of segmentsOf(run.layout)) body.append(word >= 0 ? wordNode(run, text, word, marked) : gapNode(text, marked));
+  fillBody(body, run);
   const cut = data.layouts.cut[run.layout];
   if (cut) body.append(element("span", { class: "cut", text: ` (cut here for the model: ${cut} tokens carry no score)` }));
   return element("article", { class: "panel", dataset: { panel: checkpoint } }, head, misledLine(run), body, element("p", { class: "sum", text: sumOf(run) }));
+}
+
+// The texts of a pair stand beside each other.
+function fillBody(body, run) {
+  const { second } = data.texts[data.layouts.text[run.layout]];
+  const halves = second === null ? [body] : [0, 1].map(() => element("div", { class: "half" }));
+  let place = 0;
+  for (const [text, word, marked] of segmentsOf(run.layout)) {
+    const half = halves[second !== null && place >= second ? 1 : 0];
+    if (place + text.length !== second) half.append(word >= 0 ? wordNode(run, text, word, marked) : gapNode(text, marked));
+    place += text.length;
+  }
+  if (second !== null) {
+    body.classList.add("pair");
+    body.append(...halves);
+  }
 }
 
 function gapNode(text, marked) {

@@ -27,6 +27,10 @@ class DataChoice(Settings):
         text_column: column of the texts; None takes `text`, `sentence` or `review`.
         label_column: column of the labels; None takes `label`, where there is one; "" reads none.
         id_column: column of the ids; None takes `id`, where there is one.
+        pair_column: column of the second texts of pairs; None takes `pair`, or the second of two columns that are known
+            as a pair, such as `premise` and `hypothesis`; "" reads single texts.
+        rationale_column: column of the character spans that a person marked; None takes `rationale`.
+        pair_rationale_column: the same for the second text; None takes `pair_rationale`.
         rationales: whether the source holds ERASER movie rationales rather than a data set in IMDB's layout.
         skip: number of texts left out at the beginning, so that two runs can take disjoint texts.
         limit: number of texts after those; None takes all.
@@ -41,6 +45,9 @@ class DataChoice(Settings):
     text_column: str | None = None
     label_column: str | None = None
     id_column: str | None = None
+    pair_column: str | None = None
+    rationale_column: str | None = None
+    pair_rationale_column: str | None = None
     rationales: bool = False
     skip: int = Field(default=0, ge=0)
     limit: int | None = Field(default=None, ge=1)
@@ -67,7 +74,10 @@ class DataChoice(Settings):
     @property
     def named(self) -> Named:
         """The columns that are named."""
-        return Named(self.text_column, self.label_column, self.id_column)
+        return Named(
+            self.text_column, self.label_column, self.id_column, self.pair_column, self.rationale_column,
+            self.pair_rationale_column,
+        )  # fmt: skip
 
     def open(self) -> Iterable[Text]:
         """The texts, read when they are asked for; of unknown number when they are streamed."""

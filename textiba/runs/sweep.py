@@ -206,7 +206,7 @@ def _known_curves(folder: RunFolder, settings: Degradation) -> list[Curve]:
     found: dict[tuple[Key, str], Curve] = {}
     for unfinished in (True, False):
         try:
-            curves = folder.read_curves(settings.removal, unfinished)
+            curves = folder.read_curves(settings.way, unfinished)
         except (InputError, CorruptFileError):
             continue  # there are none, and they are made anew
         for curve in curves:
@@ -237,7 +237,7 @@ def texts_hash(texts: Iterable[Text]) -> str:
     """A short hash of texts, labels and rationales."""
     digest, comma = hashlib.sha256(b"["), ""
     for r in texts:
-        digest.update(f"{comma}{(r.text, r.label, r.rationale)!r}".encode())
+        digest.update(f"{comma}{(r.whole, r.label, r.marked)!r}".encode())
         comma = ", "
     digest.update(b"]")
     return digest.hexdigest()[:16]

@@ -24,11 +24,12 @@ from textiba.attribution import (
 from textiba.errors import InputError
 from textiba.show.legend import legend_parts, meaning, meaning_without_colours, outside_note
 from textiba.show.scale import DARK_GROUND, Range, Scale, readable
-from textiba.show.segments import Segment, segments
+from textiba.show.segments import Segment, by_text
 from textiba.show.terminal import terminal_color, terminal_theme
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
 _TOP = 5  # words that are listed under a text
@@ -39,6 +40,7 @@ _SHOWN = 24  # texts that HTML shows; a notebook's cell is no place for a corpus
 _ACCOUNT = 0.05
 _BAR = 21  # columns of a full bar
 _EIGHTHS = " ▏▎▍▌▋▊▉"  # the end of a bar, in eighths of a column
+_NARROWEST = 60  # columns from which the texts of a pair stand beside each other
 _WIDEST = 100  # columns of a terminal that a text takes; longer lines are hard to read
 _GROUNDS = {"light": "#ffffff", "dark": DARK_GROUND}
 _CONTROLS = {c: "\ufffd" for c in (*range(32), *range(127, 160)) if chr(c) not in "\n\t"}  # a text is no command
@@ -47,13 +49,16 @@ _MARK = (
     'padding: 0.1em 0; border-radius: 0.2em; {rule}">{text}</mark>'
 )
 _RULE = "border-bottom: 2px solid #d97706;"
+_PAIR = '<div style="display: flex; flex-wrap: wrap; gap: 0 1.5em">{}</div>'
+_HALF = 'style="flex: 1 1 12em"'
 _SMALL = 'style="opacity: 0.85; font-size: 0.9em"'
 
 
 def facts(attribution: Attribution) -> str:
     """One line of further facts: the sum of the scores, the predicted and gold class, and the method's own details."""
     a, gold = attribution, attribution.text.source.label
-    parts = [f"sum {amount(a.total, a.signed)} {a.unit}"]
+    each = ", ".join(f"{name} {amount(total, a.signed)}" for name, total in a.totals.items())
+    parts = [f"sum {amount(a.total, a.signed)} {a.unit}{f' ({each})' if len(a.totals) > 1 else ''}"]
     parts += [f"the model predicts {class_name(a.labels, a.predicted)}"] if a.predicted != a.target else []
     parts += [] if gold is None else [f"gold {class_name(a.labels, gold)}"]
     if isinstance(a.details, BitsDetails):
@@ -83,7 +88,7 @@ def print_highlight(
     Raises:
         InputError: no attributions.
     """
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.padding import Padding
     from rich.text import Text
 
@@ -95,16 +100,16 @@ def print_highlight(
     longest = {span: max([span.limit, *(_largest(a) for a in group)]) for span, group in groups.items()}
     for attribution in attributions:
         span = scale.at(attribution)
-        text = Text(f"{describe(attribution)}\n", style="bold").append(
-            f"{facts(attribution)}\n\n", style="not bold dim"
-        )
-        text.append_text(_body(attribution, span, theme, console))
-        text.append_text(_top_words(attribution, span, longest[span], theme, console))
+        text = Text(f"{describe(attribution)}\n", style="bold").append(f"{facts(attribution)}\n", style="not bold dim")
+        bodies = _bodies(attribution, span, theme, console)
+        top = _top_words(attribution, span, longest[span], theme, console)
         if theme:
-            card = Padding(text, (0, 1), style=f"{readable(_GROUNDS[theme])} on {_GROUNDS[theme]}")
-            console.print(card, width=width)
+            beside = _beside(bodies) if width >= _NARROWEST else Group(*bodies)
+            style = f"{readable(_GROUNDS[theme])} on {_GROUNDS[theme]}"
+            console.print(Padding(Group(text, beside, top), (0, 1), style=style), width=width)
         else:
-            console.print(text, soft_wrap=not console.is_terminal)  # a pipe gets whole lines
+            for part in (text, *bodies, top):
+                console.print(part, soft_wrap=not console.is_terminal)  # a pipe gets whole lines
         console.print()
     for span, group in groups.items():
         console.print(_legend(span, group, theme, console), soft_wrap=not console.is_terminal)
@@ -153,20 +158,37 @@ def checked_titles(attributions: Sequence[Attribution], titles: Sequence[str] | 
     return list(titles)
 
 
-def _body(attribution: Attribution, span: Range, theme: str | None, console: "Console") -> "Text":
+def _bodies(attribution: Attribution, span: Range, theme: str | None, console: "Console") -> "list[Text]":
+    """The highlighted text, or both texts of a pair."""
     from rich.text import Text
 
-    body = Text(style="not bold")
+    bodies = []
     least = _ACCOUNT * float(np.nansum(np.abs(word_scores(attribution))))
-    for segment in segments(attribution):
-        text, style = segment.text.translate(_CONTROLS), "underline" if segment.marked else ""
-        if segment.score is not None and theme:
-            ground = terminal_color(span, segment.score, theme, console)
-            style += f" {readable(ground)} on {ground}"
-        elif segment.score and abs(segment.score) >= least:
-            text = f"[{text} {amount(segment.score, span.signed)}]"
-        body.append(text, style=style.strip())
-    return body
+    for _, found in by_text(attribution):
+        body = Text(style="not bold")
+        for segment in found:
+            text, style = segment.text.translate(_CONTROLS), "underline" if segment.marked else ""
+            if segment.score is not None and theme:
+                ground = terminal_color(span, segment.score, theme, console)
+                style += f" {readable(ground)} on {ground}"
+            elif segment.score and abs(segment.score) >= least:
+                text = f"[{text} {amount(segment.score, span.signed)}]"
+            body.append(text, style=style.strip())
+        bodies.append(body)
+    return bodies
+
+
+def _beside(bodies: "Sequence[Text]") -> "Text | Table":
+    """Texts beside each other."""
+    from rich.table import Table
+
+    if len(bodies) == 1:
+        return bodies[0]
+    grid = Table.grid(expand=True, padding=(0, 3, 0, 0))
+    for _ in bodies:
+        grid.add_column(ratio=1)
+    grid.add_row(*bodies)
+    return grid
 
 
 def _top_words(attribution: Attribution, span: Range, longest: float, theme: str | None, console: "Console") -> "Text":
@@ -177,7 +199,7 @@ def _top_words(attribution: Attribution, span: Range, longest: float, theme: str
     words = [(w.text.translate(_CONTROLS), w.score) for w in top_words(attribution, _TOP)]
     scores = [amount(score, span.signed) for _, score in words]
     width = min(20, max((cell_len(text) for text, _ in words), default=0))
-    lines = Text("\n", style="not bold")
+    lines = Text(style="not bold")
     for (text, score), figure in zip(words, scores, strict=True):
         lines.append(f"\n{set_cell_size(text, width)} {figure:>{max(map(len, scores))}}")
         if bar := _bar(abs(score) / longest, console.options.ascii_only):
@@ -222,10 +244,13 @@ def _legend(span: Range, attributions: Sequence[Attribution], theme: str | None,
 def _card(attribution: Attribution, title: str, span: Range) -> str:
     from spacy import displacy
 
-    ents = [_entity(s, span) for s in segments(attribution) if s.score is not None or s.marked]
-    doc = {"text": attribution.text.source.text, "ents": ents, "title": None}
-    text = displacy.render([doc], style="ent", manual=True, page=False, jupyter=False, options={"template": _MARK})
-    text = text.replace("line-height: 2.5", "line-height: 1.7", 1)  # displaCy leaves room for labels; there are none
+    texts = []
+    for characters, found in by_text(attribution):
+        ents = [_entity(s, span) for s in found if s.score is not None or s.marked]
+        doc = {"text": characters, "ents": ents, "title": None}
+        text = displacy.render([doc], style="ent", manual=True, page=False, jupyter=False, options={"template": _MARK})
+        texts.append(text.replace("line-height: 2.5", "line-height: 1.7", 1))  # displaCy leaves room for labels
+    text = texts[0] if len(texts) == 1 else _PAIR.format("".join(f"<div {_HALF}>{text}</div>" for text in texts))
     top = " · ".join(
         f'<span style="background-color: {span.tint(w.score)}">{html.escape(w.text)} '
         f"{amount(w.score, span.signed)}</span>"

@@ -185,7 +185,7 @@ def _maps(
 ) -> tuple[list[Block], int, float]:
     """A block for each checkpoint with a strip for each value of `axis`; the number of columns; their width."""
     scale = scale or Scale.of(attributions)
-    if len({(a.text.source.text, a.unit) for a in attributions}) != 1:
+    if len({(a.text.source.whole, a.unit) for a in attributions}) != 1:
         raise InputError("a map shows one text in one unit; got several. Choose the attributions of one text and unit")
     groups = _by_checkpoint(attributions)
     blocks = []
@@ -276,7 +276,8 @@ def _curve_panel(axes: "Axes", label: str, group: dict[str, Curve]) -> None:
     how = {"delete": "deleted", "mask": "masked", "pad": "padded", "attention": "hidden"}.get(
         first.removal, first.removal
     )
-    panel(axes, label, f"{'share' if first.by == 'fraction' else 'number'} of tokens {how}", "p(target)")
+    whose = {"text": " of the first text", "pair": " of the second text"}.get(first.part, "")
+    panel(axes, label, f"{'share' if first.by == 'fraction' else 'number'} of tokens{whose} {how}", "p(target)")
     for order, curve in group.items():
         name, color, dash = ORDERS[order]
         points = bands(curve)

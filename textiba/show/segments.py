@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textiba.attribution import Attribution
 
@@ -33,10 +33,11 @@ def segments(attribution: Attribution) -> list[Segment]:
     """Cuts a whole text into its words and the stretches between words; joined, the segments give the source.
 
     A word is marked when it overlaps a human rationale. A stretch between words is cut where a rationale starts or
-    ends, so that the underline of a rationale continues between its words.
+    ends, so that the underline of a rationale continues between its words; and where a text of a pair does.
     """
-    text, spans = attribution.text.source.text, attribution.text.source.rationale
-    edges = sorted({edge for span in spans for edge in span})
+    text, spans = attribution.text.source.whole, attribution.text.source.marked
+    between = (len(attribution.text.source.text), attribution.text.source.pair_start)  # the texts of a pair
+    edges = sorted({edge for span in (*spans, between) for edge in span})
     out: list[Segment] = []
 
     def gap(start: int, end: int) -> None:
@@ -56,6 +57,16 @@ def segments(attribution: Attribution) -> list[Segment]:
         at = word.end
     gap(at, len(text))
     return out
+
+
+def by_text(attribution: Attribution) -> list[tuple[str, list[Segment]]]:
+    """For the text, or for both texts of a pair: its characters, and its segments with places in it."""
+    source, found = attribution.text.source, segments(attribution)
+    if source.pair is None:
+        return [(source.text, found)]
+    before, start = len(source.text), source.pair_start
+    second = [replace(s, start=s.start - start, end=s.end - start) for s in found if s.start >= start]
+    return [(source.text, [s for s in found if s.start < before]), (source.pair, second)]
 
 
 def _overlaps(start: int, end: int, spans: Sequence[tuple[int, int]]) -> bool:

@@ -188,7 +188,7 @@ def draw_blocks(blocks: Sequence[Block], columns: int, width: float, below: floa
         _color_bar(_place(figure, _MARGIN + 10.0, down + 8.0, _BAR_WIDTH, 8.0), span)
         figure.text(beside, 1 - (down + 11) / total[1], _unit_note(span), color=INK, **note)
         figure.text(beside, 1 - (down + 22) / total[1], outside_note(span, some), color=MUTED, **note)
-    if any(b.attribution.text.source.rationale for b in blocks):
+    if any(b.attribution.text.source.marked for b in blocks):
         figure.text(beside, (_MARGIN + 1) / total[1], "underlined: marked as the reason", color=MUTED, **note)
     return figure
 

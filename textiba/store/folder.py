@@ -161,7 +161,7 @@ class RunFolder:
         return export_rows(self._every_row(None), target)
 
     def save_curves(self, curves: list[Curve], unfinished: bool = False) -> None:
-        """Writes degradation curves as one Parquet file for each way of removal, whole or not at all.
+        """Writes degradation curves as one Parquet file for each way of removal (`Curve.way`), whole or not at all.
 
         Args:
             curves: the curves.
@@ -175,22 +175,24 @@ class RunFolder:
              "correct": c.correct.tolist(), "texts": list(c.texts), "settings": settings_key(c.settings)}
             for c in curves
         ]  # fmt: skip
-        for removal in {row["removal"] for row in rows}:
-            table = pa.Table.from_pylist([row for row in rows if row["removal"] == removal])
-            write_table(self._curves(removal, unfinished), table)
+        for way in {curve.way for curve in curves}:
+            table = pa.Table.from_pylist([row for row, curve in zip(rows, curves, strict=True) if curve.way == way])
+            write_table(self._curves(way, unfinished), table)
             if not unfinished:
-                self._curves(removal, unfinished=True).unlink(missing_ok=True)
+                self._curves(way, unfinished=True).unlink(missing_ok=True)
 
-    def read_curves(self, removal: str = "delete", unfinished: bool = False) -> list[Curve]:
-        """The curves that `save_curves` wrote of a way of removal.
+    def read_curves(self, way: str = "delete", unfinished: bool = False) -> list[Curve]:
+        """The curves that `save_curves` wrote of a way of removal, as `Curve.way` names it.
 
         Raises:
             InputError: there are none yet.
             CorruptFileError: the file cannot be read.
         """
-        path = self._curves(removal, unfinished)
+        path = self._curves(way, unfinished)
         if not path.is_file():
-            raise InputError(f"{path}: none yet; make them with: textiba degrade {self.path} --removal {removal}")
+            removal, _, part = way.partition("-")
+            only = f" --part {part}" if part else ""
+            raise InputError(f"{path}: none yet; make them with: textiba degrade {self.path} --removal {removal}{only}")
         out = []
         for row in read_rows(path):
             arrays = {k: np.asarray(row[k], dtype=np.float64) for k in ("steps", "probability", "correct")}
@@ -199,15 +201,15 @@ class RunFolder:
         return out
 
     def removals(self) -> list[str]:
-        """The ways of removal of which there are finished curves."""
+        """The ways of removal of which there are finished curves, as `Curve.way` names them."""
         return sorted(path.stem.removeprefix("curves-") for path in self.path.glob("curves-*.parquet"))
 
     def shards(self) -> list[Path]:
         """The files of attributions."""
         return sorted((self.path / ATTRIBUTIONS).glob("part-*.parquet"))
 
-    def _curves(self, removal: str, unfinished: bool) -> Path:
-        return self.path / f"{_UNFINISHED if unfinished else ''}curves-{removal}.parquet"
+    def _curves(self, way: str, unfinished: bool) -> Path:
+        return self.path / f"{_UNFINISHED if unfinished else ''}curves-{way}.parquet"
 
     def _every_row(self, only: Key | None) -> Iterator[dict[str, Any]]:
         """Every row once, however many shards hold it."""

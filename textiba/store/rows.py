@@ -15,11 +15,13 @@ from textiba.texts.tokens import TokenizedText
 _FLOATS, _INTS = pa.list_(pa.float32()), pa.list_(pa.int32())
 SCHEMA = pa.schema(
     [
-        ("index", pa.int64()), ("id", pa.string()), ("text", pa.string()), ("label", pa.int32()),
+        ("index", pa.int64()), ("id", pa.string()), ("text", pa.string()), ("pair", pa.string()),
+        ("label", pa.int32()),
         ("label_name", pa.string()),  # a label that is a name: of a text whose label is no index of the outcomes
-        ("kind", pa.string()), ("rationale", pa.list_(_INTS)), ("checkpoint", pa.string()), ("method", pa.string()),
-        ("settings", pa.string()), ("layer", pa.int32()), ("target", pa.int32()), ("predicted", pa.int32()),
-        ("labels", pa.list_(pa.string())), ("asked", pa.string()), ("probability", pa.float64()), ("unit", pa.string()),
+        ("kind", pa.string()), ("rationale", pa.list_(_INTS)), ("pair_rationale", pa.list_(_INTS)),
+        ("checkpoint", pa.string()), ("method", pa.string()), ("settings", pa.string()), ("layer", pa.int32()),
+        ("target", pa.int32()), ("predicted", pa.int32()), ("labels", pa.list_(pa.string())), ("asked", pa.string()),
+        ("probability", pa.float64()), ("unit", pa.string()),
         ("signed", pa.bool_()), ("scores", _FLOATS),
         ("ids", _INTS), ("type_ids", _INTS), ("tokens", pa.list_(pa.string())), ("offsets", pa.list_(_INTS)),
         ("word_ids", _INTS), ("cut", pa.int32()),
@@ -42,10 +44,11 @@ def to_row(index: int, a: Attribution) -> dict[str, Any]:
     """The row of an attribution of text number `index`; lists stay arrays where pyarrow takes arrays."""
     text = a.text
     row: dict[str, Any] = {
-        "index": index, "id": text.source.id, "text": text.source.text,
+        "index": index, "id": text.source.id, "text": text.source.text, "pair": text.source.pair,
         "label": None if isinstance(text.source.label, str) else text.source.label,
         "label_name": text.source.label if isinstance(text.source.label, str) else None,
-        "kind": text.source.kind, "rationale": text.source.rationale, "checkpoint": a.checkpoint,
+        "kind": text.source.kind, "rationale": text.source.rationale,
+        "pair_rationale": text.source.pair_rationale, "checkpoint": a.checkpoint,
         "method": a.method, "settings": settings_key(a.settings), "layer": a.layer,
         "target": a.target, "predicted": a.predicted,
         "labels": a.labels, "asked": a.asked, "probability": a.probability, "unit": a.unit,
@@ -60,9 +63,9 @@ def to_row(index: int, a: Attribution) -> dict[str, Any]:
 
 def from_row(row: Mapping[str, Any]) -> Attribution:
     """The attribution that `to_row` was given."""
-    spans = tuple((a, b) for a, b in row["rationale"])
+    spans, pair_spans = (tuple((a, b) for a, b in row[name]) for name in ("rationale", "pair_rationale"))
     label = row["label"] if row["label_name"] is None else row["label_name"]
-    text = Text(row["text"], label, spans, row["id"], row["kind"])
+    text = Text(row["text"], label, spans, row["id"], row["kind"], row["pair"], pair_spans)
     tokenized = TokenizedText(
         text, tuple(row["ids"]), tuple(row["type_ids"]), tuple(row["tokens"]),
         tuple((a, b) for a, b in row["offsets"]), tuple(row["word_ids"]), row["cut"],

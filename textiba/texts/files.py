@@ -30,23 +30,30 @@ def read_texts(
     text_column: Hashable | None = None,
     label_column: Hashable | None = None,
     id_column: Hashable | None = None,
+    pair_column: Hashable | None = None,
+    rationale_column: Hashable | None = None,
+    pair_rationale_column: Hashable | None = None,
 ) -> Sequence[Text]:
     """Texts from a file, in the order of the file, each row checked.
 
     The suffix tells the format: `.jsonl` (an object a line), `.json` (a list of objects, or a list for each column),
     `.csv` and `.tsv` (the first line has the column names), `.parquet`, or `.txt` (a text a line). "-" is standard
     input, with a text or an object a line. Files are UTF-8, or UTF-16 or UTF-32 with a byte order mark. Lines end at
-    line feeds alone, so other line breaks of Unicode stay within a text. Columns called `rationale` and `kind` are
-    read as well.
+    line feeds alone, so other line breaks of Unicode stay within a text. A column called `kind` is read as well.
 
     A label is an index or a name of a class; see `textiba.texts.labels`. In a CSV or TSV file, labels are indices if
     all are whole numbers and one of them is 0; otherwise they are names.
 
     Args:
         path: the file, or "-".
-        text_column: column of the texts; None takes `text`, `sentence` or `review`.
+        text_column: column of the texts; None takes `text`, `sentence` or `review`, or the first of two columns that
+            are known as a pair, such as `premise` and `hypothesis`; see `textiba.texts.rows.PAIR_COLUMNS`.
         label_column: column of the labels; None takes `label`, where there is one; "" reads none.
         id_column: column of the ids; None takes `id`, where there is one, and else numbers the rows.
+        pair_column: column of the second texts of pairs; None takes `pair`, where there is one, or the second column of
+            a known pair; "" reads single texts.
+        rationale_column: column of the character spans that a person marked; None takes `rationale`; "" reads none.
+        pair_rationale_column: the same for the second text; None takes `pair_rationale`.
 
     Returns:
         A list; of a Parquet file, rows that are read from the disk when they are asked for.
@@ -56,7 +63,14 @@ def read_texts(
             text, label, id or rationale; the message has the row, counted from 1.
         CorruptFileError: the file is not in the format that its suffix says, or not in Unicode.
     """
-    named, source = Named(text_column, label_column, id_column), str(path)
+    return read_named(
+        path, Named(text_column, label_column, id_column, pair_column, rationale_column, pair_rationale_column)
+    )
+
+
+def read_named(path: str | Path, named: Named) -> Sequence[Text]:
+    """`read_texts` with the columns as one value."""
+    source = str(path)
     if source == STANDARD_INPUT:
         return _texts(_from_standard_input(named), "standard input")
     path = Path(path)

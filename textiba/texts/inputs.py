@@ -8,8 +8,8 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from textiba.errors import InputError
-from textiba.texts.files import from_records, read_texts
-from textiba.texts.rows import Columns, Named, checked_text, choose_columns
+from textiba.texts.files import from_records, read_named
+from textiba.texts.rows import Columns, Named, checked_again, checked_text, choose_columns
 from textiba.texts.tables import Rows, rows_of
 from textiba.texts.text import Text
 from textiba.texts.values import shown
@@ -21,20 +21,24 @@ def texts_from(
     label_column: Hashable | None = None,
     id_column: Hashable | None = None,
     pair_column: Hashable | None = None,
+    rationale_column: Hashable | None = None,
+    pair_rationale_column: Hashable | None = None,
 ) -> Iterable[Text]:
     """Texts from whatever holds them, each checked.
 
     Taken are: a string or a `Text`, as one text; a list, array, pandas Series, generator or other iterable of strings,
-    `Text`s or records (mappings with a text); a pandas DataFrame; a `datasets.Dataset`; a mapping of columns; the path
-    of a file, which `read_texts` reads. What has a length is checked whole before this returns; a generator or stream
-    is read, and checked, as the result is consumed, and no further.
+    pairs of strings (as tuples), `Text`s or records (mappings with a text); a pandas DataFrame; a `datasets.Dataset`; a
+    mapping of columns; the path of a file, which `read_texts` reads. What has a length is checked whole before this
+    returns; a generator or stream is read, and checked, as the result is consumed, and no further.
 
     Args:
         data: the texts.
-        text_column: column of the texts, where there are columns; None takes `text`, `sentence` or `review`.
-        label_column: column of the labels; None takes `label`, where there is one; "" reads none.
+        text_column: column of the texts, where there are columns; see `textiba.read_texts` for this and the others.
+        label_column: column of the labels.
         id_column: column of the ids; None takes `id`, where there is one.
-        pair_column: not supported yet: a second text for each row.
+        pair_column: column of the second texts of pairs.
+        rationale_column: column of the character spans that a person marked.
+        pair_rationale_column: the same for the second text.
 
     Returns:
         A sequence where `data` has a length, and an iterator otherwise. Of a data set on the disk the rows are read
@@ -44,11 +48,9 @@ def texts_from(
         InputError: `data` is no texts, a column does not exist, or an item is no text; items are counted from 0.
         EmptyTextError: a text has no word.
     """
-    if pair_column is not None:
-        raise InputError(f"pairs of texts are not supported yet; got pair_column={pair_column!r}. Give one text a row")
-    named = Named(text_column, label_column, id_column)
+    named = Named(text_column, label_column, id_column, pair_column, rationale_column, pair_rationale_column)
     if isinstance(data, Path):
-        return read_texts(data, text_column, label_column, id_column)
+        return read_named(data, named)
     if isinstance(data, str | Text):
         return [_Items(named).text(data, 0)]
     if isinstance(data, Rows):
@@ -85,7 +87,9 @@ class _Items:
         if self._named != Named():
             raise InputError(f"{where}: {shown(item)} has no columns to name; leave text_column and the like out")
         if isinstance(item, Text):
-            return checked_text(item.text, item.label, item.rationale, item.id, item.kind, where)
+            return checked_again(item, where)
+        if isinstance(item, tuple) and len(item) == 2:
+            return checked_text(item[0], None, None, None, None, where, pair=item[1])
         return checked_text(item, None, None, None, None, where)
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from textiba.errors import EmptyTextError, InputError
@@ -10,7 +10,12 @@ from textiba.texts.text import Text
 from textiba.texts.values import read_label, read_name, read_spans, read_string, shown, why_no_text
 
 TEXT_COLUMNS = ("text", "sentence", "review")  # the names under which a column of texts is found
+PAIR_COLUMNS = (  # the names under which two columns of pairs are found, where no column has one of the names above
+    ("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("question", "passage"),
+    ("query", "passage"), ("question", "sentence"), ("text1", "text2"), ("text_a", "text_b"),
+)  # fmt: skip
 _ABSENT = object()
+NO_PAIR = object()  # stands for the second text of a text that is no pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +23,23 @@ class Named:
     """The columns that the user named; None takes the usual names.
 
     Attributes:
-        text: column of the texts; None takes `text`, `sentence` or `review`.
+        text: column of the texts; None takes `text`, `sentence` or `review`, or the first of two columns that are
+            known as pairs (`PAIR_COLUMNS`).
         label: column of the gold labels; None takes `label`, where there is one, and "" reads no labels.
         id: column of the ids; None takes `id`, where there is one, and "" reads no ids.
+        pair: column of the second texts of pairs; None takes `pair`, where there is one, or the second of two columns
+            that are known as pairs, and "" reads single texts.
+        rationale: column of the spans that a person marked in the text; None takes `rationale`, where there is one,
+            and "" reads none.
+        pair_rationale: the same for the second text; None takes `pair_rationale`.
     """
 
     text: Hashable | None = None
     label: Hashable | None = None
     id: Hashable | None = None
+    pair: Hashable | None = None
+    rationale: Hashable | None = None
+    pair_rationale: Hashable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +51,13 @@ class Columns:
     rationale: Hashable | None
     id: Hashable | None
     kind: Hashable | None
+    pair: Hashable | None = None
+    pair_rationale: Hashable | None = None
 
     @property
     def used(self) -> list[Hashable]:
         """The columns that are read, each once."""
-        columns = (self.text, self.label, self.rationale, self.id, self.kind)
+        columns = (self.text, self.label, self.rationale, self.id, self.kind, self.pair, self.pair_rationale)
         return list(dict.fromkeys(column for column in columns if column is not None))
 
     def text_of(self, row: Mapping[Any, Any], where: str, id: str = "") -> Text:  # noqa: A002 - the field's name
@@ -59,10 +75,12 @@ class Columns:
         value = row.get(self.text, _ABSENT)
         if value is _ABSENT:
             raise InputError(f"{where}: there is no {self.text!r}; the row has {_listed(list(row))}")
-        label, rationale, name, kind = (
-            None if column is None else row.get(column) for column in (self.label, self.rationale, self.id, self.kind)
+        label, rationale, name, kind, pair_rationale = (
+            None if column is None else row.get(column)
+            for column in (self.label, self.rationale, self.id, self.kind, self.pair_rationale)
         )
-        return checked_text(value, label, rationale, name, kind, where, id)
+        pair = NO_PAIR if self.pair is None else row.get(self.pair)
+        return checked_text(value, label, rationale, name, kind, where, id, pair, pair_rationale)
 
 
 def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Columns:
@@ -76,28 +94,18 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
     Raises:
         InputError: a named column does not exist, or no column is named and none has a usual name.
     """
-    for column in (named.text, named.label or None, named.id or None):
+    for column in (getattr(named, field.name) or None for field in fields(named)):
         if column is not None and column not in known:
             near = difflib.get_close_matches(str(column), [str(name) for name in known], 1)
             advice = f" Did you mean {near[0]!r}?" if near else ""
             raise InputError(f"{source}: there is no column {column!r}; the columns are {_listed(known)}.{advice}")
-    text = named.text
-    if text is None:
-        found = [column for name in TEXT_COLUMNS if (column := _usual(name, known)) is not None]
-        if not found:
-            raise InputError(
-                f"{source}: no column is called {', '.join(map(repr, TEXT_COLUMNS))}; the columns are "
-                f"{_listed(known)}. Name the column of the texts: text_column (--text-column)"
-            )
-        text = found[0]
-        if len(found) > 1 and str(text).casefold() != TEXT_COLUMNS[0]:
-            raise InputError(
-                f"{source}: {_listed(found)} may all hold the texts; name one: text_column (--text-column)"
-            )
-    label = _usual("label", known) if named.label is None else named.label
-    name = _usual("id", known) if named.id is None else named.id
-    label, name = (None if column == "" else column for column in (label, name))
-    chosen = Columns(text, label, _usual("rationale", known), name, _usual("kind", known))
+    text, pair = _text_columns(known, named, source)
+    own = {
+        name: _usual(name, known) if (given := getattr(named, name)) is None else (None if given == "" else given)
+        for name in ("label", "id", "rationale", "pair_rationale")
+    }
+    marks = None if pair is None else own["pair_rationale"]
+    chosen = Columns(text, own["label"], own["rationale"], own["id"], _usual("kind", known), pair, marks)
     for column in chosen.used:
         if list(known).count(column) > 1:
             raise InputError(
@@ -106,8 +114,37 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
     return chosen
 
 
+def _text_columns(known: Sequence[Hashable], named: Named, source: str) -> tuple[Hashable, Hashable | None]:
+    """The column of the texts, and that of their pairs; see `choose_columns`."""
+    pair = _usual("pair", known) if named.pair is None else named.pair
+    pair = None if pair == "" else pair
+    if named.text is not None:
+        return named.text, pair
+    found = [column for name in TEXT_COLUMNS if (column := _usual(name, known)) is not None and column != pair]
+    if not found:
+        pairs = [tuple(_usual(name, known) for name in names) for names in PAIR_COLUMNS]
+        pairs = [(first, second) for first, second in pairs if None not in (first, second)]
+        if named.pair is None and len(pairs) == 1:
+            return pairs[0]
+        raise InputError(
+            f"{source}: no column is called {', '.join(map(repr, TEXT_COLUMNS))}; the columns are {_listed(known)}. "
+            "Name the column of the texts: text_column (--text-column); for pairs, pair_column (--pair-column) too"
+        )
+    if len(found) > 1 and str(found[0]).casefold() != TEXT_COLUMNS[0]:
+        raise InputError(f"{source}: {_listed(found)} may all hold the texts; name one: text_column (--text-column)")
+    return found[0], pair
+
+
 def checked_text(
-    text: object, label: object, rationale: object, name: object, kind: object, where: str, default: str = ""
+    text: object,
+    label: object,
+    rationale: object,
+    name: object,
+    kind: object,
+    where: str,
+    default: str = "",
+    pair: object = NO_PAIR,
+    pair_rationale: object = None,
 ) -> Text:
     """A `Text` from values of any type.
 
@@ -121,23 +158,48 @@ def checked_text(
         kind: the same.
         where: names the row in errors.
         default: the id where it is missing.
+        pair: a second string with at least one word, or `NO_PAIR`.
+        pair_rationale: as `rationale`, of the second text.
 
     Raises:
         InputError: a value is not what the field may hold.
-        EmptyTextError: the text has no word.
+        EmptyTextError: a text has no word.
     """
-    if not isinstance(text, str):
-        raise InputError(f"{where}: {why_no_text(text)}")
-    text = read_string(text, "the text", where)
-    if not text.strip():
-        raise EmptyTextError(f"{where}: the text is empty, {shown(text)}; a text needs at least one word. Remove it")
+    first = _checked_string(text, "the text", where)
+    second = None if pair is NO_PAIR else _checked_string(pair, "the second text of the pair", where)
     return Text(
-        text,
+        first,
         read_label(label, where),
-        read_spans(rationale, text, where),
+        read_spans(rationale, first, where),
         read_name(name, "the id", where) or default,
         read_name(kind, "the kind", where),
+        second,
+        () if second is None else read_spans(pair_rationale, second, where),
     )
+
+
+def checked_again(text: Text, where: str) -> Text:
+    """A `Text` that a user made, checked as `checked_text` checks a row.
+
+    Args:
+        text: the text.
+        where: names it in errors.
+
+    Raises:
+        InputError, EmptyTextError: see `checked_text`.
+    """
+    pair = NO_PAIR if text.pair is None else text.pair
+    given = (text.text, text.label, text.rationale, text.id, text.kind, where)
+    return checked_text(*given, pair=pair, pair_rationale=text.pair_rationale)
+
+
+def _checked_string(text: object, what: str, where: str) -> str:
+    if not isinstance(text, str):
+        raise InputError(f"{where}: {why_no_text(text)}")
+    text = read_string(text, what, where)
+    if not text.strip():
+        raise EmptyTextError(f"{where}: {what} is empty, {shown(text)}; a text needs at least one word. Remove it")
+    return text
 
 
 def _usual(name: str, known: Sequence[Hashable]) -> Hashable | None:

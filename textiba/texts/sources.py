@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from textiba.errors import CorruptFileError, EmptyTextError, InputError
-from textiba.texts.files import STANDARD_INPUT, SUFFIXES, read_texts, read_unicode
+from textiba.texts.files import STANDARD_INPUT, SUFFIXES, read_named, read_texts, read_unicode
 from textiba.texts.labels import with_index
 from textiba.texts.rows import Columns, Named, checked_text
 from textiba.texts.tables import Rows, is_there, load_table, reading, rows_of
@@ -55,7 +55,7 @@ def open_texts(source: str, split: str = "test", seed: int = 0, named: Named | N
     if source == BUNDLED:
         return bundled_reviews()
     if is_file(source) and not (is_there(Path(source).is_file) and Path(source).suffix.lower() == ".parquet"):
-        return read_texts(source, named.text, named.label, named.id)
+        return read_named(source, named)
     return imdb_rows(source, split, seed, named)
 
 
@@ -162,16 +162,16 @@ def _clean_rows(table: Iterable[dict[str, Any]], columns: Columns, source: str, 
 
 def _cleaned(text: Text) -> Text:
     """The text without HTML line breaks; one with a rationale stays as it is, and so do the places of its spans."""
-    if text.rationale:
+    if text.rationale or text.pair_rationale:
         return text
-    clean = _clean(text.text)
+    return replace(text, text=_clean(text.text, text.id), pair=text.pair and _clean(text.pair, text.id))
+
+
+def _clean(text: str, name: str) -> str:
+    clean = _BREAK.sub("\n", text).strip()
     if not clean:
-        raise EmptyTextError(f"{text.id}: the text is empty, {shown(text.text)}; a text needs a word. Remove it")
-    return replace(text, text=clean)
-
-
-def _clean(text: str) -> str:
-    return _BREAK.sub("\n", text).strip()
+        raise EmptyTextError(f"{name}: the text is empty, {shown(text)}; a text needs a word. Remove it")
+    return clean
 
 
 def _from_tokens(row: dict[str, Any], where: str) -> Text:

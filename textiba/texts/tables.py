@@ -67,7 +67,7 @@ class Rows(_Texts):
 
     def distinct(self) -> Int[np.ndarray, " some"]:
         """One place for each different text: the last of its places, in the order of the first ones."""
-        hashes = np.fromiter((text_hash(text.text) for text in self), np.uint64, len(self))
+        hashes = np.fromiter((text_hash(text.whole) for text in self), np.uint64, len(self))
         _, first = np.unique(hashes, return_index=True)
         _, last = np.unique(hashes[::-1], return_index=True)
         return (len(self) - 1 - last)[np.argsort(first)]

@@ -1,23 +1,55 @@
-"""`Text`: a text with its label and its human rationale."""
+"""`Text`: a text, or a pair of texts, with its label and its human rationale."""
 
 from dataclasses import dataclass
+
+PARTS = ("text", "pair")
+_BETWEEN = "\n"  # stands between the two texts of a pair where they are shown as one
+Spans = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text, its gold label, and the spans that a person marked as the reason for the label.
+    """A text or a pair of texts, its gold label, and the spans that a person marked as the reason for the label.
 
     Attributes:
-        text: the text.
+        text: the text; of a pair the first text, such as a premise or a question.
         label: gold class: its index, or its name in the model's `id2label` (see `textiba.texts.labels`); None when
             unknown.
-        rationale: character spans `(start, end)`, end exclusive, sorted and without overlap.
+        rationale: character spans `(start, end)` in `text`, end exclusive, sorted and without overlap.
         id: a stable name within its source.
         kind: a category of the text (bundled reviews: plain, mixed, negation, irony, plot, names).
+        pair: the second text of a pair, such as a hypothesis or a passage; None for a single text.
+        pair_rationale: character spans in `pair`, as `rationale`.
     """
 
     text: str
     label: int | str | None = None
-    rationale: tuple[tuple[int, int], ...] = ()
+    rationale: Spans = ()
     id: str = ""
     kind: str = ""
+    pair: str | None = None
+    pair_rationale: Spans = ()
+
+    @property
+    def whole(self) -> str:
+        """The text; of a pair both texts, with a line break between them. Places of tokens and words refer to it."""
+        return self.text if self.pair is None else f"{self.text}{_BETWEEN}{self.pair}"
+
+    @property
+    def pair_start(self) -> int:
+        """The place in `whole` at which the second text begins; the end of `whole` for a single text."""
+        return len(self.text) + (0 if self.pair is None else len(_BETWEEN))
+
+    @property
+    def marked(self) -> Spans:
+        """The spans of both rationales, as places in `whole`."""
+        return (*self.rationale, *((a + self.pair_start, b + self.pair_start) for a, b in self.pair_rationale))
+
+    def inside(self, start: int, end: int) -> tuple[int, int]:
+        """A span in `whole` as a span in the text that it belongs to."""
+        before = self.pair_start if self.part(start) == PARTS[1] else 0
+        return start - before, end - before
+
+    def part(self, place: int) -> str:
+        """Which text a place in `whole` belongs to: "text" or "pair"."""
+        return PARTS[self.pair is not None and place >= self.pair_start]

@@ -49,8 +49,8 @@ def why_no_text(value: object) -> str:
     """Why something is no text, and what to do."""
     if isinstance(value, list | tuple):
         return (
-            f"a text is one string; got a {type(value).__name__} of {len(value)}, {shown(value)}. Pairs of texts and "
-            "nested lists are not supported; give one string each"
+            f"a text is one string; got a {type(value).__name__} of {len(value)}, {shown(value)}. A pair of texts is a "
+            "tuple of two strings, or Text(text, pair=…)"
         )
     if isinstance(value, bytes | bytearray):
         return f"a text is a string; got bytes, {shown(bytes(value))}. Decode them first: text.decode('utf-8')"

@@ -67,7 +67,7 @@ def finetune(recipe: Recipe, output: str | Path, progress: Progress = lambda *_:
 
 def choice_of(recipe: Recipe) -> Choice:
     """Where the texts of a recipe come from."""
-    named = Named(recipe.text_column, recipe.label_column)
+    named = Named(recipe.text_column, recipe.label_column, pair=recipe.pair_column)
     same = ("data", "test_data", "test_share", "labels", "limit", "test_limit", "seed")
     return Choice(named=named, **{name: getattr(recipe, name) for name in same})
 

@@ -20,7 +20,7 @@ from textiba.model.view import Model
 from textiba.runs.sweep import Progress, texts_hash
 from textiba.store import Manifest, claimed
 from textiba.texts.text import Text
-from textiba.texts.tokens import padding_id
+from textiba.texts.tokenizing import padding_id
 from textiba.training.recipe import Recipe
 
 _STATES = "trainer"  # folder of the states of an unfinished training
@@ -51,7 +51,8 @@ def train_adapter(
         The loss curve: `{"step": …, "loss": …}`, in nats, each the mean over 20 steps.
 
     Raises:
-        InputError: a text without a label; or an unfinished training with another recipe or other texts is in `output`.
+        InputError: a text without a label, pairs among single texts, or an unfinished training with another recipe or
+            other texts in `output`.
         MissingExtraError: PEFT or accelerate is not installed.
     """
     try:
@@ -86,11 +87,14 @@ def train_adapter(
     )
     model = peft.get_peft_model(base, lora)
 
-    rows = Dataset.from_list([{"text": text.text, "label": text.label} for text in texts])
+    paired = check_pairs(texts)
+    rows = Dataset.from_list([{"text": text.text, "pair": text.pair, "label": text.label} for text in texts])
     rows = rows.map(
-        lambda batch: tokenizer(batch["text"], truncation=True, max_length=recipe.max_length),
+        lambda batch: tokenizer(
+            batch["text"], batch["pair"] if paired else None, truncation=True, max_length=recipe.max_length
+        ),
         batched=True,
-        remove_columns=["text"],
+        remove_columns=["text", "pair"],
     )
     folder = output / _STATES
     arguments = TrainingArguments(
@@ -128,6 +132,18 @@ def train_adapter(
     model.save_pretrained(str(output), safe_serialization=True)
     shutil.rmtree(folder)
     return [{"step": row["step"], "loss": round(row["loss"], 5)} for row in trainer.state.log_history if "loss" in row]
+
+
+def check_pairs(texts: Sequence[Text]) -> bool:
+    """Whether the texts are pairs.
+
+    Raises:
+        InputError: some are, and some are not.
+    """
+    pairs = sum(text.pair is not None for text in texts)
+    if 0 < pairs < len(texts):
+        raise InputError(f"fine-tuning takes single texts or pairs; {pairs} of {len(texts)} training texts are pairs")
+    return pairs > 0
 
 
 def _saved_every(recipe: Recipe, texts: int) -> int:

@@ -158,8 +158,8 @@ def _parts(choice: Choice) -> tuple[Sequence[Text], Sequence[Text], str]:
             "data is held out then"
         )
     test = open_texts(choice.test_data, "test", choice.seed, choice.named)
-    seen = {text_hash(text.text) for text in train}
-    new = [text for text in test if text_hash(text.text) not in seen]
+    seen = {text_hash(text.whole) for text in train}
+    new = [text for text in test if text_hash(text.whole) not in seen]
     if not new:
         raise InputError(f"every text of {choice.test_data} is in {choice.data} too; accuracy needs texts that are not")
     repeated = len(test) - len(new)
@@ -170,7 +170,7 @@ def _parts(choice: Choice) -> tuple[Sequence[Text], Sequence[Text], str]:
 
 def _distinct(texts: Iterable[Text]) -> list[Text]:
     """Each different text once, the first of its kind."""
-    return list({text_hash(text.text): text for text in reversed(list(texts))}.values())[::-1]
+    return list({text_hash(text.whole): text for text in reversed(list(texts))}.values())[::-1]
 
 
 def _same_file(one: str, other: str) -> bool:

@@ -22,6 +22,8 @@ class Recipe(Settings):
         test_share: share of the texts of a file that are held out for the test, of each class alike.
         text_column: column of the texts; None takes `text`, `sentence` or `review`.
         label_column: column of the labels; None takes `label`.
+        pair_column: column of the second texts of pairs; None takes `pair`, or the second of two columns that are known
+            as a pair, such as `premise` and `hypothesis`; "" reads single texts.
         labels: names of the classes, by index; empty takes them from the data (see
             `textiba.training.labelled.class_names`).
         limit: most training texts; None takes all.
@@ -44,6 +46,7 @@ class Recipe(Settings):
     test_share: float = Field(default=0.1, gt=0, lt=1)
     text_column: str | None = None
     label_column: str | None = None
+    pair_column: str | None = None
     labels: tuple[str, ...] = ()
     limit: int | None = Field(default=None, ge=2)
     statistics: int = Field(default=2000, ge=1)
