@@ -279,7 +279,7 @@ def test_a_model_without_a_sequence_classification_head(made: Any):
 
 
 def test_a_slow_tokenizer():
-    with pytest.raises(UnsupportedModelError, match="a fast tokenizer is needed, since scores are merged to words"):
+    with pytest.raises(UnsupportedModelError, match="a fast tokenizer is needed, since slow ones do not tell where"):
         Model(toys.classifier(), object())
 
 

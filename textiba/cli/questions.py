@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from textiba.errors import InputError
-from textiba.texts.values import index_or_name
 
 if TYPE_CHECKING:
     from textiba.model.outcomes import Outcome
@@ -32,6 +31,7 @@ def question(
     """
     from textiba.model.outcomes import Above, Label, Rather, Similarity
     from textiba.model.tokens import MaskedToken, NextToken
+    from textiba.texts.values import index_or_name
 
     rather = target.split(":") if target and target.count(":") == 1 else None
     given = {

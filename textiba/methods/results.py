@@ -1,7 +1,7 @@
 """From a batch of scores to results, and from a target in words to targets."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from textiba.methods.base import Method
 
 
-def resolve_targets(model: Model, forward: ForwardPass, target: str | int) -> Targets:
+def resolve_targets(model: Model, forward: ForwardPass, target: str | SupportsIndex) -> Targets:
     """Returns the index of the outcome to explain for each text.
 
     Args:
@@ -43,7 +43,7 @@ def resolve_targets(model: Model, forward: ForwardPass, target: str | int) -> Ta
         if any(gold is None for gold in golds):
             raise TargetError("target 'gold' needs a label for every text; some have none. Use 'predicted'")
         return torch.tensor([model.find_label(gold) for gold in golds], device=forward.logits.device)  # type: ignore[arg-type]
-    if isinstance(target, bool) or not isinstance(target, int | str):
+    if isinstance(target, bool) or not isinstance(target, SupportsIndex | str):
         raise TargetError(f"a target must be 'predicted', 'gold', or an outcome's name or index; got {target!r}")
     return torch.full((len(forward.logits),), model.find_label(target), device=forward.logits.device)
 

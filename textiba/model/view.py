@@ -8,7 +8,7 @@ the head. The model's own code makes masks and positions and runs the layers and
 import copy
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from jaxtyping import Float
@@ -192,7 +192,7 @@ class Model(Batching):
                 f"in {self.name}; got {layer}"
             )
 
-    def find_label(self, label: str | int) -> int:
+    def find_label(self, label: str | SupportsIndex) -> int:
         """Returns the index of an outcome that is given by name or by index; see `textiba.model.reading.find_label`."""
         return find_label(self.labels, label)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterator, Sequence, Sized
 from itertools import islice
-from typing import TypeVar
+from typing import SupportsIndex, TypeVar
 
 from tqdm.auto import tqdm
 
@@ -29,7 +29,7 @@ def stream(
     methods: Sequence[Method],
     texts: object,
     statistics: FeatureStatistics | None = None,
-    target: str | int = "predicted",
+    target: str | SupportsIndex = "predicted",
     seed: int = 0,
     budget: int = TOKEN_BUDGET,
 ) -> Iterator[tuple[int, Attribution]]:
@@ -64,7 +64,7 @@ def stream_batches(
     methods: Sequence[Method],
     texts: object,
     statistics: FeatureStatistics | None = None,
-    target: str | int = "predicted",
+    target: str | SupportsIndex = "predicted",
     seed: int = 0,
     budget: int = TOKEN_BUDGET,
     done: Container[int] = (),
@@ -116,7 +116,7 @@ def _attribute(
     methods: Sequence[Method],
     batch: Batch,
     statistics: FeatureStatistics | None,
-    target: str | int,
+    target: str | SupportsIndex,
     seed: int,
 ) -> list[Attribution]:
     forward = model.forward(batch)
@@ -129,7 +129,7 @@ def explain(
     method: Method | str,
     texts: object,
     statistics: FeatureStatistics | None = None,
-    target: str | int = "predicted",
+    target: str | SupportsIndex = "predicted",
     seed: int = 0,
     budget: int = TOKEN_BUDGET,
     progress: bool = False,
