@@ -19,7 +19,7 @@ from textiba.evaluation.degradation import Degradation, degrade
 from textiba.methods import Evidence, InputXGradient, Occlusion, PerSampleBottleneck, Random
 from textiba.model.view import Model
 from textiba.report import explore
-from textiba.show import highlight_html, print_highlight
+from textiba.show.highlight import highlight_html, print_highlight
 from textiba.texts.inputs import texts_from
 from textiba.texts.sources import read_texts
 from textiba.texts.text import Text
@@ -150,7 +150,7 @@ class TestRemoval:
         for row, a in enumerate(found):
             own = [i for i in a.text.content if part in ("both", a.text.parts[i])]
             ranked = sorted(own, key=lambda i: -a.scores[i])
-            for step, count in enumerate((0, round(len(own) / 2 - 1e-9), len(own))):
+            for step, count in enumerate(toys.nearest(share, len(own)) for share in (0, 0.5, 1)):
                 left = a.text.drop(ranked[:count])
                 p = MODEL.probabilities(MODEL.logits(MODEL.collate([left])))[0, a.target]
                 assert curves["morf"].probability[row, step] == pytest.approx(float(p), abs=1e-5)
@@ -164,7 +164,7 @@ class TestRemoval:
 
 class TestData:
     def test_columns_that_are_known_as_pairs_are_found(self, tmp_path: Path):
-        rows = [{"premise": "a dog runs", "hypothesis": "a dog", "label": 1}]
+        rows = [{"premise": "a dog runs", "hypothesis": "a dog", "label": 0}]
         path = tmp_path / "pairs.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         csv = tmp_path / "pairs.csv"
@@ -173,7 +173,7 @@ class TestData:
         pandas.DataFrame(rows).to_parquet(table)
         for source in (path, csv, table):
             [text] = read_texts(source)
-            assert (text.text, text.pair, text.label) == ("a dog runs", "a dog", 1)
+            assert (text.text, text.pair, text.label) == ("a dog runs", "a dog", 0)
         [text] = list(texts_from(pandas.DataFrame(rows)))
         assert text.pair == "a dog"
 
@@ -222,9 +222,9 @@ class TestResults:
     def test_both_texts_stand_beside_each_other(self):
         found = explained([PAIR])
         assert highlight_html(found).count('style="flex: 1 1 12em"') == 2
-        out = io.StringIO()
-        print_highlight(found, console=Console(file=out, width=100, force_terminal=True, color_system=None))
-        plain = out.getvalue()
+        console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system="truecolor", record=True)
+        print_highlight(found, console=console)
+        plain = console.export_text()
         [line] = [line for line in plain.splitlines() if "woman was" in line]
         assert line.index("the") < line.index("a woman")
         assert "(text +" in plain.replace("−", "+")
