@@ -30,6 +30,11 @@ MODEL = toys.model()
 PAIR = Text("the actor, a man", 1, ((4, 9),), "one", pair="a woman was the Actor", pair_rationale=((2, 7), (16, 21)))
 
 
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
 def explained(pairs: Any, method: Any = None, model: Model = MODEL, **how: Any) -> textiba.Attributions:
     return textiba.explain(model, method or Evidence(layer=1), pairs, toys.statistics(model), **how)
 
@@ -194,6 +199,14 @@ class TestData:
         with pytest.raises(InputError, match="no column is called"):
             list(texts_from(rows, pair_column=""))
 
+    def test_a_column_that_is_called_pair_may_be_empty_but_one_that_was_named_may_not(self):
+        rows = [{"text": "a dog", "pair": None}, {"text": "a dog", "pair": "a man"}]
+        assert [text.pair for text in texts_from(rows)] == [None, "a man"]
+        with pytest.raises(InputError, match="number 0.*got None, a missing value"):
+            list(texts_from(rows, pair_column="pair"))
+        with pytest.raises(EmptyTextError, match="the second text of the pair is empty"):
+            list(texts_from([{"premise": "a dog", "hypothesis": ""}]))
+
     def test_training_texts_are_all_pairs_or_none(self):
         assert check_pairs([PAIR])
         assert not check_pairs([Text("a dog", 0)])
@@ -238,10 +251,6 @@ class TestResults:
 
 
 class TestCommands:
-    @pytest.fixture(scope="class")
-    def world(self, tmp_path_factory: pytest.TempPathFactory) -> World:
-        return make_world(tmp_path_factory.mktemp("world"))
-
     def test_a_pair_in_quotes(self, world: World):
         answer = command(
             "explain", "the film was good", "--pair", "a dog", "-c", world.model, "-m", "saliency", "--json"

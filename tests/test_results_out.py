@@ -183,7 +183,7 @@ def test_a_data_frame_has_a_row_for_each_word():
     assert first["score"].tolist() == [0.5, 1.0, 0.0, 0.25, 3.0, 0.0]  # "wonderful" is two tokens
     assert first["marked"].tolist() == [True, True, False, False, True, False]
     assert [TEXT.text[a:b] for a, b in zip(first["start"], first["end"], strict=True)] == list(WORDS)
-    shared = first.iloc[0].drop(["text", "position", "word", "start", "end", "marked", "score"]).to_dict()
+    shared = first.iloc[0].drop(["text", "position", "word", "part", "start", "end", "marked", "score"]).to_dict()
     assert shared.pop("layer") is None
     assert shared == {
         "id": "r1", "checkpoint": "fine-tuned", "method": "per_sample", "beta": 1e-3, "target": "positive",

@@ -117,7 +117,7 @@ class TestImdb:
         # As when texts were the keys of a dict: the first gives the place in the order, the last the rest.
         assert {r.text: r.id for r in rows}["text 3"] == "test-43"
         read: list[str] = []
-        monkeypatch.setattr(textiba.texts.sources, "_clean", lambda text: read.append(text) or text)
+        monkeypatch.setattr(textiba.texts.sources, "_clean", lambda text, _name: read.append(text) or text)
         assert rows[7] == whole[7]
         assert len(read) == 1
 

@@ -86,7 +86,7 @@ def payload(exploration: Exploration) -> dict[str, Any]:
 
 
 def _text_values(text: Text) -> dict[str, Any]:
-    """A text as the page has it; `second` is the place of a pair's second text, in UTF-16 units as JavaScript counts."""
+    """A text as the page has it; `second` is the start of a pair's second text, counted as JavaScript counts."""
     second = None if text.pair is None else len(text.whole[: text.pair_start].encode("utf-16-le")) // 2
     gold = None if isinstance(text.label, str) else text.label  # a name is no answer to the question that is asked
     return {"text": text.whole, "second": second, "id": text.id, "kind": text.kind, "gold": gold}

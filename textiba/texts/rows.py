@@ -7,7 +7,7 @@ from typing import Any
 
 from textiba.errors import EmptyTextError, InputError
 from textiba.texts.text import Text
-from textiba.texts.values import read_label, read_name, read_spans, read_string, shown, why_no_text
+from textiba.texts.values import is_missing, read_label, read_name, read_spans, read_string, shown, why_no_text
 
 TEXT_COLUMNS = ("text", "sentence", "review")  # the names under which a column of texts is found
 PAIR_COLUMNS = (  # the names under which two columns of pairs are found, where no column has one of the names above
@@ -53,6 +53,7 @@ class Columns:
     kind: Hashable | None
     pair: Hashable | None = None
     pair_rationale: Hashable | None = None
+    some_single: bool = False  # whether a row without a second text is a single text
 
     @property
     def used(self) -> list[Hashable]:
@@ -80,6 +81,8 @@ class Columns:
             for column in (self.label, self.rationale, self.id, self.kind, self.pair_rationale)
         )
         pair = NO_PAIR if self.pair is None else row.get(self.pair)
+        if self.some_single and (is_missing(pair) or pair == ""):
+            pair = NO_PAIR
         return checked_text(value, label, rationale, name, kind, where, id, pair, pair_rationale)
 
 
@@ -99,13 +102,13 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
             near = difflib.get_close_matches(str(column), [str(name) for name in known], 1)
             advice = f" Did you mean {near[0]!r}?" if near else ""
             raise InputError(f"{source}: there is no column {column!r}; the columns are {_listed(known)}.{advice}")
-    text, pair = _text_columns(known, named, source)
+    text, pair, certain = _text_columns(known, named, source)
     own = {
         name: _usual(name, known) if (given := getattr(named, name)) is None else (None if given == "" else given)
         for name in ("label", "id", "rationale", "pair_rationale")
     }
     marks = None if pair is None else own["pair_rationale"]
-    chosen = Columns(text, own["label"], own["rationale"], own["id"], _usual("kind", known), pair, marks)
+    chosen = Columns(text, own["label"], own["rationale"], own["id"], _usual("kind", known), pair, marks, not certain)
     for column in chosen.used:
         if list(known).count(column) > 1:
             raise InputError(
@@ -114,25 +117,26 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
     return chosen
 
 
-def _text_columns(known: Sequence[Hashable], named: Named, source: str) -> tuple[Hashable, Hashable | None]:
-    """The column of the texts, and that of their pairs; see `choose_columns`."""
+def _text_columns(known: Sequence[Hashable], named: Named, source: str) -> tuple[Hashable, Hashable | None, bool]:
+    """The column of the texts, that of their pairs, and whether every text is one of a pair; see `choose_columns`."""
     pair = _usual("pair", known) if named.pair is None else named.pair
     pair = None if pair == "" else pair
+    certain = named.pair is not None  # a column that is only called `pair` may be empty, as in an export
     if named.text is not None:
-        return named.text, pair
+        return named.text, pair, certain
     found = [column for name in TEXT_COLUMNS if (column := _usual(name, known)) is not None and column != pair]
     if not found:
         pairs = [tuple(_usual(name, known) for name in names) for names in PAIR_COLUMNS]
         pairs = [(first, second) for first, second in pairs if None not in (first, second)]
         if named.pair is None and len(pairs) == 1:
-            return pairs[0]
+            return *pairs[0], True
         raise InputError(
             f"{source}: no column is called {', '.join(map(repr, TEXT_COLUMNS))}; the columns are {_listed(known)}. "
             "Name the column of the texts: text_column (--text-column); for pairs, pair_column (--pair-column) too"
         )
     if len(found) > 1 and str(found[0]).casefold() != TEXT_COLUMNS[0]:
         raise InputError(f"{source}: {_listed(found)} may all hold the texts; name one: text_column (--text-column)")
-    return found[0], pair
+    return found[0], pair, certain
 
 
 def checked_text(

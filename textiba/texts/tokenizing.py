@@ -101,7 +101,7 @@ def _tables(items: Sequence[Text], tokenizer: Any, template: tuple[str, str]) ->
         if places:
             table = tokenizer(
                 [items[n].text.join(template) for n in places],
-                [items[n].pair for n in places] if paired else None,
+                *([[items[n].pair for n in places]] if paired else []),
                 return_offsets_mapping=True,
                 return_special_tokens_mask=True,
                 verbose=False,
