@@ -226,8 +226,8 @@ class TestResults:
 
     def test_a_table_has_places_in_each_text(self):
         frame = explained([PAIR]).to_pandas()
-        for row in frame.itertuples():
-            assert getattr(PAIR, row.part)[row.start : row.end] == row.word
+        for row in frame.to_dict("records"):
+            assert getattr(PAIR, row["part"])[row["start"] : row["end"]] == row["word"]
         assert frame[frame.marked].word.tolist() == ["actor", "woman", "Actor"]
         tokens = explained([PAIR]).to_pandas("token")
         assert set(tokens.part.dropna()) == {"text", "pair"}

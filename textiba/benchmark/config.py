@@ -133,6 +133,8 @@ class BenchmarkConfig(Settings):
         steps: shares removed; 0, 1 and the shares of AOPC are added.
         rationale_share: the share of a text's words that token F1 and IOU choose; ERASER takes the mean length of a
             rationale in the data set. None chooses as many words as are marked, which makes token F1 the top-n share.
+        rationale_part: the text of a pair whose words are judged against the rationale, "text" or "pair", where people
+            marked only one; or "both".
         subsets: sensitivity-n; None leaves it out.
         noise: noise at a hidden layer; None leaves it out. Each checkpoint then needs feature statistics.
         leave_one_out: the label of an occlusion, whose scores the other methods' are rank-correlated with; None leaves
@@ -154,6 +156,7 @@ class BenchmarkConfig(Settings):
     removals: tuple[Removal, ...] = ("delete", "mask")
     steps: tuple[float, ...] = ()
     rationale_share: float | None = Field(default=None, gt=0, le=1)
+    rationale_part: Literal["both", "text", "pair"] = "both"
     subsets: Subsets | None = None
     noise: Noise | None = None
     leave_one_out: str | None = None
@@ -198,6 +201,7 @@ class BenchmarkConfig(Settings):
             "removals",
             "steps",
             "rationale_share",
+            "rationale_part",
             "subsets",
             "noise",
             "target",

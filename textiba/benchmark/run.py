@@ -9,7 +9,7 @@ from pathlib import Path
 from textiba.benchmark.config import BenchmarkConfig, Entry
 from textiba.benchmark.folder import SANITY, SUBSETS, BenchmarkFolder, Place, Row
 from textiba.benchmark.sanity import sanity_rows
-from textiba.benchmark.score import attribute, rows, subset_rows
+from textiba.benchmark.score import attribute, is_marked, rows, subset_rows
 from textiba.bottleneck.statistics import FeatureStatistics, load_statistics, own_statistics
 from textiba.checkpoints.load import load
 from textiba.errors import InputError, TruncationWarning
@@ -185,7 +185,7 @@ def _scored(bench: _Bench, entry: Entry, texts: Sequence[Text], start: int, warm
     model, config, method = bench.model, bench.config, entry.build()
     kept = list(range(len(texts)))
     if config.rationales_only:
-        kept = [i for i, text in enumerate(model.tokenize(texts)) if any(text.rationale)]
+        kept = [i for i, text in enumerate(model.tokenize(texts)) if is_marked(text, config.rationale_part)]
     run = partial(attribute, model, method, statistics=bench.statistics, target=config.target, seed=config.seed)
     if kept and entry.title not in warm:
         warm.add(entry.title)

@@ -82,7 +82,7 @@ def rows(
             "seconds": seconds, "forward": passes.forward, "backward": passes.backward,
         }  # fmt: skip
         row |= {name: values[n] for name, values in columns.items()}
-        out.append(row | plausibility(a, config.rationale_share))
+        out.append(row | plausibility(a, config))
     if config.noise is not None:
         known = require(statistics, model, "noise at a hidden layer")
         few = [n for n, number in enumerate(numbers) if config.noise.limit is None or number < config.noise.limit]
@@ -92,9 +92,17 @@ def rows(
     return out
 
 
-def plausibility(a: Attribution, share: float | None) -> dict[str, float]:
+def plausibility(a: Attribution, config: BenchmarkConfig) -> dict[str, float]:
     """The plausibility metrics by name; empty if no marked word is left within the model's length."""
-    return {f"rationale {k}": v for k, v in from_attribution(a, share).items()} if any(a.text.rationale) else {}
+    if not is_marked(a.text, config.rationale_part):
+        return {}
+    found = from_attribution(a, config.rationale_share, config.rationale_part)
+    return {f"rationale {name}": value for name, value in found.items()}
+
+
+def is_marked(text: TokenizedText, part: str) -> bool:
+    """Whether a marked word is left in the text, or in one text of a pair."""
+    return any(marked and part in ("both", own) for marked, own in zip(text.rationale, text.parts, strict=True))
 
 
 def subset_rows(

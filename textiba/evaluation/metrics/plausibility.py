@@ -7,7 +7,7 @@ direction, pass absolute values.
 import numpy as np
 from jaxtyping import Bool, Float
 
-from textiba.attribution import Attribution, word_scores
+from textiba.attribution import Attribution, word_scores, words
 from textiba.errors import InputError, SettingError
 from textiba.evaluation.metrics.checks import check_numbers
 
@@ -106,18 +106,21 @@ def from_units(
     }
 
 
-def from_attribution(attribution: Attribution, share: float | None = None) -> dict[str, float]:
+def from_attribution(attribution: Attribution, share: float | None = None, part: str = "both") -> dict[str, float]:
     """`from_units` on the words of a text with a rationale.
 
     Args:
         attribution: its signed scores are summed over the tokens of a word.
         share: see `from_units`.
+        part: the text of a pair whose words are judged, "text" or "pair", where people marked only one; or "both".
 
     Raises:
         InputError: nothing is marked.
         SettingError: the share is not above 0 and at most 1.
     """
-    return from_units(*words_and_rationale(attribution), share)
+    scores, marked = words_and_rationale(attribution)
+    own = np.array([part in ("both", word.part) for word in words(attribution)], dtype=bool)
+    return from_units(scores[own], marked[own], share)
 
 
 def words_and_rationale(
