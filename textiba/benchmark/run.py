@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from textiba.benchmark.config import BenchmarkConfig, Entry
 from textiba.benchmark.folder import SANITY, SUBSETS, BenchmarkFolder, Place, Row
@@ -18,7 +19,8 @@ from textiba.model.questions import outcome_of
 from textiba.model.view import Model
 from textiba.runs.sweep import Progress, texts_hash
 from textiba.store.processes import Processes, Shares, best_device, current
-from textiba.texts.sources import Text
+from textiba.texts.labels import resolve_labels
+from textiba.texts.text import Text
 
 _USUAL = 128  # tokens of a text, for the estimate of its cost
 
@@ -98,13 +100,21 @@ def benchmark(
     sets = {data: choice.load() for data, choice in config.data.items()}
     for data, texts in sets.items():
         folder.manifest.hold("texts", data, texts_hash(texts))
-    benches = [_Bench(config, folder, d, texts, *loaded) for d, texts in sets.items() for loaded in models.values()]
+    benches = [_bench(folder, data, texts, *loaded) for data, texts in sets.items() for loaded in models.values()]
     for bench in benches:
         jobs = [*_method_jobs(bench, ()), *_sanity_jobs(bench, ())]
         folder.manifest.expect(f"{bench.data} {bench.model.name}", len(jobs))
     for bench in benches:
         _run(bench, only, processes, progress)
     return folder
+
+
+def _bench(
+    folder: BenchmarkFolder, data: str, texts: Sequence[Text], model: Model, statistics: FeatureStatistics | None
+) -> _Bench:
+    if model.reading.classes:
+        texts = cast("Sequence[Text]", resolve_labels(texts, model.labels))
+    return _Bench(folder.config, folder, data, texts, model, statistics)
 
 
 def _model(folder: BenchmarkFolder, checkpoint: str) -> tuple[Model, FeatureStatistics | None]:

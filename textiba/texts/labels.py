@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
+from functools import partial
 
 from textiba.errors import InputError
 from textiba.texts.tables import Rows
@@ -17,7 +18,8 @@ def resolve_labels(texts: Iterable[Text], names: Sequence[str]) -> Iterable[Text
 
     A data set of known length (a list, the rows of a file) is checked whole before this returns, and rows that are
     read lazily stay lazy. A stream is checked text by text, as its texts are consumed. Labels that are indices already
-    stay as they are, so calling this twice is harmless.
+    stay as they are, so calling this twice is harmless. Where a data set has names for its indices, and each of them is
+    a class of the model, the names count: two sets need not have their classes in one order.
 
     Args:
         texts: texts with labels as read: indices, names, or None.
@@ -29,6 +31,8 @@ def resolve_labels(texts: Iterable[Text], names: Sequence[str]) -> Iterable[Text
     if not isinstance(texts, Sized):
         return _stream(texts, names)
     if isinstance(texts, Rows):
+        if order := _by_name(texts.names, names):
+            texts = texts.with_labels(partial(_moved, order=order))
         for _ in _stream(texts, names):
             pass
         return texts.map(lambda text: with_index(text, names))
@@ -85,6 +89,21 @@ def class_index(label: int | str, names: Sequence[str]) -> int:
             f"a label is an index from 0 to {len(names) - 1}, or a name of {_known(names)}; got {label}{advice}"
         )
     return int(label)
+
+
+def _by_name(own: Sequence[str], names: Sequence[str]) -> list[int]:
+    """For each class of a data set, the model's class of the same name; empty unless each has one."""
+    found = [named_alike(name, names) for name in own]
+    places = [places[0] for places in found if len(places) == 1]
+    return places if len(set(places)) == len(own) else []
+
+
+def _moved(text: Text, order: Sequence[int]) -> Text:
+    if not isinstance(text.label, int):
+        return text
+    if text.label >= len(order):
+        raise InputError(f"text {text.id!r}: label {text.label} is none of the data set's {len(order)} classes")
+    return replace(text, label=order[text.label])
 
 
 def named_alike(label: str, names: Sequence[str]) -> list[int]:

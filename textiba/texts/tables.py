@@ -29,11 +29,18 @@ class Rows(_Texts):
     Args:
         read: gives the texts of row numbers.
         order: the row numbers [texts].
+        names: of the classes, by the labels' indices, where the data set has them (a ClassLabel of `datasets`).
     """
 
-    def __init__(self, read: Callable[[Sequence[int]], list[Text]], order: Int[np.ndarray, " texts"]):
+    def __init__(
+        self,
+        read: Callable[[Sequence[int]], list[Text]],
+        order: Int[np.ndarray, " texts"],
+        names: tuple[str, ...] = (),
+    ):
         self._read = read
         self._order = order
+        self.names = names
 
     @overload
     def __getitem__(self, place: int) -> Text: ...
@@ -41,7 +48,7 @@ class Rows(_Texts):
     def __getitem__(self, place: slice) -> "Rows": ...
     def __getitem__(self, place: int | slice) -> "Text | Rows":
         if isinstance(place, slice):
-            return Rows(self._read, self._order[place])
+            return Rows(self._read, self._order[place], self.names)
         return self._read([int(self._order[place])])[0]
 
     def __iter__(self) -> Iterator[Text]:
@@ -53,11 +60,17 @@ class Rows(_Texts):
 
     def take(self, places: Int[np.ndarray, " some"]) -> "Rows":
         """The texts at these places."""
-        return Rows(self._read, self._order[places])
+        return Rows(self._read, self._order[places], self.names)
 
     def map(self, change: Callable[[Text], Text]) -> "Rows":
         """The same texts, each passed through `change` when it is read."""
-        return Rows(lambda numbers: [change(text) for text in self._read(numbers)], self._order)
+        return Rows(lambda numbers: [change(text) for text in self._read(numbers)], self._order, self.names)
+
+    def with_labels(self, change: Callable[[Text], Text]) -> "Rows":
+        """As `map`, for a change that makes labels indices of other classes than those in `names`."""
+        changed = self.map(change)
+        changed.names = ()
+        return changed
 
     def checked(self) -> "Rows":
         """These rows themselves, after one pass over all of them, which raises if one of them is no text."""
@@ -104,7 +117,8 @@ def rows_of(
             for i, number in enumerate(numbers)
         ]
 
-    return Rows(read, np.arange(len(table)))
+    names = getattr((table.features or {}).get(columns.label), "names", None)  # of a ClassLabel
+    return Rows(read, np.arange(len(table)), tuple(names or ()))
 
 
 def load_table(source: str, split: str, named: Named, streaming: bool = False) -> tuple[Any, Columns]:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -10,9 +10,11 @@ from textiba.errors import InputError
 from textiba.texts.labels import class_index, resolve_labels
 from textiba.texts.rows import Named
 from textiba.texts.sources import LABELS, is_file, open_texts
-from textiba.texts.tables import text_hash
+from textiba.texts.tables import Rows, text_hash
 from textiba.texts.text import Text
 from textiba.texts.values import shown
+
+_IMDB = ("neg", "pos")  # what the hub's IMDB calls its classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Choice:
         test_data: where the test texts come from; None takes the "test" part of `data`, or a share of the file.
         test_share: of a file's texts that are held out for the test.
         named: the columns that the user named.
-        labels: names of the classes, by index; empty takes them from the data.
+        labels: names of the classes, by index; empty takes them from the data: the names that a data set has for its
+            indices, or the labels themselves.
         limit: most texts for training; None takes all.
         test_limit: most texts for the test; None takes all.
         seed: of the order and of the split.
@@ -71,13 +74,13 @@ def labelled_texts(choice: Choice, own: Sequence[str] | None) -> LabelledTexts:
         InputError: a text without a label, fewer than two classes, labels that do not tell the classes, or no text
             left for training or test.
     """
-    train, test, tested_on = _parts(choice)
+    train, test, tested_on, schema = _parts(choice)
     found: set[int | str] = set()
     for text in chain(train, test):
         if text.label is None:
             raise InputError(f"fine-tuning needs a label for every text; {text.id or shown(text.text)} has none")
         found.add(text.label)
-    names = class_names(found, choice.labels, own)
+    names = class_names(found, choice.labels, own, schema)
     return LabelledTexts(
         list(resolve_labels(train[: choice.limit], names)),
         list(resolve_labels(test[: choice.test_limit], names)),
@@ -86,17 +89,30 @@ def labelled_texts(choice: Choice, own: Sequence[str] | None) -> LabelledTexts:
     )
 
 
-def class_names(found: set[int | str], given: Sequence[str], own: Sequence[str] | None) -> tuple[str, ...]:
+def _opened(source: str, part: str, choice: Choice) -> tuple[Sequence[Text], tuple[str, ...]]:
+    """The texts of a source, and the names that it has for its classes; where it has them, its labels are names."""
+    texts = open_texts(source, part, choice.seed, choice.named)
+    if not isinstance(texts, Rows) or not texts.names:
+        return texts, ()
+    names = LABELS if texts.names == _IMDB else texts.names
+    order = dict(enumerate(names))
+    return texts.with_labels(lambda text: replace(text, label=order.get(text.label, text.label))), names  # type: ignore[arg-type]
+
+
+def class_names(
+    found: set[int | str], given: Sequence[str], own: Sequence[str] | None, schema: Sequence[str] = ()
+) -> tuple[str, ...]:
     """The names of the classes, by index.
 
-    They are those given; else those of the model's own head, if it has a class for every label; else the labels
-    themselves where they are names, in alphabetical order (numbers in theirs). Labels that are indices name the
-    classes "negative" and "positive" where there are two, and "0", "1", "2" … otherwise.
+    They are those given; else those of the model's own head, if it has a class for every label; else those of the data
+    set's schema; else the labels themselves where they are names, in alphabetical order (numbers in theirs). Labels
+    that are indices name the classes "negative" and "positive" where there are two, and "0", "1", "2" … otherwise.
 
     Args:
         found: the labels in the data.
         given: names that the user gave; may be empty.
         own: the class names of the model's own trained head, or None.
+        schema: the names that the data set has for its indices; may be empty.
 
     Raises:
         InputError: fewer than two classes, both names and indices, or indices with gaps.
@@ -107,6 +123,8 @@ def class_names(found: set[int | str], given: Sequence[str], own: Sequence[str] 
         return tuple(given)
     if own is not None and all(_is_class(label, own) for label in found):
         return tuple(own)
+    if schema and all(_is_class(label, schema) for label in found):
+        return tuple(schema)
     listed = sorted(found, key=lambda label: (isinstance(label, str), _order(label)))
     said = f"{listed[:8]}{' …' if len(listed) > 8 else ''}"
     if len(listed) < 2:
@@ -140,24 +158,25 @@ def _order(label: int | str) -> tuple[float, str]:
     return (float(text) if text.isascii() and text.isdecimal() else float("inf"), text)
 
 
-def _parts(choice: Choice) -> tuple[Sequence[Text], Sequence[Text], str]:
-    """Texts for training, texts for the test, and where the latter come from."""
+def _parts(choice: Choice) -> tuple[Sequence[Text], Sequence[Text], str, tuple[str, ...]]:
+    """Texts for training and test, where the latter come from, and the names that the data set has for its classes."""
     if choice.test_data is None and not is_file(choice.data):
-        train, test = (open_texts(choice.data, part, choice.seed, choice.named) for part in ("train", "test"))
-        return train, test, f"{choice.data}, its test part"
-    train = _distinct(open_texts(choice.data, "train", choice.seed, choice.named))
+        (train, names), (test, _) = (_opened(choice.data, part, choice) for part in ("train", "test"))
+        return train, test, f"{choice.data}, its test part", names
+    rows, names = _opened(choice.data, "train", choice)
+    train = _distinct(rows)
     random.Random(choice.seed).shuffle(train)  # noqa: S311 - an order, not a secret
     if choice.test_data is None:
         held_out = _held_out(train, choice)
         rest = [text for i, text in enumerate(train) if i not in held_out]
         tested_on = f"{choice.test_share:.0%} of {choice.data}, held out with seed {choice.seed}"
-        return rest, [train[i] for i in sorted(held_out)], tested_on
+        return rest, [train[i] for i in sorted(held_out)], tested_on, names
     if is_file(choice.data) and _same_file(choice.data, choice.test_data):
         raise InputError(
             f"test_data is the training data, {choice.data}; name another file, or leave test_data out: a share of the "
             "data is held out then"
         )
-    test = open_texts(choice.test_data, "test", choice.seed, choice.named)
+    test, _ = _opened(choice.test_data, "test", choice)
     seen = {text_hash(text.whole) for text in train}
     new = [text for text in test if text_hash(text.whole) not in seen]
     if not new:
@@ -165,7 +184,7 @@ def _parts(choice: Choice) -> tuple[Sequence[Text], Sequence[Text], str]:
     repeated = len(test) - len(new)
     left_out = f"; {repeated} of its texts are in the training data too, and were left out" if repeated else ""
     random.Random(choice.seed).shuffle(new)  # noqa: S311
-    return train, new, f"{choice.test_data}{left_out}"
+    return train, new, f"{choice.test_data}{left_out}", names
 
 
 def _distinct(texts: Iterable[Text]) -> list[Text]:
