@@ -195,7 +195,7 @@ def test_gold_labels_are_of_the_models_classes_only():
 
 def test_an_outcome_by_its_name():
     assert make_outcome("above", threshold=3.5) == Above(threshold=3.5)
-    with pytest.raises(SettingError, match=r"an outcome must be one of \['above', 'classes'.*; got 'clases'"):
+    with pytest.raises(SettingError, match=r"an outcome must be one of \['above', 'answer', 'classes'.*; got 'clases'"):
         make_outcome("clases")
 
 

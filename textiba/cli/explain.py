@@ -100,6 +100,10 @@ def explain(
     similar_to: Annotated[
         str | None, typer.Option(help="Ask an encoder whether a text is similar to this one.")
     ] = None,
+    tag: Annotated[str | None, typer.Option(help="Ask a token classifier for a word's tag: 7:B-PER, or 7.")] = None,
+    reply: Annotated[
+        str | None, typer.Option("--answer", help="Ask a reader whether these words are the answer: 12-14.")
+    ] = None,
     statistics: Annotated[Path | None, typer.Option(help="A file of textiba estimate.")] = None,
     max_length: Annotated[int | None, typer.Option(min=3, help="Tokens of a text; the checkpoint's if absent.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best there is if absent.")] = None,
@@ -114,7 +118,7 @@ def explain(
 ) -> None:
     """Highlights which tokens a checkpoint used; the results come as they are computed."""
     find(checkpoint)  # a misspelt name is told before torch is imported
-    asked, answer = question(target, label, above, following, similar_to, template)
+    asked, answer = question(target, label, above, following, similar_to, template, tag, reply)
     chosen = _method(method, settings or [], {"layer": layer, "beta": beta}, readout)
     outputs = _Outputs(html, png, json, csv)
     columns = {
@@ -213,7 +217,7 @@ def _check_texts(model: "Model", sources: "list[Text]") -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TextibaWarning)
         for start in range(_CHUNK, len(sources), _CHUNK):
-            model.tokenize(sources[start : start + _CHUNK], start)
+            model.check_places(model.tokenize(sources[start : start + _CHUNK], start), start)
 
 
 def _chunks(sources: "list[Text]") -> "Iterator[list[Text]]":

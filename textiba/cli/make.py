@@ -49,6 +49,10 @@ def estimate(
     split: Annotated[str, typer.Option(help="Of IMDB: train or test.")] = "train",
     text_column: Annotated[str | None, typer.Option(help="The column of the texts.")] = None,
     pair_column: Annotated[str | None, typer.Option(help="The column of the second texts of pairs.")] = None,
+    outcome: Annotated[
+        str | None,
+        typer.Option(help="For a model without a classification head, as in a config: '{kind: tag, word: 0}'."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Texts; at least 1,000 are advised.")] = 2000,
     max_length: Annotated[int | None, typer.Option(min=3, help="Tokens of a text.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="A .safetensors file.")] = Path(
@@ -59,7 +63,9 @@ def estimate(
     from textiba.bottleneck.statistics import estimate_statistics as run
     from textiba.checkpoints.find import find
     from textiba.checkpoints.load import load
+    from textiba.model.questions import outcome_of
     from textiba.runs.config import DataChoice
+    from textiba.settings import parse_yaml
     from textiba.store.files import file_place
     from textiba.store.processes import best_device
 
@@ -67,7 +73,8 @@ def estimate(
     file_place(output, (".safetensors",))
     find(checkpoint)
     texts = choice.load()
-    model = load(checkpoint, max_length).to(best_device())
+    asked = outcome_of(None if outcome is None else parse_yaml(outcome, "--outcome"))
+    model = load(checkpoint, max_length, outcome=asked).to(best_device())
     tokenized = model.tokenize(texts)
     with keeping(lambda: f"nothing was written; begin again with: {again()}"), progress("texts") as advance:
         done = 0

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def question(
     target: str | None, label: str | None, above: float | None, following: str | None, similar_to: str | None,
-    template: str | None,
+    template: str | None, tag: str | None = None, answer: str | None = None,
 ) -> "tuple[Outcome | None, str]":  # fmt: skip
     """The outcome of the options, and which of its answers is explained.
 
@@ -22,6 +22,8 @@ def question(
             which stands there, of a masked one.
         similar_to: a text: is the explained text similar to it?
         template: with {text} where the text stands.
+        tag: a word's number, and after a colon the tag that is explained, of a token classifier: "7:B-PER".
+        answer: the numbers of an answer's first and last word: "12-14", or one number.
 
     Returns:
         The outcome, None for what the model's head and config tell; and the target.
@@ -30,6 +32,7 @@ def question(
         InputError: more than one question, or a template without words to choose from.
     """
     from textiba.model.outcomes import Above, Label, Rather, Similarity
+    from textiba.model.places import Answer, Tag
     from textiba.model.tokens import MaskedToken, NextToken
     from textiba.texts.values import index_or_name
 
@@ -40,6 +43,8 @@ def question(
         "--next": following,
         "--similar-to": similar_to,
         "--target A:B": rather,
+        "--tag": tag,
+        "--answer": answer,
     }
     asked = [name for name, value in given.items() if value is not None]
     if len(asked) > 1:
@@ -55,8 +60,21 @@ def question(
         return Label(label=named), target or "1"
     if similar_to is not None:
         return Similarity(to=similar_to), target or "1"
+    if tag is not None:
+        number, _, name = tag.partition(":")
+        return Tag(word=_number(number, "--tag 7:B-PER")), name or target or "predicted"
+    if answer is not None:
+        first, _, last = answer.partition("-")
+        span = (_number(part, "--answer 12-14") for part in (first, last or first))
+        return Answer(**dict(zip(("first", "last"), span, strict=True))), target or "1"
     if following is not None:
         words, text = tuple(following.split("|")), template or "{text}"
         kind = MaskedToken if any(mask in text for mask in ("[MASK]", "<mask>")) else NextToken
         return kind(candidates=words, template=text), target or "predicted"
     return None, target or "predicted"
+
+
+def _number(text: str, example: str) -> int:
+    if not (text.strip().isascii() and text.strip().isdecimal()):
+        raise InputError(f"words are counted from 0, such as {example}; got {text!r}")
+    return int(text)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from textiba.errors import SettingError
+from textiba.errors import InputError, SettingError
 from textiba.model.reading import Reading
 from textiba.texts.batches import TOKEN_BUDGET, Batch, buckets, collate
 from textiba.texts.sources import Text
@@ -56,6 +56,22 @@ class Batching(abc.ABC):
         labels = self.reading.labels if self.reading.classes else None
         return tokenize(texts, self.tokenizer, self.max_length, start, labels, self.reading.template)
 
+    def check_places(self, texts: Sequence[TokenizedText], start: int = 0) -> None:
+        """Raises `InputError` if a text lacks a word that the outcome reads, such as the word of a tag.
+
+        Args:
+            texts: texts that are to be explained.
+            start: number of the first text within the data, for the message.
+        """
+        for number, text in enumerate(texts, start):
+            missing = [word for word in self.reading.places if word not in text.word_ids]
+            if missing:
+                cut = "; the text was cut" if text.cut else ""
+                raise InputError(
+                    f"text number {number} (counting from 0) has the words 0 to {len(text.words) - 1}, and the question "
+                    f"is about word {missing[0]} ({self.reading.words}){cut}"
+                )
+
     def buckets(self, items: Sequence[T], lengths: Sequence[int], budget: int = TOKEN_BUDGET) -> Iterator[list[T]]:
         """Yields groups of items that may share a batch, the longest first; see `textiba.texts.batches.buckets`."""
         return buckets(items, lengths, budget, equal=not self.pads)
@@ -81,10 +97,23 @@ class Batching(abc.ABC):
             SettingError: `removal` is "mask" or "pad", and the tokenizer has no such token.
         """
         if removal == "delete":
-            return text.drop(positions)
+            return self._deleted(text, set(positions))
         if removal == "attention":
             return text.hide(positions)
         token = self.tokenizer.mask_token_id if removal == "mask" else self.tokenizer.pad_token_id
         if token is None:
             raise SettingError(f"removal='{removal}' needs a tokenizer with a {removal} token; use removal='delete'")
         return text.substitute(positions, token)
+
+    def _deleted(self, text: TokenizedText, gone: set[int]) -> TokenizedText:
+        """Without tokens; a mask token, or a hidden token without one, keeps the place of each word that is read."""
+        kept: set[int] = set()
+        for word in self.reading.places:
+            own = [i for i, number in enumerate(text.word_ids) if number == word]
+            if own and gone.issuperset(own):
+                kept.add(own[0])
+        if not kept:
+            return text.drop(gone)
+        token = self.tokenizer.mask_token_id
+        marked = text.hide(kept) if token is None else text.substitute(kept, token)
+        return marked.drop(gone - kept)

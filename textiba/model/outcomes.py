@@ -233,7 +233,8 @@ def default_outcome(module: Any) -> Outcome:
         raise UnsupportedModelError(
             f"{type(module).__name__} has no classification head; load it as AutoModelForSequenceClassification, or "
             "give an outcome: outcome=NextToken(…) for a causal language model, MaskedToken(…) for a masked language "
-            "model, Similarity(…) for an encoder without a head"
+            "model, Similarity(…) for an encoder without a head, Tag(…) for a token classifier, Answer(…) for "
+            "question answering"
         )
     if config.num_labels == 1:
         return Above()

@@ -4,10 +4,12 @@ from typing import Any
 
 from textiba.errors import SettingError
 from textiba.model.outcomes import Above, Classes, Label, Labels, Outcome, PooledClasses, Rather, Similarity
+from textiba.model.places import Answer, Tag
 from textiba.model.tokens import MaskedToken, NextToken
 
 OUTCOMES: dict[str, type[Outcome]] = {
-    o.kind: o for o in (Classes, Labels, Label, Above, Rather, NextToken, MaskedToken, Similarity, PooledClasses)
+    o.kind: o
+    for o in (Classes, Labels, Label, Above, Rather, NextToken, MaskedToken, Tag, Answer, Similarity, PooledClasses)
 }
 
 
@@ -34,6 +36,6 @@ def outcome_of(settings: dict[str, Any] | None) -> Outcome | None:
     """
     if settings is None:
         return None
-    if not isinstance(settings.get("kind"), str):
+    if not isinstance(settings, dict) or not isinstance(settings.get("kind"), str):
         raise SettingError(f"an outcome has a kind, one of {sorted(OUTCOMES)}; got {settings}")
     return make_outcome(**settings)

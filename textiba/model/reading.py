@@ -32,6 +32,8 @@ class Reading:
             yes-or-no outcomes and independent labels.
         classes: whether a text's gold label is an index into the outcomes.
         template: the prompt before and after each text; the prompt is never scored.
+        places: the words whose outputs are read. Where all their tokens would be removed, a mask token keeps their
+            place.
     """
 
     read: Callable[[Any, Batch], Tensor]
@@ -41,6 +43,7 @@ class Reading:
     explained: Literal["log_probability", "log_odds"] = "log_probability"
     classes: bool = True
     template: tuple[str, str] = ("", "")
+    places: tuple[int, ...] = ()
 
     def logits(self, output: Any, batch: Batch) -> Logits:
         """Returns the logits of every outcome, in float32 or float64."""

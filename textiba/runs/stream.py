@@ -95,6 +95,7 @@ def stream_batches(
         # In a continued run most windows are done, and their texts need not be tokenized.
         if not all(place in done for place in range(start, start + len(window))):
             tokenized = model.tokenize(window, start)
+            model.check_places(tokenized, start)
             places = {id(text): start + i for i, text in enumerate(tokenized)}
             groups = list(model.buckets(tokenized, [len(text) for text in tokenized], budget))
             left = [g for g in groups if not all(places[id(text)] in done for text in g)]
