@@ -68,8 +68,8 @@ class Batching(abc.ABC):
             if missing:
                 cut = "; the text was cut" if text.cut else ""
                 raise InputError(
-                    f"text number {number} (counting from 0) has the words 0 to {len(text.words) - 1}, and the question "
-                    f"is about word {missing[0]} ({self.reading.words}){cut}"
+                    f"text number {number} (counting from 0) has the words 0 to {len(text.words) - 1}, and the "
+                    f"question is about word {missing[0]} ({self.reading.words}){cut}"
                 )
 
     def buckets(self, items: Sequence[T], lengths: Sequence[int], budget: int = TOKEN_BUDGET) -> Iterator[list[T]]:
