@@ -70,7 +70,7 @@ def test_an_adapter_learns_and_loads_again(world: tuple[Path, Path], tmp_path: P
     assert card["loss"][0]["loss"] > card["loss"][-1]["loss"]
     model = load(tmp_path / "adapter", 16)
     test = imdb(str(world[1]), "test", 60, recipe.seed)
-    assert accuracy(model, test) == card["test_accuracy"]
+    assert accuracy(model, test)["test_accuracy"] == card["test_accuracy"]
     load_statistics(tmp_path / "adapter").check(model)
     text = (tmp_path / "adapter" / "README.md").read_text()
     assert f"{card['test_accuracy']:.4f} on" in text
@@ -153,8 +153,8 @@ class TestOneFile:
         model = load(tmp_path / "probe", 16)
         assert model.labels == ("bad", "good", "other")
         texts = labelled_texts(choice_of(recipe), None)
-        assert accuracy(model, texts.test) == card["test_accuracy"]
-        assert accuracy(model, texts.train) != card["test_accuracy"]
+        assert accuracy(model, texts.test)["test_accuracy"] == card["test_accuracy"]
+        assert accuracy(model, texts.train)["test_accuracy"] != card["test_accuracy"]
         load_statistics(tmp_path / "probe").check(model)
 
     @pytest.mark.parametrize("classes", [2, 3])

@@ -82,7 +82,7 @@ def load_base(
         seed: of the head, if the checkpoint has none.
         warn: whether to warn of a missing head; a caller that brings a head of its own need not.
         labels: the class names of a head to come: the model gets a fresh head for these classes, unless its own has as
-            many. None keeps the model's own.
+            many. One name is that of a value: the head is a regression. None keeps the model's own.
         kind: the class of transformers that loads the model.
 
     Returns:
@@ -111,7 +111,7 @@ def load_base(
             config.id2label = dict(enumerate(names))
             config.label2id = {name: i for i, name in enumerate(names)}
         if labels is not None:
-            config.problem_type = "single_label_classification"
+            config.problem_type = "regression" if len(labels) == 1 else "single_label_classification"
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model, info = getattr(transformers, kind).from_pretrained(

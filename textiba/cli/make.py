@@ -24,6 +24,7 @@ def finetune(
     from textiba.runs.preflight import require_packages
     from textiba.store.files import folder_place, storage_errors
     from textiba.training.finetune import finetune as run
+    from textiba.training.finetune import measured
     from textiba.training.recipe import Recipe
 
     settings = Recipe.from_yaml(recipe)
@@ -37,7 +38,8 @@ def finetune(
         progress() as advance,
     ):
         card = run(settings, output, advance)
-    say(f"Accuracy {card['test_accuracy']:.4f} on {card['test_texts']} test texts; it is in ", output)
+    tested, figures = measured(card)
+    say(f"{tested.capitalize()} {figures} on {card['test_texts']} test texts; it is in ", output)
 
 
 @app.command()

@@ -31,6 +31,7 @@ class DataChoice(Settings):
             as a pair, such as `premise` and `hypothesis`; "" reads single texts.
         rationale_column: column of the character spans that a person marked; None takes `rationale`.
         pair_rationale_column: the same for the second text; None takes `pair_rationale`.
+        value_column: column of gold values for regression; None reads none.
         rationales: whether the source holds ERASER movie rationales rather than a data set in IMDB's layout.
         skip: number of texts left out at the beginning, so that two runs can take disjoint texts.
         limit: number of texts after those; None takes all.
@@ -48,6 +49,7 @@ class DataChoice(Settings):
     pair_column: str | None = None
     rationale_column: str | None = None
     pair_rationale_column: str | None = None
+    value_column: str | None = None
     rationales: bool = False
     skip: int = Field(default=0, ge=0)
     limit: int | None = Field(default=None, ge=1)
@@ -76,7 +78,7 @@ class DataChoice(Settings):
         """The columns that are named."""
         return Named(
             self.text_column, self.label_column, self.id_column, self.pair_column, self.rationale_column,
-            self.pair_rationale_column,
+            self.pair_rationale_column, self.value_column,
         )  # fmt: skip
 
     def open(self) -> Iterable[Text]:

@@ -237,7 +237,7 @@ def texts_hash(texts: Iterable[Text]) -> str:
     """A short hash of texts, labels and rationales."""
     digest, comma = hashlib.sha256(b"["), ""
     for r in texts:
-        digest.update(f"{comma}{(r.whole, r.label, r.marked)!r}".encode())
+        digest.update(f"{comma}{(r.whole, r.label, r.marked, *([] if r.value is None else [r.value]))!r}".encode())
         comma = ", "
     digest.update(b"]")
     return digest.hexdigest()[:16]

@@ -61,6 +61,7 @@ def facts(attribution: Attribution) -> str:
     parts = [f"sum {amount(a.total, a.signed)} {a.unit}{f' ({each})' if len(a.totals) > 1 else ''}"]
     parts += [f"the model predicts {class_name(a.labels, a.predicted)}"] if a.predicted != a.target else []
     parts += [] if gold is None else [f"gold {class_name(a.labels, gold)}"]
+    parts += [] if (value := a.text.source.value) is None else [f"gold value {amount(value)}"]
     if isinstance(a.details, BitsDetails):
         parts += [f"p {a.details.probability:.2f} with the bottleneck in place"]
         parts += [] if a.details.converged else ["not converged"]

@@ -18,6 +18,7 @@ SCHEMA = pa.schema(
         ("index", pa.int64()), ("id", pa.string()), ("text", pa.string()), ("pair", pa.string()),
         ("label", pa.int32()),
         ("label_name", pa.string()),  # a label that is a name: of a text whose label is no index of the outcomes
+        ("value", pa.float64()),
         ("kind", pa.string()), ("rationale", pa.list_(_INTS)), ("pair_rationale", pa.list_(_INTS)),
         ("checkpoint", pa.string()), ("method", pa.string()), ("settings", pa.string()), ("layer", pa.int32()),
         ("target", pa.int32()), ("predicted", pa.int32()), ("labels", pa.list_(pa.string())), ("asked", pa.string()),
@@ -47,7 +48,7 @@ def to_row(index: int, a: Attribution) -> dict[str, Any]:
         "index": index, "id": text.source.id, "text": text.source.text, "pair": text.source.pair,
         "label": None if isinstance(text.source.label, str) else text.source.label,
         "label_name": text.source.label if isinstance(text.source.label, str) else None,
-        "kind": text.source.kind, "rationale": text.source.rationale,
+        "value": text.source.value, "kind": text.source.kind, "rationale": text.source.rationale,
         "pair_rationale": text.source.pair_rationale, "checkpoint": a.checkpoint,
         "method": a.method, "settings": settings_key(a.settings), "layer": a.layer,
         "target": a.target, "predicted": a.predicted,
@@ -65,7 +66,7 @@ def from_row(row: Mapping[str, Any]) -> Attribution:
     """The attribution that `to_row` was given."""
     spans, pair_spans = (tuple((a, b) for a, b in row[name]) for name in ("rationale", "pair_rationale"))
     label = row["label"] if row["label_name"] is None else row["label_name"]
-    text = Text(row["text"], label, spans, row["id"], row["kind"], row["pair"], pair_spans)
+    text = Text(row["text"], label, spans, row["id"], row["kind"], row["pair"], pair_spans, row["value"])
     tokenized = TokenizedText(
         text, tuple(row["ids"]), tuple(row["type_ids"]), tuple(row["tokens"]),
         tuple((a, b) for a, b in row["offsets"]), tuple(row["word_ids"]), row["cut"],

@@ -33,6 +33,7 @@ def read_texts(
     pair_column: Hashable | None = None,
     rationale_column: Hashable | None = None,
     pair_rationale_column: Hashable | None = None,
+    value_column: Hashable | None = None,
 ) -> Sequence[Text]:
     """Texts from a file, in the order of the file, each row checked.
 
@@ -54,6 +55,7 @@ def read_texts(
             a known pair; "" reads single texts.
         rationale_column: column of the character spans that a person marked; None takes `rationale`; "" reads none.
         pair_rationale_column: the same for the second text; None takes `pair_rationale`.
+        value_column: column of gold values for regression; None reads none.
 
     Returns:
         A list; of a Parquet file, rows that are read from the disk when they are asked for.
@@ -64,7 +66,8 @@ def read_texts(
         CorruptFileError: the file is not in the format that its suffix says, or not in Unicode.
     """
     return read_named(
-        path, Named(text_column, label_column, id_column, pair_column, rationale_column, pair_rationale_column)
+        path,
+        Named(text_column, label_column, id_column, pair_column, rationale_column, pair_rationale_column, value_column),
     )
 
 

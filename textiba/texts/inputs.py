@@ -23,6 +23,7 @@ def texts_from(
     pair_column: Hashable | None = None,
     rationale_column: Hashable | None = None,
     pair_rationale_column: Hashable | None = None,
+    value_column: Hashable | None = None,
 ) -> Iterable[Text]:
     """Texts from whatever holds them, each checked.
 
@@ -39,6 +40,7 @@ def texts_from(
         pair_column: column of the second texts of pairs.
         rationale_column: column of the character spans that a person marked.
         pair_rationale_column: the same for the second text.
+        value_column: column of gold values for regression.
 
     Returns:
         A sequence where `data` has a length, and an iterator otherwise. Of a data set on the disk the rows are read
@@ -48,7 +50,9 @@ def texts_from(
         InputError: `data` is no texts, a column does not exist, or an item is no text; items are counted from 0.
         EmptyTextError: a text has no word.
     """
-    named = Named(text_column, label_column, id_column, pair_column, rationale_column, pair_rationale_column)
+    named = Named(
+        text_column, label_column, id_column, pair_column, rationale_column, pair_rationale_column, value_column
+    )
     if isinstance(data, Path):
         return read_named(data, named)
     if isinstance(data, str | Text):

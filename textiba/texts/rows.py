@@ -7,7 +7,16 @@ from typing import Any
 
 from textiba.errors import EmptyTextError, InputError
 from textiba.texts.text import Text
-from textiba.texts.values import is_missing, read_label, read_name, read_spans, read_string, shown, why_no_text
+from textiba.texts.values import (
+    is_missing,
+    read_label,
+    read_name,
+    read_spans,
+    read_string,
+    read_value,
+    shown,
+    why_no_text,
+)
 
 TEXT_COLUMNS = ("text", "sentence", "review")  # the names under which a column of texts is found
 PAIR_COLUMNS = (  # the names under which two columns of pairs are found, where no column has one of the names above
@@ -32,6 +41,7 @@ class Named:
         rationale: column of the spans that a person marked in the text; None takes `rationale`, where there is one,
             and "" reads none.
         pair_rationale: the same for the second text; None takes `pair_rationale`.
+        value: column of the gold values for regression; None reads none.
     """
 
     text: Hashable | None = None
@@ -40,6 +50,7 @@ class Named:
     pair: Hashable | None = None
     rationale: Hashable | None = None
     pair_rationale: Hashable | None = None
+    value: Hashable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +64,14 @@ class Columns:
     kind: Hashable | None
     pair: Hashable | None = None
     pair_rationale: Hashable | None = None
+    value: Hashable | None = None
     some_single: bool = False  # whether a row without a second text is a single text
 
     @property
     def used(self) -> list[Hashable]:
         """The columns that are read, each once."""
         columns = (self.text, self.label, self.rationale, self.id, self.kind, self.pair, self.pair_rationale)
+        columns = (*columns, self.value)
         return list(dict.fromkeys(column for column in columns if column is not None))
 
     def text_of(self, row: Mapping[Any, Any], where: str, id: str = "") -> Text:  # noqa: A002 - the field's name
@@ -76,14 +89,14 @@ class Columns:
         value = row.get(self.text, _ABSENT)
         if value is _ABSENT:
             raise InputError(f"{where}: there is no {self.text!r}; the row has {_listed(list(row))}")
-        label, rationale, name, kind, pair_rationale = (
+        label, rationale, name, kind, pair_rationale, gold = (
             None if column is None else row.get(column)
-            for column in (self.label, self.rationale, self.id, self.kind, self.pair_rationale)
+            for column in (self.label, self.rationale, self.id, self.kind, self.pair_rationale, self.value)
         )
         pair = NO_PAIR if self.pair is None else row.get(self.pair)
         if self.some_single and (is_missing(pair) or pair == ""):
             pair = NO_PAIR
-        return checked_text(value, label, rationale, name, kind, where, id, pair, pair_rationale)
+        return checked_text(value, label, rationale, name, kind, where, id, pair, pair_rationale, gold)
 
 
 def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Columns:
@@ -108,7 +121,17 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
         for name in ("label", "id", "rationale", "pair_rationale")
     }
     marks = None if pair is None else own["pair_rationale"]
-    chosen = Columns(text, own["label"], own["rationale"], own["id"], _usual("kind", known), pair, marks, not certain)
+    chosen = Columns(
+        text,
+        own["label"],
+        own["rationale"],
+        own["id"],
+        _usual("kind", known),
+        pair,
+        marks,
+        named.value or None,
+        not certain,
+    )
     for column in chosen.used:
         if list(known).count(column) > 1:
             raise InputError(
@@ -149,6 +172,7 @@ def checked_text(
     default: str = "",
     pair: object = NO_PAIR,
     pair_rationale: object = None,
+    value: object = None,
 ) -> Text:
     """A `Text` from values of any type.
 
@@ -164,6 +188,7 @@ def checked_text(
         default: the id where it is missing.
         pair: a second string with at least one word, or `NO_PAIR`.
         pair_rationale: as `rationale`, of the second text.
+        value: a finite number, also in a string, or missing.
 
     Raises:
         InputError: a value is not what the field may hold.
@@ -179,6 +204,7 @@ def checked_text(
         read_name(kind, "the kind", where),
         second,
         () if second is None else read_spans(pair_rationale, second, where),
+        read_value(value, where),
     )
 
 
@@ -194,7 +220,7 @@ def checked_again(text: Text, where: str) -> Text:
     """
     pair = NO_PAIR if text.pair is None else text.pair
     given = (text.text, text.label, text.rationale, text.id, text.kind, where)
-    return checked_text(*given, pair=pair, pair_rationale=text.pair_rationale)
+    return checked_text(*given, pair=pair, pair_rationale=text.pair_rationale, value=text.value)
 
 
 def _checked_string(text: object, what: str, where: str) -> str:

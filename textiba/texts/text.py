@@ -20,6 +20,7 @@ class Text:
         kind: a category of the text (bundled reviews: plain, mixed, negation, irony, plot, names).
         pair: the second text of a pair, such as a hypothesis or a passage; None for a single text.
         pair_rationale: character spans in `pair`, as `rationale`.
+        value: gold value for regression, such as the similarity of a pair; None when unknown.
     """
 
     text: str
@@ -29,6 +30,7 @@ class Text:
     kind: str = ""
     pair: str | None = None
     pair_rationale: Spans = ()
+    value: float | None = None
 
     @property
     def whole(self) -> str:

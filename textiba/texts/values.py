@@ -5,6 +5,7 @@ import json
 import math
 import reprlib
 import uuid
+from contextlib import suppress
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -104,6 +105,27 @@ def read_label(value: object, where: str) -> int | str | None:
         advice = ". Many data sets mark rows without a label by -1: leave the label empty there" if index == -1 else ""
         raise InputError(f"{where}: a label is an index from 0 on, or a name; got {shown(index)}{advice}")
     return index
+
+
+def read_value(value: object, where: str) -> float | None:
+    """A gold value as a float; None where it is missing.
+
+    Args:
+        value: a finite number, also in a string.
+        where: names the row in errors.
+
+    Raises:
+        InputError: the value is no finite number.
+    """
+    if is_missing(value) or (isinstance(value, str) and not value.strip()):
+        return None
+    number = math.nan
+    if isinstance(value, str) or (isinstance(value, _NUMBERS) and not isinstance(value, bool | np.timedelta64)):
+        with suppress(ValueError, OverflowError, TypeError):
+            number = float(value)  # type: ignore[arg-type]
+    if not math.isfinite(number):
+        raise InputError(f"{where}: a value is a finite number; got {shown(value)}")
+    return number
 
 
 def index_or_name(value: str) -> int | str:

@@ -26,6 +26,8 @@ from textiba.training.fitting import fresh_head, save_head, train_adapter, train
 from textiba.training.labelled import Choice, LabelledTexts, labelled_texts
 from textiba.training.recipe import Recipe
 
+_MEASURES = ("test_accuracy", "test_pearson", "test_spearman")
+
 
 def finetune(recipe: Recipe, output: str | Path, progress: Progress = lambda *_: None) -> dict[str, Any]:
     """Makes a checkpoint from a recipe: weights, statistics and card, in the folder `output`.
@@ -67,7 +69,7 @@ def finetune(recipe: Recipe, output: str | Path, progress: Progress = lambda *_:
 
 def choice_of(recipe: Recipe) -> Choice:
     """Where the texts of a recipe come from."""
-    named = Named(recipe.text_column, recipe.label_column, pair=recipe.pair_column)
+    named = Named(recipe.text_column, recipe.label_column, pair=recipe.pair_column, value=recipe.value_column)
     same = ("data", "test_data", "test_share", "labels", "limit", "test_limit", "seed")
     return Choice(named=named, **{name: getattr(recipe, name) for name in same})
 
@@ -104,7 +106,8 @@ def finish(
     model = load(output, recipe.max_length)
     card["tested_on"] = texts.tested_on
     card["test_texts"] = len(texts.test)
-    card["test_accuracy"] = accuracy(model, texts.test, progress)
+    measure = accuracy if recipe.task == "classes" else correlations
+    card |= measure(model, texts.test, progress)
     _write_card(card, output)
     sample = model.tokenize(texts.train[: recipe.statistics])
     passes = (
@@ -114,8 +117,8 @@ def finish(
     return card
 
 
-def accuracy(model: Model, texts: Sequence[Text], progress: Progress = lambda *_: None) -> float:
-    """The share of texts whose predicted class is the gold class.
+def accuracy(model: Model, texts: Sequence[Text], progress: Progress = lambda *_: None) -> dict[str, float]:
+    """The share of texts whose predicted class is the gold class, as "test_accuracy".
 
     Args:
         model: the model.
@@ -127,7 +130,29 @@ def accuracy(model: Model, texts: Sequence[Text], progress: Progress = lambda *_
     for batch in _counted(model.batches(tokenized), "test texts", len(tokenized), progress):
         predicted = model.logits(batch).argmax(dim=1).tolist()
         right += sum(p == text.source.label for p, text in zip(predicted, batch.texts, strict=True))
-    return right / len(tokenized)
+    return {"test_accuracy": right / len(tokenized)}
+
+
+def correlations(model: Model, texts: Sequence[Text], progress: Progress = lambda *_: None) -> dict[str, float]:
+    """Pearson's and Spearman's correlation of predicted and gold values, as "test_pearson" and "test_spearman".
+
+    Args:
+        model: a model that is asked whether its value is above 0, so that its log-odds are the value.
+        texts: texts with values.
+        progress: called after every batch.
+    """
+    from scipy import stats
+
+    tokenized = model.tokenize(texts)
+    pairs: list[tuple[float, float]] = []
+    for batch in _counted(model.batches(tokenized), "test texts", len(tokenized), progress):
+        predicted = model.logits(batch)[:, 1].tolist()
+        pairs += [(p, float(text.source.value or 0)) for p, text in zip(predicted, batch.texts, strict=True)]
+    predicted, gold = zip(*pairs, strict=True)
+    return {
+        "test_pearson": float(stats.pearsonr(predicted, gold)[0]),
+        "test_spearman": float(stats.spearmanr(predicted, gold)[0]),
+    }
 
 
 def _counted(batches: Iterable[Batch], task: str, total: int, progress: Progress) -> Iterator[Batch]:
@@ -140,19 +165,26 @@ def _counted(batches: Iterable[Batch], task: str, total: int, progress: Progress
     progress(task, done, total)
 
 
+def measured(card: dict[str, Any]) -> tuple[str, str]:
+    """What was measured on the test texts, and the figures: ("accuracy", "0.9025"); empty before the test."""
+    found = {name.removeprefix("test_"): value for name, value in card.items() if name in _MEASURES}
+    return ", ".join(found), ", ".join(f"{value:.4f}" for value in found.values())
+
+
 def _write_card(card: dict[str, Any], output: Path) -> None:
     """`card.json` for the loader and README.md for people."""
     write_text(output / CARD, json.dumps(card, indent=1) + "\n")
     recipe = card["recipe"]
+    tested, results = measured(card)
     rows = [
         ("kind", recipe["kind"]),
         ("base", card["base"]),
         ("data", f"{recipe['data']}, {card['train_texts']} training texts, {recipe['max_length']} tokens"),
         ("seed", recipe["seed"]),
         ("classes", ", ".join(card["labels"])),
-        ("accuracy", f"{card['test_accuracy']:.4f} on {card['test_texts']} test texts ({card['tested_on']})")
-        if "test_accuracy" in card
-        else ("accuracy", "not measured yet"),
+        (tested or "test", f"{results} on {card['test_texts']} test texts ({card['tested_on']})")
+        if tested
+        else ("test", "not measured yet"),
         ("seconds", card["seconds"]),
         ("SHA-256", f"`{card['sha256']}` ({card['weights']})"),
     ]

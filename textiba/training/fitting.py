@@ -70,8 +70,8 @@ def train_adapter(
         set_seed,
     )  # fmt: skip
 
-    if any(text.label is None for text in texts):
-        raise InputError("fine-tuning needs a label for every text; some have none")
+    if any(_gold(text, recipe) is None for text in texts):
+        raise InputError("fine-tuning needs a label (or a value) for every text; some have none")
     set_seed(recipe.seed)
     for module in base.modules():
         if isinstance(module, nn.Dropout):
@@ -88,7 +88,7 @@ def train_adapter(
     model = peft.get_peft_model(base, lora)
 
     paired = check_pairs(texts)
-    rows = Dataset.from_list([{"text": text.text, "pair": text.pair, "label": text.label} for text in texts])
+    rows = Dataset.from_list([{"text": text.text, "pair": text.pair, "label": _gold(text, recipe)} for text in texts])
     rows = rows.map(
         lambda batch: tokenizer(
             batch["text"], batch["pair"] if paired else None, truncation=True, max_length=recipe.max_length
@@ -132,6 +132,10 @@ def train_adapter(
     model.save_pretrained(str(output), safe_serialization=True)
     shutil.rmtree(folder)
     return [{"step": row["step"], "loss": round(row["loss"], 5)} for row in trainer.state.log_history if "loss" in row]
+
+
+def _gold(text: Text, recipe: Recipe) -> int | float | str | None:
+    return text.label if recipe.task == "classes" else text.value
 
 
 def check_pairs(texts: Sequence[Text]) -> bool:

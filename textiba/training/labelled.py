@@ -24,7 +24,7 @@ class LabelledTexts:
     Attributes:
         train: for training.
         test: for the test; none of them is in `train`, except where a data set's own test part repeats a text.
-        labels: names of the classes, by index.
+        labels: names of the classes, by index; of a regression the name of the value.
         tested_on: says where the test texts come from.
     """
 
@@ -75,6 +75,11 @@ def labelled_texts(choice: Choice, own: Sequence[str] | None) -> LabelledTexts:
             left for training or test.
     """
     train, test, tested_on, schema = _parts(choice)
+    if choice.named.value is not None:
+        for text in chain(train, test):
+            if text.value is None:
+                raise InputError(f"a regression needs a value for every text; {text.id or shown(text.text)} has none")
+        return LabelledTexts(train[: choice.limit], test[: choice.test_limit], (str(choice.named.value),), tested_on)
     found: set[int | str] = set()
     for text in chain(train, test):
         if text.label is None:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from textiba.settings import Settings
 from textiba.texts.sources import IMDB
@@ -14,6 +14,8 @@ class Recipe(Settings):
     Attributes:
         kind: "adapter" trains a LoRA adapter, the pooler and the head; "probe" fits a linear probe on the frozen
             features; "fresh" trains nothing, and the head is random.
+        task: "classes" trains a classifier on labels; "value" trains a regression (squared error) on the numbers of
+            `value_column`, with kind "adapter" or "fresh".
         base: the model to start from: "built-in", a hub id, or a folder.
         data: the hub id or folder of a data set with a training and a test part, or one file (`.csv`, `.tsv`,
             `.jsonl`, `.json` or `.parquet`).
@@ -24,6 +26,7 @@ class Recipe(Settings):
         label_column: column of the labels; None takes `label`.
         pair_column: column of the second texts of pairs; None takes `pair`, or the second of two columns that are known
             as a pair, such as `premise` and `hypothesis`; "" reads single texts.
+        value_column: column of the gold values of a regression.
         labels: names of the classes, by index; empty takes them from the data (see
             `textiba.training.labelled.class_names`).
         limit: most training texts; None takes all.
@@ -40,6 +43,7 @@ class Recipe(Settings):
     """
 
     kind: Literal["adapter", "probe", "fresh"] = "adapter"
+    task: Literal["classes", "value"] = "classes"
     base: str = "built-in"
     data: str = IMDB
     test_data: str | None = None
@@ -47,6 +51,7 @@ class Recipe(Settings):
     text_column: str | None = None
     label_column: str | None = None
     pair_column: str | None = None
+    value_column: str | None = None
     labels: tuple[str, ...] = ()
     limit: int | None = Field(default=None, ge=2)
     statistics: int = Field(default=2000, ge=1)
@@ -59,3 +64,11 @@ class Recipe(Settings):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     bfloat16: bool = False
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _values_have_a_column(self) -> "Recipe":
+        if (self.task == "value") != (self.value_column is not None):
+            raise ValueError("task: value and value_column belong together; give both or neither")
+        if self.task == "value" and self.kind == "probe":
+            raise ValueError("a probe is a classifier; for task: value use kind: adapter")
+        return self
