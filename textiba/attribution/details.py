@@ -50,7 +50,8 @@ class EvidenceDetails:
         closed: log p(target) with every gate closed, nats.
         opened: log p(target) with every gate open, nats.
         special: evidence of special tokens, nats; 0 where they are left open.
-        residual: opened − closed − special − sum(scores), nats: the error of the numerical integration.
+        residual: opened − closed − special − sum(scores), nats: the error of the numerical integration. With
+            `Evidence.gradient = "lrp"` the residual also contains the effect of the modified gradient.
     """
 
     closed: float
