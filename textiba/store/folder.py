@@ -192,7 +192,9 @@ class RunFolder:
         if not path.is_file():
             removal, _, part = way.partition("-")
             only = f" --part {part}" if part else ""
-            raise InputError(f"{path}: no curves; make them by: textiba degrade {self.path} --removal {removal}{only}")
+            raise InputError(
+                f"{path}: no curves yet; make them with: textiba degrade {self.path} --removal {removal}{only}"
+            )
         out = []
         for row in read_rows(path):
             arrays = {k: np.asarray(row[k], dtype=np.float64) for k in ("steps", "probability", "correct")}
