@@ -107,8 +107,8 @@ class Manifest:
         if not (changes := version_changes(begun, now)):
             return
         warnings.warn(
-            f"{self.path} was begun with other versions: {changes}. Results of both versions are now in this folder, and "
-            "may differ in their last digits; to avoid this, name another folder or install the former versions",
+            f"{self.path} was begun with other versions: {changes}. Results of both are now in this folder, and may "
+            "differ in their last digits; to avoid this, name another folder or install the former versions",
             VersionWarning,
             stacklevel=4,
         )
