@@ -47,7 +47,7 @@ def load(
     Raises:
         NotACheckpointError: no such checkpoint, or a folder without a sequence classifier in safetensors or without
             its tokenizer.
-        CorruptFileError: a file is not what its card says, or cannot be read.
+        CorruptFileError: a file does not match the hash in `card.json`, or cannot be read.
         HubUnavailableError: no such folder, and the hub cannot be reached.
         UnsupportedModelError: a model that cannot be split at its layers, or whose output cannot be read.
         MissingExtraError: the built-in encoder or PEFT is not installed.

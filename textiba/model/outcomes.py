@@ -49,7 +49,7 @@ class Outcome(Settings, abc.ABC):
         Raises:
             TargetError: the model has no such label.
             SettingError: a setting does not fit the model, for example a candidate that is not a single token.
-            UnsupportedModelError: the model's output lacks what the outcome reads.
+            UnsupportedModelError: the model's output lacks the values that the outcome reads.
         """
 
 

@@ -61,7 +61,7 @@ class RunFolder:
         processes: the processes that share the run; each writes its own shards.
 
     Raises:
-        InputError: the folder holds a run with other settings, a run of another command, or no run where one must be.
+        InputError: the folder holds another command's run, other settings, or (if `settings` is None) no run.
         CorruptFileError: the manifest cannot be read.
         StorageError: the folder cannot be written.
     """

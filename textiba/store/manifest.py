@@ -37,7 +37,7 @@ class Manifest:
         run: a short hash of the settings, which every file of results carries.
 
     Raises:
-        InputError: the folder holds a run with other settings, or no run where one must be.
+        InputError: the folder holds a run with other settings, or (if `settings` is None) no run.
         CorruptFileError: the manifest cannot be read.
         StorageError: the manifest cannot be written.
 

@@ -70,7 +70,7 @@ class Columns:
             id: the id of a row that has none.
 
         Raises:
-            InputError: a value is not what the field may hold.
+            InputError: a value is not allowed in its field.
             EmptyTextError: the text has no word.
         """
         value = row.get(self.text, _ABSENT)
@@ -166,7 +166,7 @@ def checked_text(
         pair_rationale: the same as `rationale`, for the second text.
 
     Raises:
-        InputError: a value is not what the field may hold.
+        InputError: a value is not allowed in its field.
         EmptyTextError: a text has no word.
     """
     first = _checked_string(text, "the text", where)

@@ -126,7 +126,7 @@ def movie_rationales(source: str = "eraser-benchmark/movie_rationales", split: s
         split: "train" or "validation".
 
     Raises:
-        InputError: a column is missing, or a row is no text with token spans.
+        InputError: a column is missing, or a row is not a list of tokens with token spans.
         HubUnavailableError: the hub cannot be reached.
     """
     columns = ("id", "tokens", "label", "evidence_starts", "evidence_ends")

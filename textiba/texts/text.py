@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 PARTS = ("text", "pair")
-_BETWEEN = "\n"  # stands between the two texts of a pair where they are shown as one
+_BETWEEN = "\n"  # stands between the two texts of a pair where both are shown as one text
 Spans = tuple[tuple[int, int], ...]
 
 
