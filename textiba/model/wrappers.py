@@ -106,7 +106,7 @@ def _linear_head(holder: Any) -> Outcome:
     """Returns the outcome of SetFit's logistic regression on pooled embeddings.
 
     Raises:
-        UnsupportedModelError: the head is not a logistic regression, or the pooling is neither the mean nor the first token.
+        UnsupportedModelError: the head is not a logistic regression, or pools neither the mean nor the first token.
     """
     head = holder.model_head
     weights, bias = getattr(head, "coef_", None), getattr(head, "intercept_", None)
