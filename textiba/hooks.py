@@ -1,6 +1,7 @@
-"""Functions that results call and rooms above provide: what draws results for notebooks, and what stores them in files.
+"""Functions that results call and that other packages provide: drawing results for notebooks, and storing results.
 
-So `textiba.attribution` imports neither. `textiba.show`, which `import textiba` imports, provides the functions.
+With these hooks, `textiba.attribution` need not import `textiba.show` and `textiba.store`. `textiba.show`, which
+`import textiba` imports, provides the functions.
 """
 
 from collections.abc import Callable

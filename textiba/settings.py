@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from textiba.errors import SettingError
 
-S = TypeVar("S", bound="Settings")  # not Self: beartype, which checks shapes in the tests, wants it on whole classes
+S = TypeVar("S", bound="Settings")  # not Self, which beartype (in the tests) allows only on whole classes
 
 _LARGEST = 1_000_000  # bytes of a config; a larger file is something else, such as weights or data
-_VALUES = 100_000  # values of a config with every alias written out
+_VALUES = 100_000  # values of a config, with every alias replaced by its content
 _SHORT = reprlib.Repr()
 _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict = 120, 200, 12, 12, 20
 
@@ -37,7 +37,7 @@ class Settings(BaseModel):
         if not isinstance(values, dict):
             raise SettingError(f"{source}: a config is a mapping of names to values; got {type(values).__name__}")
         if odd := [key for key in values if not isinstance(key, str)]:
-            raise SettingError(f"{source}: a key is a name; got {odd[0]!r}. Put it in quotes if it is meant")
+            raise SettingError(f"{source}: a key is a name; got {odd[0]!r}. Put the name in quotes")
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -55,13 +55,13 @@ class Settings(BaseModel):
 
 
 def parse_yaml(text: str, source: str) -> Any:
-    """Parses YAML as `yaml.safe_load` does, but refuses a key that is written twice, and aliases without end.
+    """Parses YAML as `yaml.safe_load` does, but refuses repeated keys, and aliases that expand without end.
 
     A number such as `1e-4` is a float, as in YAML 1.2; PyYAML alone takes it for a string.
 
     Args:
         text: the YAML.
-        source: begins the errors.
+        source: the beginning of each error message.
 
     Raises:
         SettingError: the text is no YAML, names a key twice, or is too large once its aliases are written out.
@@ -85,7 +85,7 @@ def parse_yaml(text: str, source: str) -> Any:
         raise SettingError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise SettingError(f"{source}: not a config: its lists or mappings are nested too deeply") from None
-    except ValueError as error:  # a date that does not exist, a number too long
+    except ValueError as error:  # such as a date that does not exist, or a number with too many digits
         if isinstance(error, SettingError):
             raise
         raise SettingError(f"{source}: not valid YAML: {error}") from None
@@ -115,9 +115,9 @@ _Loader.add_implicit_resolver(
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """The number of values below a node, each alias counted as often as it is used."""
+    """Returns the number of values in a node, each alias counted as often as it is used."""
     if id(node) not in known:
-        known[id(node)] = _VALUES  # a node within itself is without end
+        known[id(node)] = _VALUES  # a node that contains itself has no end
         parts = node.value if isinstance(node, yaml.CollectionNode) else []
         children = [part for pair in parts for part in pair] if isinstance(node, yaml.MappingNode) else parts
         known[id(node)] = 1 + sum(_size(child, known) for child in children)
@@ -143,7 +143,7 @@ def _read(path: Path) -> str:
 
 
 def _near(path: Path) -> str:
-    """Names of files beside a missing one that are spelt alike, as a part of a message."""
+    """Returns a part of a message: the config files in the same folder that have similar names."""
     if not path.parent.is_dir():
         return ""
     names = [p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml")]
@@ -163,7 +163,7 @@ def _explain(cls: type[BaseModel], source: str, error: ValidationError) -> str:
             near = difflib.get_close_matches(key, names, n=1)
             hint = f" (did you mean '{near[0]}'?)" if near else ""
             lines.append(f"{source}: unknown key '{key}'; remove it or correct its spelling{hint}")
-        elif isinstance(cause, SettingError):  # of settings within these settings, whose errors are complete
+        elif isinstance(cause, SettingError):  # from settings within these settings; its message is complete
             lines += [f"{source}: {where}{line}" for line in str(cause).splitlines()]
         else:
             lines.append(f"{source}: {where}{cause or problem['msg']}; got {_SHORT.repr(problem.get('input'))}")

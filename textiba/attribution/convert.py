@@ -1,4 +1,4 @@
-"""Attributions as plain values for JSON, and back; and as columns for a data frame."""
+"""Converts attributions to plain values for JSON and back, and to columns for a data frame."""
 
 import dataclasses
 import math
@@ -28,7 +28,7 @@ _TOKEN_COLUMNS = ("position", "token", "word_position", "part", "start", "end", 
 
 
 def to_plain(attribution: "Attribution") -> dict[str, Any]:
-    """The fields of an attribution as values that JSON has; NaN becomes None.
+    """Returns the fields of an attribution as values that JSON can represent; NaN becomes None.
 
     Raises:
         NotFiniteError: a number is infinite.
@@ -41,7 +41,7 @@ def to_plain(attribution: "Attribution") -> dict[str, Any]:
 
 
 def from_plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that `to_plain` was given.
+    """Returns the fields of the attribution that `to_plain` was called on.
 
     Raises:
         InputError: a field is missing or of the wrong type, or the lists of tokens differ in length.
@@ -75,7 +75,7 @@ def from_plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_columns(attributions: Sequence["Attribution"], by: str) -> dict[str, Any]:
-    """Columns of a table with a row for each word or token; see `Attributions.to_pandas`.
+    """Returns the columns of a table with a row for each word or token; see `Attributions.to_pandas`.
 
     Raises:
         InputError: `by` is neither "word" nor "token".
@@ -173,5 +173,5 @@ def _number(value: float | None) -> float:
 
 
 def _array(values: Sequence[Any]) -> np.ndarray:
-    """float32, with NaN for None."""
+    """Returns the values as float32, with NaN for None."""
     return np.asarray(values, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What a method finds beside the scores."""
+"""The details that a method returns besides the scores."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ class BitsDetails:
     Attributes:
         gates: λ of each token [tokens], the mean over features where gates are per feature; 1 at special tokens that
             were left open.
-        cross_entropy: of the target at each step, nats, mean over the noise samples.
-        information: passing at each step, bits, sum over the gated tokens.
+        cross_entropy: cross-entropy of the target at each step, nats, mean over the noise samples.
+        information: information that passes at each step, bits, sum over the gated tokens.
         converged: whether the loss had settled (see `PerSampleBottleneck.tolerance`).
-        probability: of the target with the bottleneck in place, mean over the noise samples.
-        special_bits: passing at special tokens, bits; 0 where they are left open.
+        probability: probability of the target with the bottleneck in place, mean over the noise samples.
+        special_bits: information that passes at special tokens, bits; 0 where they are left open.
         loss: the minimised objective at the last step: cross-entropy + β · information, nats.
-        by_layer: of a bottleneck at several layers: the bits of each token at each of them; None at a single layer.
+        by_layer: for a bottleneck at several layers, the bits of each token at each layer; None for a single layer.
     """
 
     gates: TokenScores
@@ -44,13 +44,14 @@ class GateDetails:
 
 @dataclass(frozen=True, eq=False)
 class EvidenceDetails:
-    """How evidence adds up: `sum(scores) + special + closed = opened` but for the residual.
+    """How evidence adds up: `sum(scores) + special + closed + residual = opened`.
 
     Attributes:
         closed: log p(target) with every gate closed, nats.
         opened: log p(target) with every gate open, nats.
         special: evidence of special tokens, nats; 0 where they are left open.
-        residual: opened − closed − special − sum(scores), nats: the error of the quadrature.
+        residual: opened − closed − special − sum(scores), nats: the error of the numerical integration. With
+            `Evidence.gradient = "lrp"` the residual also contains the effect of the modified gradient.
     """
 
     closed: float

@@ -36,12 +36,12 @@ class Attribution:
         settings: the method's settings, as plain values.
         layer: index into hidden_states, or None for methods without one.
         target: the class that is explained.
-        probability: of the target, by the whole model.
+        probability: the model's probability of the target, without a bottleneck.
         predicted: the class with the highest probability.
         scores: raw [tokens], never rescaled; NaN at special tokens, which carry no score.
         unit: "bits", "nats" or "score".
         signed: whether a negative score speaks against the target.
-        details: what the method finds beside the scores.
+        details: details that the method returns besides the scores.
         labels: the names of the outcomes, by index.
         asked: the question, in words: "which class", "label joy", "above 3.5", …
     """
@@ -68,7 +68,7 @@ class Attribution:
 
     @property
     def totals(self) -> dict[str, float]:
-        """The sum of the scores of each text of a pair, by "text" and "pair"; of a single text by "text" alone."""
+        """The sum of the scores of each text: {"text": …, "pair": …} for a pair, {"text": …} for a single text."""
         parts = self.text.parts
         names = PARTS if self.text.source.pair is not None else PARTS[:1]
         return {
@@ -76,11 +76,11 @@ class Attribution:
         }
 
     def words(self) -> list[Word]:
-        """Scores summed over the tokenizer's words: bits and nats are additive."""
+        """Returns each word with the sum of its tokens' scores, since bits and nats are additive."""
         return words(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as values that JSON has: lists, strings and numbers, with None for NaN. `from_dict` reads them.
+        """Returns the fields as lists, strings and numbers for JSON, with None for NaN. `from_dict` reads the result.
 
         Raises:
             NotFiniteError: a number is infinite.
@@ -89,7 +89,7 @@ class Attribution:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Attribution":
-        """The attribution that `to_dict` was called on, score by score.
+        """Returns the attribution that `to_dict` was called on, with exactly equal scores.
 
         Raises:
             InputError: a field is missing or of the wrong type, or the lists of tokens differ in length.
@@ -102,7 +102,7 @@ class Attribution:
 
     @classmethod
     def from_json(cls, text: str) -> "Attribution":
-        """The attribution that `to_json` was called on. Raises as `from_dict`."""
+        """Returns the attribution that `to_json` was called on. Raises the errors of `from_dict`."""
         return cls.from_dict(_loads(text))
 
     def to_pandas(self, by: str = "word") -> "DataFrame":
@@ -115,7 +115,7 @@ class Attribution:
 
     @classmethod
     def load(cls, path: str | Path) -> "Attribution":
-        """The attribution in a file that `save` wrote; raises as `Attributions.load`.
+        """Returns the attribution in a file that `save` wrote; raises the errors of `Attributions.load`.
 
         Raises:
             InputError: the file has no attribution, or several.
@@ -136,8 +136,9 @@ class Attribution:
 class Attributions(list[Attribution]):
     """A list of attributions that a notebook shows side by side, on one colour scale.
 
-    `explain` returns one. A slice or a sum of lists is one too, so `explain(…, general) + explain(…, tuned)` compares
-    the two; make one of a stream with `Attributions(a for _, a in stream(…))`.
+    `explain` returns `Attributions`. A slice and a sum are `Attributions` too, so that the sum of
+    `explain(…, general)` and `explain(…, tuned)` shows both models; `Attributions(a for _, a in stream(…))` collects a
+    stream.
     """
 
     @overload
@@ -158,7 +159,7 @@ class Attributions(list[Attribution]):
         return hooks.call("html", self) if self else None
 
     def to_dict(self) -> dict[str, Any]:
-        """{"attributions": [...]}, each as `Attribution.to_dict` gives it. `from_dict` reads it."""
+        """Returns {"attributions": [...]}, a list of `Attribution.to_dict()`. `from_dict` reads the result."""
         return {"attributions": [a.to_dict() for a in self]}
 
     @classmethod
@@ -179,21 +180,21 @@ class Attributions(list[Attribution]):
 
     @classmethod
     def from_json(cls, text: str) -> "Attributions":
-        """The attributions that `to_json` was called on. Raises as `from_dict`."""
+        """Returns the attributions that `to_json` was called on. Raises the errors of `from_dict`."""
         return cls.from_dict(_loads(text))
 
     def to_pandas(self, by: str = "word") -> "DataFrame":
         """A data frame with a row for each word or token.
 
         Args:
-            by: "word": the tokenizer's words, with the sum of their tokens' scores; or "token": all tokens, with NaN
-                for special tokens.
+            by: "word" for the words, with the sum of their tokens' scores; "token" for all tokens, with NaN for special
+                tokens.
 
         Returns:
-            Columns that a whole attribution shares: text (its number in the list), id, checkpoint, method, layer, beta,
-            target, probability, predicted, gold, unit. Columns of the row: position, word (or token and
-            word_position), part ("text" or "pair"), start, end (characters in that text), marked (as the reason, by a
-            person), score.
+            A data frame. These columns have one value for a whole attribution: text (the attribution's number in the
+            list), id, checkpoint, method, layer, beta, target, probability, predicted, gold, unit. These columns have a
+            value for each row: position, word (or token and word_position), part ("text" or "pair"), start, end
+            (characters in that part), marked (whether a person marked the word or token), score.
 
         Raises:
             InputError: `by` is neither "word" nor "token".
@@ -207,8 +208,8 @@ class Attributions(list[Attribution]):
     def save(self, path: str | Path) -> Path:
         """Writes the attributions to a Parquet file, whole or not at all, and returns its path. `load` reads it.
 
-        The file has a row for each attribution, with the columns of a run's own files. Every value comes back as it
-        was: scores and details bit by bit, as float32.
+        The file has a row for each attribution, with the columns of a run's own files. `load` restores every value
+        exactly, scores and details as float32.
 
         Raises:
             InputError: the path does not end in .parquet, or is a folder.
@@ -236,13 +237,13 @@ class Curve:
         removal: "delete", "mask", "pad" or "attention".
         by: the unit of `steps`, "fraction" or "count" of tokens.
         steps: [steps], from 0: the share or the number of removed tokens.
-        probability: [texts, steps] of the target.
-        correct: [texts, steps]: whether the gold class (the target of a text without one) is still predicted.
+        probability: probability of the target [texts, steps].
+        correct: whether the gold class, or the target if the text has no gold class, is still predicted [texts, steps].
         method: the method whose scores gave the order.
         checkpoint: the model's name.
         settings: the method's settings.
         texts: the number of each row's text in its run; empty if unknown.
-        seed: of the random order and of ties.
+        seed: seed of the random order, and of the order of tokens with equal scores.
         part: the text of a pair whose tokens are removed, "text" or "pair", or "both".
     """
 
@@ -261,7 +262,7 @@ class Curve:
 
     @property
     def way(self) -> str:
-        """How tokens are removed, in one word: "delete", or "delete-pair" where only those of the second text are."""
+        """How tokens are removed, in one word: "delete", or "delete-pair" if only the second text loses tokens."""
         return self.removal if self.part == "both" else f"{self.removal}-{self.part}"
 
 

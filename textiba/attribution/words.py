@@ -1,4 +1,4 @@
-"""Scores by word, and attributions in words and numbers for readers."""
+"""Sums scores over words, and describes attributions in short strings for readers."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Word:
 
     Attributes:
         text: the word, as in the source.
-        start: place of its first character in the source; of a pair in both texts together (`Text.whole`).
+        start: place of its first character in the source (`Text.whole`).
         end: place after its last character.
         score: the sum over the word's tokens, in the attribution's unit.
         part: the text of a pair that the word stands in, "text" or "pair"; "text" for a single text.
@@ -51,7 +51,7 @@ def word_scores(attribution: "Attribution") -> Float[np.ndarray, " words"]:
 
 
 def top_words(attribution: "Attribution", count: int) -> list[Word]:
-    """The words with the largest |score| that is not 0, the largest first; the earlier of two equal words first."""
+    """Returns the words with the largest |score|, without zeros, the largest first; equal scores in text order."""
     scored = [w for w in words(attribution) if math.isfinite(w.score) and w.score]
     return sorted(scored, key=lambda w: -abs(w.score))[:count]
 

@@ -33,8 +33,8 @@ class FeatureStatistics:
         squares: [layers, features], sum of squared deviations from the mean, float64.
         tokens: number of tokens that were pooled, special tokens included, padding excluded.
         texts: number of texts that the tokens came from.
-        fingerprint: of the model's weights.
-        source: describes the texts.
+        fingerprint: fingerprint of the model's weights.
+        source: description of the texts.
     """
 
     mean: LayerFeatures
@@ -65,7 +65,7 @@ class FeatureStatistics:
         return self.mean[layer].to(like), self.std[layer].to(like)
 
     def merge(self, other: "FeatureStatistics") -> "FeatureStatistics":
-        """The statistics of both samples pooled (Chan, Golub, LeVeque, 1979).
+        """Returns the statistics of both samples together (Chan, Golub, LeVeque, 1979).
 
         Raises:
             StatisticsMismatchError: the other statistics belong to another model.
@@ -99,7 +99,7 @@ class FeatureStatistics:
             )
 
     def save(self, path: str | Path) -> None:
-        """Writes a safetensors file, whole or not at all, with what it was made from in its header.
+        """Writes a safetensors file, whole or not at all, with counts, fingerprint and source in its header.
 
         Raises:
             StorageError: the file cannot be written.
@@ -168,8 +168,8 @@ def estimate_statistics(model: Model, passes: Iterable[ForwardPass], source: str
 
     Args:
         model: the model that made the passes.
-        passes: `model.forward(batch)` of every batch; with a generator memory stays flat.
-        source: describes the texts; kept with the result.
+        passes: `model.forward(batch)` of every batch; a generator keeps memory use constant.
+        source: description of the texts, stored in the result.
 
     Raises:
         InputError: there is no text.
@@ -217,6 +217,6 @@ def load_statistics(source: str | Path) -> FeatureStatistics:
 
 
 def own_statistics(source: str | Path) -> FeatureStatistics | None:
-    """The statistics that come with a checkpoint, or None where none do."""
+    """Returns the statistics that come with a checkpoint, or None if the checkpoint has none."""
     file = own_file(source, STATISTICS)
     return None if file is None else FeatureStatistics.load(file)

@@ -1,1 +1,1 @@
-"""Checkpoints by name, and the built-in ones."""
+"""Loads checkpoints by name, including the built-in checkpoints."""

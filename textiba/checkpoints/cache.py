@@ -1,7 +1,7 @@
-"""What loading computes and keeps in the user's cache, so that the next start is fast.
+"""Caches hashes and merged weights in a folder of the user, so that the next start is fast.
 
 The cache is a folder `textiba` in `$XDG_CACHE_HOME` or in `~/.cache`; `$TEXTIBA_CACHE` names another. It may be deleted
-at any time. A file that is damaged or cannot be written is passed over, and its content computed again.
+at any time. A cache file that is damaged or cannot be written is ignored, and its content is computed again.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ def file_hash(path: Path) -> str:
 
 
 def known_hash(path: Path) -> str:
-    """SHA-256 of a file, in hex, computed once for each size and time of change of the file."""
+    """SHA-256 of a file, in hex, cached until the file's size or modification time changes."""
     facts = path.stat()
     identity = [facts.st_size, facts.st_mtime_ns]
     record = cache_folder() / _HASHES
@@ -53,10 +53,10 @@ def known_hash(path: Path) -> str:
 
 
 def merged_tensors(base: str, adapter: str) -> dict[str, Tensor] | None:
-    """The tensors in which a base with an adapter merged into it differs from the base; None if they are not kept.
+    """Returns the cached tensors in which a merged model differs from its base model; None if they are not cached.
 
     Args:
-        base: hash of the base's weights.
+        base: hash of the base model's weights.
         adapter: hash of the adapter's weights.
     """
     try:
@@ -68,14 +68,14 @@ def merged_tensors(base: str, adapter: str) -> dict[str, Tensor] | None:
 
 
 def keep_merged(base: str, adapter: str, tensors: Mapping[str, Tensor]) -> None:
-    """Keeps tensors for `merged_tensors`."""
+    """Caches tensors for `merged_tensors`."""
     whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     facts = {_CHECKSUM: _checksum(whole)}
     _keep(_merged(base, adapter), lambda target: save_file(whole, str(target), metadata=facts))
 
 
 def _merged(base: str, adapter: str) -> Path:
-    """The file of a merge; other versions and machines may merge to other last bits, so each has a file of its own."""
+    """The cache file of a merge. Versions and machines have separate files, because the last bits may differ."""
     try:
         peft = version("peft")
     except PackageNotFoundError:
@@ -93,7 +93,7 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _keep(target: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file of the cache aside and renames it; does nothing where that is impossible."""
+    """Writes a cache file under a temporary name and renames it; does nothing if the file cannot be written."""
     temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

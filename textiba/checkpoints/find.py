@@ -1,7 +1,7 @@
 """Finds a checkpoint by its name, before anything is loaded: a built-in one, a folder, or a model of the hub.
 
-A misspelt name is an error at once, with the names that are spelt alike. The hub is asked once, for a few seconds; its
-own library would try for half a minute.
+A misspelt name raises an error at once, which lists similar names. The hub is asked once, with a timeout of a few
+seconds; the hub's own library would try for half a minute.
 """
 
 import difflib
@@ -33,17 +33,17 @@ def own_file(source: str | Path, name: str) -> Path | None:
 
 
 def find(source: str | Path) -> dict[str, Any]:
-    """Looks for a checkpoint and loads nothing.
+    """Looks for a checkpoint without loading it.
 
     Args:
-        source: a built-in name, "built-in" for the encoder of the built-in ones, a folder, or a hub id.
+        source: a built-in name, "built-in" for the encoder of the built-in checkpoints, a folder, or a hub id.
 
     Returns:
-        What Hugging Face's `from_pretrained` must be given beside the name: `local_files_only` for a model of the hub
-        that is cached while the hub cannot be reached.
+        Keyword arguments for Hugging Face's `from_pretrained`: `local_files_only` if the hub cannot be reached and the
+        model is cached, otherwise none.
 
     Raises:
-        NotACheckpointError: no such folder and no such model on the hub; the message has the names spelt alike.
+        NotACheckpointError: no such folder and no such model on the hub; the message lists similar names.
         HubUnavailableError: the model is not cached, and the hub cannot be reached.
     """
     name = str(source)
@@ -56,7 +56,7 @@ def find(source: str | Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _on_the_hub(name: str) -> tuple[tuple[str, bool], ...]:
-    """`find` for a name that no folder has; kept, so that the hub is asked once for each model."""
+    """`find` for a name that is not a folder; cached, so that the hub is asked once for each model."""
     from huggingface_hub import HfApi, constants, try_to_load_from_cache
     from huggingface_hub.errors import RepositoryNotFoundError
 
@@ -70,7 +70,7 @@ def _on_the_hub(name: str) -> tuple[tuple[str, bool], ...]:
         raise NotACheckpointError(
             f"'{name}': no such checkpoint. {alike}Checkpoints are {', '.join(BUILTIN)}, folders, and hub ids"
         )
-    why = "it is set to be off-line"
+    why = "off-line mode is set"
     if not constants.is_offline_mode():
         try:
             HfApi().model_info(name, timeout=_SECONDS)
@@ -91,7 +91,7 @@ def _on_the_hub(name: str) -> tuple[tuple[str, bool], ...]:
 
 
 def _alike(name: str) -> str:
-    """The checkpoints whose names are spelt like a wrong one, as a question; empty where there is none."""
+    """Returns a question that names the checkpoints with similar names; empty if there are none."""
     parent = Path(name).parent
     folders = parent.iterdir() if parent.is_dir() else ()
     beside = [str(p) for p in folders if (p / CARD).is_file() or (p / _CONFIG).is_file()]

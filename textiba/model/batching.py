@@ -1,4 +1,4 @@
-"""The side of a model that takes texts: tokens, batches, and texts without some of their tokens."""
+"""Tokenizes texts for a model, puts them into batches, and removes tokens from texts."""
 
 import abc
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,7 +38,7 @@ class Batching(abc.ABC):
 
     @property
     def padding(self) -> int:
-        """The token id that fills batches up to one length; see `textiba.texts.tokenizing.padding_id`."""
+        """The token id of padding; see `textiba.texts.tokenizing.padding_id`."""
         return padding_id(self.tokenizer, self.module.config.get_text_config())
 
     @property
@@ -50,7 +50,7 @@ class Batching(abc.ABC):
         """Tokenizes texts within the outcome's template; errors and warnings are those of `textiba.texts.tokenizing`.
 
         Args:
-            texts: the texts. Where the outcomes are the model's classes, labels become indices of them.
+            texts: the texts. If the outcomes are the model's classes, labels become indices into these classes.
             start: number of the first text within the data, for messages.
         """
         labels = self.reading.labels if self.reading.classes else None

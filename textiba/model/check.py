@@ -1,4 +1,4 @@
-"""The self-check of a model: every layer can be entered exactly, and whether padding changes nothing.
+"""The self-check of a model: whether every layer can be entered exactly, and whether padding changes the logits.
 
 `Model` runs the self-check at construction, with a few passes over short texts of random tokens. A model that cannot be
 entered exactly is refused. To enter a model at a layer means to run it with a given state in place of the hidden state
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from textiba.model.view import Model
 
 _LENGTHS = (9, 5, 3)  # content tokens of the texts; odd, so that they are no multiple of a window or a pool
-_TOLERANCE = {torch.float16: 2e-2, torch.bfloat16: 5e-2}  # of the logits' size; 1e-4 for longer types
+_TOLERANCE = {torch.float16: 2e-2, torch.bfloat16: 5e-2}  # relative to the logits; 1e-4 for other types
 
 
 def sample_batches(module: Any, tokenizer: Any, template: tuple[str, str] = ("", "")) -> tuple[Batch, Batch]:
@@ -59,10 +59,10 @@ def sample_batches(module: Any, tokenizer: Any, template: tuple[str, str] = ("",
 
 
 class Examination:
-    """The passes over two sample batches, and what they tell of a model.
+    """Runs a model on two sample batches, and tests the properties that `Model` relies on.
 
     Args:
-        model: as it was made, without a narrow last layer.
+        model: the model, without a narrow last layer.
         batch: three texts.
         other: three other texts of the same lengths.
 
@@ -84,13 +84,13 @@ class Examination:
         """Checks that the model can be entered exactly at every layer.
 
         Raises:
-            UnsupportedModelError: it cannot; the message says at which layer, and what failed.
+            UnsupportedModelError: it cannot be entered; the message says at which layer, and what failed.
         """
         model, name, plain, theirs = self._model, self._name, self._plain, self._theirs.logits
         self._equal(self._mine.logits, f"{name}: a pass that records the hidden states changes the logits")
-        tells = not self._close(plain, theirs)  # else the head ignores the text, and nothing can be told
+        tells = not self._close(plain, theirs)  # otherwise the head ignores the text, and no test is possible
         for layer, state in enumerate(self._mine.hidden_states):
-            # The state of one batch under the tokens of the other: the logits must be those of the state.
+            # Enters the state of `batch` with the token ids of `other`: the logits must be those of `batch`.
             try:
                 with torch.no_grad():
                     entered = model.run_from(self._other, layer, state)
@@ -98,12 +98,12 @@ class Examination:
                 raise UnsupportedModelError(f"{name} cannot be entered at layer {layer}: {error}") from error
             if tells and self._close(entered, theirs):
                 raise UnsupportedModelError(
-                    f"{name}: the hidden state at layer {layer} is not what the layers above read"
+                    f"{name}: the hidden state at layer {layer} is not the state that the layers above read"
                 )
             self._equal(
                 entered,
                 f"{name}: with the hidden state at layer {layer} given, other tokens change the logits, or entering "
-                "there is not exact. Encoder-decoder models and models that read the embeddings again do so",
+                "there is not exact. Encoder-decoder models and models that read the embeddings again do this",
             )
 
     def check_gradient(self) -> None:
@@ -135,7 +135,7 @@ class Examination:
         return "all"
 
     def same_logits(self) -> bool:
-        """Whether the model, as it is now, gives the same logits as before; False where it cannot run at all."""
+        """Whether the model gives the same logits as its own forward pass gave; False if the model cannot run."""
         try:
             found = self._model.logits(self._batch)
         except (RuntimeError, IndexError, TypeError, AttributeError):  # a head that reads the other tokens
@@ -158,7 +158,7 @@ class Examination:
 
     @torch.no_grad()
     def _alone(self, batch: Batch) -> Tensor:
-        """The logits of the model's own forward pass, with nothing exchanged."""
+        """The logits of the model's own forward pass, with no module replaced."""
         return self._model.reading.logits(self._model.module(**self._model.inputs(batch)), batch)
 
     def _close(self, a: Tensor, b: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""A module tree whose layers were found, and which runs with a plan: skipped, entered, changed, recorded, stopped."""
+"""A view of a model whose layers were found, and which runs by a plan; see `textiba.model.splice.Plan`."""
 
 import copy
 import hashlib
@@ -18,14 +18,14 @@ from textiba.types import State
 
 
 class Network:
-    """A view on a Hugging Face model: modules of its own in evaluation mode, which share the parameters' memory.
+    """A view of a Hugging Face model: a copy of its modules in evaluation mode, which shares the parameters' memory.
 
     Args:
         module: the model; it is not changed.
 
     Attributes:
         module: the view.
-        layers: where its layers are; set by `find_layers`.
+        layers: the places of the model's layers; set by `find_layers`.
     """
 
     layers: Layers
@@ -38,7 +38,7 @@ class Network:
         self._narrowed: int | None = None  # index of the candidate for a narrow last layer that is used
 
     def find_layers(self, batch: Batch) -> None:
-        """Finds the layers; raises `UnsupportedModelError` where there is no list of them."""
+        """Finds the layers; raises `UnsupportedModelError` if the model has no list of layers."""
         # In a separate copy, because transformers leaves hooks on a model that returned hidden states.
         self.layers = find_layers(view(self.module), self.inputs(batch))
 
@@ -59,8 +59,8 @@ class Network:
         """Returns the model's output.
 
         Args:
-            batch: what the model runs on.
-            narrow: whether the last layer may compute the first token alone, where that was found to be enough.
+            batch: the texts.
+            narrow: whether to use the narrow last layer, if the network has one.
             what: the plan's other fields; see `Plan`.
         """
         return run(self.module, self.layers, self.inputs(batch), self._plan(batch, narrow, **what))
@@ -68,7 +68,7 @@ class Network:
     def record(self, batch: Batch, narrow: bool = False, **what: Any) -> tuple[Any, list[State]]:
         """Returns the model's output and the states that arrived at the layers; the output is None after a stop.
 
-        With a narrow last layer, the last hidden state is not among them. Arguments as of `output`.
+        With a narrow last layer, the states do not include the last hidden state. For the arguments, see `output`.
         """
         plan = self._plan(batch, narrow, record=True, **what)
         try:
@@ -96,7 +96,7 @@ class Network:
 
         Args:
             module: the other module tree.
-            change: may exchange modules of it.
+            change: function that may replace modules of the new network.
         """
         other = copy.copy(self)
         other.module, other._last = module, None

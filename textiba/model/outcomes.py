@@ -49,12 +49,12 @@ class Outcome(Settings, abc.ABC):
         Raises:
             TargetError: the model has no such label.
             SettingError: a setting does not fit the model, for example a candidate that is not a single token.
-            UnsupportedModelError: the model's output lacks what the outcome reads.
+            UnsupportedModelError: the model's output lacks the values that the outcome reads.
         """
 
 
 class Classes(Outcome):
-    """Which of the model's classes, which exclude each other (softmax), holds?"""
+    """Which of the model's mutually exclusive classes (one softmax) holds?"""
 
     kind: ClassVar[str] = "classes"
 
@@ -98,9 +98,9 @@ class Above(Outcome):
     The logits are [0, (value − threshold) / scale].
 
     Attributes:
-        threshold: in the value's unit.
+        threshold: the threshold, in the value's unit.
         scale: difference of the value that counts as one unit of log-odds.
-        label: the model's output that is the value, by name or index.
+        label: name or index of the model's output that gives the value.
     """
 
     kind: ClassVar[str] = "above"
@@ -183,12 +183,12 @@ class Similarity(Outcome):
 
 
 class PooledClasses(Outcome):
-    """Which of some exclusive classes, by a linear head on the pooled last hidden state? For SetFit and its like.
+    """Which of some exclusive classes holds, by a linear head on the pooled last hidden state? For SetFit models.
 
     Attributes:
-        weights: of the head [classes, features].
-        bias: of the head [classes].
-        names: of the classes.
+        weights: weights of the head [classes, features].
+        bias: biases of the head [classes].
+        names: names of the classes.
         pooling: "mean" over the tokens that are attended to, or the "first" token.
         normalize: whether the pooled embedding is scaled to length 1.
     """
@@ -240,8 +240,8 @@ def default_outcome(module: Any) -> Outcome:
         return Above()
     if config.problem_type == "regression":
         raise UnsupportedModelError(
-            f"the model predicts {config.num_labels} values by regression; say which one is asked about, and from what "
-            f"on: outcome=Above(label={class_labels(config)[0]!r}, threshold=0), or --above 0 --label "
+            f"the model predicts {config.num_labels} values by regression; choose one value and a threshold: "
+            f"outcome=Above(label={class_labels(config)[0]!r}, threshold=0), or --above 0 --label "
             f"{class_labels(config)[0]}"
         )
     return Labels() if config.problem_type == "multi_label_classification" else Classes()

@@ -29,10 +29,10 @@ def make_outcome(kind: str, **settings: Any) -> Outcome:
 
 
 def outcome_of(settings: dict[str, Any] | None) -> Outcome | None:
-    """The outcome that a config names, as `{kind: …, setting: value, …}`; None for None.
+    """Returns the outcome that a config describes as `{kind: …, setting: value, …}`; None if the config is None.
 
     Raises:
-        SettingError: no `kind`, no such outcome, or a setting out of its range.
+        SettingError: there is no `kind` or no such outcome, or a setting is out of its range.
     """
     if settings is None:
         return None

@@ -1,4 +1,4 @@
-"""Readings: from a model's raw output to the logits of an outcome, and to the numbers that methods explain."""
+"""Readings turn a model's raw output into the logits of an outcome, and into the numbers that methods explain."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -79,7 +79,7 @@ def class_logits(output: Any, batch: Batch) -> Logits:
 
     Args:
         output: the model's output.
-        batch: not used; every reading takes it.
+        batch: not used; every `Reading.read` takes a batch.
 
     Raises:
         UnsupportedModelError: the output has no such logits.
@@ -112,7 +112,7 @@ def find_label(labels: Sequence[str], label: str | SupportsIndex) -> int:
         TargetError: there is no such label.
     """
     if not isinstance(label, str | bool):
-        with suppress(TypeError):  # no whole number
+        with suppress(TypeError):  # not a whole number
             if 0 <= index(label) < len(labels):
                 return index(label)
     elif len(found := named_alike(str(label), labels)) == 1:

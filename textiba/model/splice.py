@@ -1,4 +1,4 @@
-"""Runs a model and, at chosen layers, skips the layer or enters, changes, records or stops the hidden state.
+"""Runs a model by a plan: at chosen layers, the hidden state is replaced, changed or recorded, or the run ends.
 
 The run uses a shallow copy of the containers around the layers, so the model itself is not changed. The list of layers
 keeps its length. The model's own code makes masks and positions, loops over the layers and runs the head.

@@ -1,4 +1,4 @@
-"""Outcomes of language models: which of some candidate tokens comes next, or stands at a mask."""
+"""Outcomes of language models: which of some candidate tokens comes next, or fills a mask."""
 
 import abc
 from typing import Any, ClassVar

@@ -273,7 +273,7 @@ class Model(Batching):
         return self.reading.target_output(logits, targets, output)
 
     def _examine(self, batch: Batch, other: Batch) -> None:
-        """Checks that every layer can be entered, and finds out about padding and what the outcome reads."""
+        """Checks that every layer can be entered, and tests padding and which tokens the head reads."""
         self.can_merge, self.pads = False, True
         self._network.widen()
         examination = Examination(self, batch, other)

@@ -54,12 +54,12 @@ def _without_accelerate_hooks(module: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Taken:
-    """What another library's object holds.
+    """The parts of another library's object from which a `Model` is made.
 
     Attributes:
         module: the Hugging Face model.
         tokenizer: its tokenizer.
-        outcome: what the object asks of the model; None where the model's head tells.
+        outcome: the question that the object answers; None takes the outcome of the model's head.
     """
 
     module: Any
@@ -68,13 +68,13 @@ class Taken:
 
 
 def taken(holder: Any) -> Taken:
-    """Model, tokenizer and outcome of a text-classification pipeline, a SetFit model, a CrossEncoder or the like.
+    """Returns model, tokenizer and outcome of a text-classification pipeline, SetFit model, CrossEncoder or the like.
 
     Args:
         holder: an object that holds a Hugging Face model and its tokenizer.
 
     Raises:
-        UnsupportedModelError: no model and tokenizer were found in it, or its head cannot be read.
+        UnsupportedModelError: no model and tokenizer were found in `holder`, or its head cannot be read.
     """
     kind = type(holder).__name__
     if hasattr(holder, "model_body") and hasattr(holder, "model_head"):  # SetFit
@@ -90,7 +90,7 @@ def taken(holder: Any) -> Taken:
     module, tokenizer = getattr(holder, "model", None), getattr(holder, "tokenizer", None)
     if module is None or tokenizer is None or not hasattr(module, "config"):
         raise UnsupportedModelError(
-            f"{kind} holds no Hugging Face model and tokenizer that textiba finds; pass them: "
+            f"{kind} holds no Hugging Face model and tokenizer that textiba can find; pass both: "
             "textiba.Model(model, tokenizer)"
         )
     return Taken(module, tokenizer)
@@ -103,10 +103,10 @@ def _sentence_encoder(holder: Any) -> Taken:
 
 
 def _linear_head(holder: Any) -> Outcome:
-    """SetFit's logistic regression on pooled embeddings.
+    """Returns the outcome of SetFit's logistic regression on pooled embeddings.
 
     Raises:
-        UnsupportedModelError: another head, or another pooling than the mean or the first token.
+        UnsupportedModelError: the head is not a logistic regression, or pools neither the mean nor the first token.
     """
     head = holder.model_head
     weights, bias = getattr(head, "coef_", None), getattr(head, "intercept_", None)

@@ -1,9 +1,9 @@
-"""Runs on disk: they survive a kill, a full disk and a torn file.
+"""Stores runs on disk, so that they survive a killed process, a full disk and a damaged file.
 
 run/
 manifest.json        settings, versions, seed, fingerprints, timings
-attributions/        part-<process>-<number>.parquet; each appears whole or not at all, and names the settings' hash
-curves-….parquet     degradation curves by way of removal, where `textiba degrade` has run
+attributions/        part-<process>-<number>.parquet; each is written whole or not at all, with the settings' hash
+curves-….parquet     degradation curves, one file for each way of removal, if `textiba degrade` has run
 """
 
 from textiba.store.check import Health, check, incomplete, repair

@@ -1,4 +1,4 @@
-"""Looks at the files of a run, says whether the run is whole, and repairs the traces of a crash or a failing disk."""
+"""Checks the files of a run, reports whether the run is complete, and repairs it after a crash or a disk failure."""
 
 import json
 from collections.abc import Iterator
@@ -26,16 +26,16 @@ class Health:
     Attributes:
         path: the folder.
         command: the textiba command that made the folder; empty where the manifest does not say.
-        rows: of all tables.
+        rows: the number of rows of all tables.
         files: the number of tables.
-        size: of all files, bytes.
+        size: the size of all files, bytes.
         busy: whether a process writes to the folder now.
         damaged: files that cannot be read.
         foreign: shards of a run with other settings.
         leftovers: unfinished files of processes that were killed.
-        done: results of a sweep, or tables of a benchmark, each counted once.
-        expected: how many there are once the run has ended; None where the manifest does not say.
-        unbegun: checkpoints that the run has not come to.
+        done: the number of results of a sweep, or of tables of a benchmark, each counted once.
+        expected: the number of results or tables of the complete run; None if the manifest does not say.
+        unbegun: checkpoints that the run has not started.
     """
 
     path: Path
@@ -58,12 +58,12 @@ class Health:
 
     @property
     def whole(self) -> bool:
-        """Whether the run has ended, with every result there and readable."""
+        """Whether the run has ended, and every result is present and readable."""
         return self.sound and not self.unbegun and self.expected is not None and self.done >= self.expected
 
     @property
     def state(self) -> str:
-        """The state in a few words: "whole", or how much is there, and what is wrong."""
+        """The state in a few words: "whole", or how much of the run is done, and what is wrong."""
         counts = {"damaged": self.damaged, "of another run": self.foreign, "unfinished files": self.leftovers}
         parts = ["being written to"] if self.busy else []
         parts += [f"{len(files)} {kind}" for kind, files in counts.items() if files]
@@ -73,7 +73,7 @@ class Health:
 
     @property
     def extent(self) -> str:
-        """How much is there: "64 of 192 results, not begun: general-probe"."""
+        """How much of the run is done: "64 of 192 results, not begun: general-probe"."""
         noun = {"benchmark": "tables", "readout": "trainings"}.get(self.command, "results")
         of = "" if self.expected is None else f" of {self.expected}"
         late = f", not begun: {', '.join(self.unbegun)}" if self.unbegun else ""
@@ -82,7 +82,7 @@ class Health:
 
 
 def runs(folder: Path) -> Iterator[Path]:
-    """The runs in a folder, by name; the folder itself if it is a run.
+    """Yields the run folders in a folder, sorted by name; the folder itself comes first if it is a run.
 
     Raises:
         InputError: no such folder.
@@ -94,7 +94,7 @@ def runs(folder: Path) -> Iterator[Path]:
 
 
 def check(path: Path) -> Health:
-    """Reads every file of a run.
+    """Reads every file of a run, and returns the state of the run.
 
     Raises:
         InputError: there is no run.
@@ -127,12 +127,12 @@ def check(path: Path) -> Health:
 
 
 def incomplete(path: Path) -> str | None:
-    """A sentence about a run that is not whole, for reports: how much is there, and the command that goes on.
+    """Returns a sentence for reports about an incomplete run: how much is done, and the command that continues it.
 
-    Reads no more of the shards than which results they hold.
+    Of the shards, only the columns that identify results are read.
 
     Returns:
-        The sentence; None where the run is whole, and where its manifest does not say how much it will have.
+        The sentence; None if the run is complete, or if its manifest does not say how many results to expect.
 
     Raises:
         InputError: there is no run.
@@ -145,7 +145,7 @@ def incomplete(path: Path) -> str | None:
             if not _of_another(pq.read_schema(table), run):
                 sound.append(table)
         except (pa.ArrowInvalid, OSError):
-            continue  # its results are missing, and count as such
+            continue  # its results count as missing
     done, expected, unbegun = _extent(path, values, sound)
     if not unbegun and (expected is None or done >= expected):
         return None
@@ -155,7 +155,7 @@ def incomplete(path: Path) -> str | None:
 
 
 def repair(path: Path) -> Health:
-    """Sets damaged and foreign files aside, removes unfinished ones, and makes a lost manifest from the shards.
+    """Sets damaged and foreign files aside, removes unfinished files, and rebuilds a lost manifest from the shards.
 
     Nothing that can be read is lost; the run's own command computes the missing results again.
 
@@ -165,7 +165,7 @@ def repair(path: Path) -> Health:
     Raises:
         InputError: there is no run.
         BusyFolderError: a process writes to the folder.
-        CorruptFileError: the manifest is damaged, and no shard tells the settings.
+        CorruptFileError: the manifest is damaged, and no shard contains the settings.
         StorageError: the folder is read-only.
     """
     found = check(path)
@@ -192,7 +192,7 @@ def set_aside_damaged(shards: list[Path]) -> list[Path]:
     """Sets aside each shard whose end, where Parquet keeps its schema, cannot be read.
 
     Returns:
-        The new names of those set aside.
+        The new names of the shards that were set aside.
 
     Raises:
         StorageError: the folder is read-only.
@@ -208,13 +208,13 @@ def set_aside_damaged(shards: list[Path]) -> list[Path]:
 
 
 def _of_another(schema: pa.Schema, run: str | None) -> bool:
-    """Whether a table names another run's settings."""
+    """Whether a table belongs to a run with other settings."""
     of = (schema.metadata or {}).get(b"run")
     return run is not None and of is not None and of.decode() != run
 
 
 def _extent(path: Path, values: dict[str, Any], sound: list[Path]) -> tuple[int, int | None, tuple[str, ...]]:
-    """How much of a run is there, how much there will be, and the checkpoints that were not begun."""
+    """Returns how many results are done, how many are expected, and the checkpoints that were not started."""
     command = values.get("command", "sweep")
     if command == "readout":
         return int((path / _CARD).is_file()), 1, ()

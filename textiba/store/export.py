@@ -1,9 +1,9 @@
-"""One file of a run's results: JSON Lines, CSV or Parquet, told by the suffix.
+"""Exports a run's results to one file; the suffix selects JSON Lines, CSV or Parquet.
 
 Every file has a row for each result, with the columns of the shards (see `textiba.store.rows`). Special tokens carry no
-score: their place is null in JSON and NaN in Parquet. In JSON Lines a column without a value is left out; in CSV a cell
-without a value is empty, and lists and settings are JSON. All of it is UTF-8. `text`, `label`, `id`, `kind` and
-`rationale` are named as in files of texts, so that the texts of an export can be read and explained again.
+score: null in JSON, and NaN in Parquet. In JSON Lines a column without a value is left out; in CSV a cell without a
+value is empty, and lists and settings are JSON. JSON Lines and CSV files are UTF-8. The columns `text`, `label`, `id`,
+`kind` and `rationale` have the names that `textiba.read_texts` looks for, so that the texts can be explained again.
 """
 
 import csv
@@ -25,11 +25,11 @@ _BLOCK = 256  # rows that are written to a Parquet file at once
 
 
 def export_rows(rows: Iterable[Mapping[str, Any]], target: Path) -> int:
-    """Writes rows as `to_row` makes them. The file appears whole or not at all.
+    """Writes rows in the form of `to_row` to a file, whole or not at all.
 
     Args:
-        rows: they are taken one after the other and not held.
-        target: ends in one of `SUFFIXES`.
+        rows: the rows, which are read lazily.
+        target: the file; its name ends in one of `SUFFIXES`.
 
     Returns:
         The number of rows.
@@ -53,9 +53,9 @@ def export_rows(rows: Iterable[Mapping[str, Any]], target: Path) -> int:
 
 
 def json_line(values: Any) -> str:
-    """A value as one line of JSON; NaN and infinity, which JSON does not have, become null.
+    """Returns a value as one line of JSON; NaN and infinity, which JSON does not have, become null.
 
-    The line breaks of Unicode are escaped, at which some readers would end the line.
+    Unicode's other line breaks are escaped, because some readers would end the line there.
     """
     line = json.dumps(_finite(values), ensure_ascii=False, allow_nan=False)
     for character in "\x85\u2028\u2029":

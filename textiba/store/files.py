@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, places that are checked before the work, and folders with one writer."""
+"""Writes files whole or not at all, checks in advance that files can be written, and locks folders."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ from textiba.store.processes import ALONE, Processes
 TEMPORARY = ".tmp"
 LOCK = "run.lock"  # held by a run's first process; each other process holds a lock file of its own
 
-_ROOM = 1 << 20  # bytes; a disk with less is full
+_ROOM = 1 << 20  # bytes; a disk with less free space counts as full
 
 _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -28,9 +28,9 @@ _OF_THE_DISK = (*_OUT_OF_SPACE, *_NOT_ALLOWED, errno.EFBIG, errno.EIO, errno.ENA
 
 @contextmanager
 def appearing(target: Path) -> Iterator[Path]:
-    """Gives a path beside `target` to write to; the file is flushed to the disk and then renamed to `target`.
+    """Yields a temporary path beside `target`; after the block, the file is flushed to the disk and renamed.
 
-    Whatever happens inside, `target` is the old file or the new one, and never a part.
+    Even after an error, `target` is either the old file or the complete new file.
 
     Raises:
         StorageError: the file cannot be written.
@@ -49,11 +49,11 @@ def appearing(target: Path) -> Iterator[Path]:
 
 
 def write_whole(target: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file that appears whole or not at all; see `appearing`.
+    """Writes a file whole or not at all; see `appearing`.
 
     Args:
         target: the file.
-        write: writes the content to the path that it is given.
+        write: function that writes the content to the given path.
 
     Raises:
         StorageError: the file cannot be written.
@@ -74,14 +74,14 @@ def write_table(target: Path, table: pa.Table) -> None:
 
 @contextmanager
 def storage_errors(target: Path) -> Iterator[None]:
-    """Turns errors of the system while `target` is written into a `StorageError` that says what to do.
+    """Turns system errors that occur while `target` is written into a `StorageError` that says what to do.
 
-    The errors of safetensors, which have the system's error number in their text, are turned too, and those of
-    torch.save, which have none.
+    Errors of safetensors, whose text contains the system's error number, and errors of torch.save, whose text does not,
+    are turned into a `StorageError` too.
     """
     try:
         yield
-    except BrokenPipeError:  # of the standard output, not of the file
+    except BrokenPipeError:  # an error of the standard output, not of the file
         raise
     except OSError as error:
         raise storage_error(target, error) from error
@@ -117,17 +117,17 @@ def disk_failed(error: OSError) -> bool:
 
 
 def file_place(target: str | Path, suffixes: Collection[str] = ()) -> Path:
-    """Checks that a file can be written, before the work whose result it will hold; makes its folder.
+    """Checks, before a long computation, that its output file can be written; makes the folder of the file.
 
     Args:
-        target: the file; a file that is already there stays as it is.
-        suffixes: those allowed, such as ".csv"; none allows every suffix.
+        target: the file; an existing file is not changed.
+        suffixes: the allowed suffixes, such as ".csv"; an empty collection allows every suffix.
 
     Returns:
         The file.
 
     Raises:
-        InputError: another suffix, or a folder of that name.
+        InputError: the suffix is not allowed, or `target` is a folder.
         StorageError: the folder cannot be made, or is read-only.
     """
     target = Path(target)
@@ -142,7 +142,7 @@ def file_place(target: str | Path, suffixes: Collection[str] = ()) -> Path:
 
 
 def folder_place(folder: str | Path) -> Path:
-    """Checks that files can be written to a folder, before the work whose results it will hold; makes the folder.
+    """Checks, before a long computation, that its output folder can be written to; makes the folder.
 
     Returns:
         The folder.
@@ -157,7 +157,7 @@ def folder_place(folder: str | Path) -> Path:
         try:
             probe.touch()
         except OSError as error:
-            if error.errno not in _OUT_OF_SPACE:  # what is written now may fit where more does not
+            if error.errno not in _OUT_OF_SPACE:  # a full disk is reported when a result is written
                 raise
         finally:
             with suppress(OSError):
@@ -175,7 +175,7 @@ def read_table(shard: Path, **choice: Any) -> pa.Table:
 
     Args:
         shard: the file.
-        **choice: goes to `pyarrow.parquet.read_table`.
+        **choice: keyword arguments of `pyarrow.parquet.read_table`.
 
     Raises:
         CorruptFileError: the file cannot be read.
@@ -191,10 +191,10 @@ def read_table(shard: Path, **choice: Any) -> pa.Table:
 
 @contextmanager
 def claimed(folder: Path, processes: Processes = ALONE) -> Iterator[None]:
-    """Locks the folder for this run's processes; the lock of a killed process is void.
+    """Locks the folder for this run's processes; a killed process loses its lock.
 
-    The first process enters alone, so that it can put the folder in order. The others enter when it calls
-    `processes.wait()`, and must call it too.
+    The first process enters alone, so that it can put the folder in order, and must then call `processes.wait()`. The
+    other processes wait in this function until the first process makes that call.
 
     Raises:
         BusyFolderError: another run writes to the folder.
@@ -256,7 +256,7 @@ def _number(error: Exception, target: Path) -> int | None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Flushes a folder, without which a new name may not survive a power cut; not every system can."""
+    """Flushes a folder, so that a new file name survives a power cut; does nothing on systems that cannot."""
     with suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
         try:

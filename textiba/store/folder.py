@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, str]  # checkpoint, method, settings as `settings_key` gives them
 ATTRIBUTIONS = "attributions"
-_UNFINISHED = "unfinished-"  # begins the name of a file with some of a degradation's curves
-_SHARD = 256  # rows that are held before they are written
-_SECONDS = 60.0  # the longest that rows are held
+_UNFINISHED = "unfinished-"  # prefix of a file with the curves of an unfinished degradation test
+_SHARD = 256  # rows that are kept in memory before they are written
+_SECONDS = 60.0  # the longest time that rows are kept in memory
 
 
 class Numbers:
@@ -56,12 +56,12 @@ class RunFolder:
 
     Args:
         path: the folder; made when missing.
-        settings: of the run, which must be those of a run that the folder holds already; None reads a folder that must
-            hold a run.
-        processes: those that share the run; each writes shards of its own.
+        settings: settings of the run, which must equal those of a run that the folder already holds; None opens an
+            existing run.
+        processes: the processes that share the run; each writes its own shards.
 
     Raises:
-        InputError: the folder holds a run with other settings, a run of another command, or no run where one must be.
+        InputError: the folder holds another command's run, other settings, or (if `settings` is None) no run.
         CorruptFileError: the manifest cannot be read.
         StorageError: the folder cannot be written.
     """
@@ -82,7 +82,7 @@ class RunFolder:
                 (self.path / ATTRIBUTIONS).mkdir(exist_ok=True)
 
     def append(self, results: Iterable[tuple[int, Attribution]]) -> None:
-        """Adds results that belong together: all go to disk or none; `flush` writes those that are still held.
+        """Adds results that belong together: all of them are written or none; `flush` writes those still in memory.
 
         Raises:
             StorageError: a shard cannot be written.
@@ -92,7 +92,7 @@ class RunFolder:
             self.flush()
 
     def flush(self) -> None:
-        """Writes the results that are held as a shard of their own.
+        """Writes the results in memory as a new shard.
 
         Raises:
             StorageError: the shard cannot be written.
@@ -110,7 +110,7 @@ class RunFolder:
         self._rows = []
 
     def groups(self) -> dict[Key, Numbers]:
-        """The numbers of the texts on disk, for each checkpoint, method and settings.
+        """Returns the numbers of the texts that have results on disk, for each checkpoint, method and settings.
 
         Raises:
             CorruptFileError: a shard cannot be read.
@@ -122,7 +122,7 @@ class RunFolder:
         return found
 
     def read(self, only: Key | None = None) -> Iterator[tuple[int, Attribution]]:
-        """Every result once, with the number of its text; one shard is in memory at a time.
+        """Yields every result once, with the number of its text; one shard is in memory at a time.
 
         Args:
             only: one checkpoint, method and settings; None reads all.
@@ -134,7 +134,7 @@ class RunFolder:
             yield row["index"], from_row(row)
 
     def dataset(self) -> "Dataset":
-        """Every result as a row of a `datasets.Dataset`, memory-mapped; the columns are those of the shards.
+        """Returns a memory-mapped `datasets.Dataset` with a row for each result and the columns of the shards.
 
         Raises:
             InputError: there is no result yet.
@@ -147,7 +147,7 @@ class RunFolder:
         return Dataset.from_parquet([str(shard) for shard in self.shards()])  # type: ignore[return-value]
 
     def export(self, target: str | Path) -> int:
-        """Writes every result as a row of one file, whose format is told by its suffix; see `textiba.store.export`.
+        """Writes every result as a row of one file; the suffix selects the format (see `textiba.store.export`).
 
         Returns:
             The number of rows.
@@ -165,7 +165,7 @@ class RunFolder:
 
         Args:
             curves: the curves.
-            unfinished: to a file beside that of the finished curves, which stays as it is.
+            unfinished: whether to write to a separate file, and leave the file of finished curves unchanged.
 
         Raises:
             StorageError: a file cannot be written.
@@ -182,17 +182,19 @@ class RunFolder:
                 self._curves(way, unfinished=True).unlink(missing_ok=True)
 
     def read_curves(self, way: str = "delete", unfinished: bool = False) -> list[Curve]:
-        """The curves that `save_curves` wrote of a way of removal, as `Curve.way` names it.
+        """Returns the curves that `save_curves` wrote for one way of removal (`Curve.way`).
 
         Raises:
-            InputError: there are none yet.
+            InputError: there are no such curves yet.
             CorruptFileError: the file cannot be read.
         """
         path = self._curves(way, unfinished)
         if not path.is_file():
             removal, _, part = way.partition("-")
             only = f" --part {part}" if part else ""
-            raise InputError(f"{path}: none yet; make them with: textiba degrade {self.path} --removal {removal}{only}")
+            raise InputError(
+                f"{path}: no curves yet; make them with: textiba degrade {self.path} --removal {removal}{only}"
+            )
         out = []
         for row in read_rows(path):
             arrays = {k: np.asarray(row[k], dtype=np.float64) for k in ("steps", "probability", "correct")}
@@ -201,7 +203,7 @@ class RunFolder:
         return out
 
     def removals(self) -> list[str]:
-        """The ways of removal of which there are finished curves, as `Curve.way` names them."""
+        """Returns the ways of removal (`Curve.way`) that have finished curves."""
         return sorted(path.stem.removeprefix("curves-") for path in self.path.glob("curves-*.parquet"))
 
     def shards(self) -> list[Path]:
@@ -212,7 +214,7 @@ class RunFolder:
         return self.path / f"{_UNFINISHED if unfinished else ''}curves-{way}.parquet"
 
     def _every_row(self, only: Key | None) -> Iterator[dict[str, Any]]:
-        """Every row once, however many shards hold it."""
+        """Yields every row once, even if several shards hold the row."""
         seen: dict[Key, Numbers] = {}
         filters = None if only is None else list(zip(("checkpoint", "method", "settings"), "===", only, strict=True))
         for shard in self.shards():

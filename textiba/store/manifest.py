@@ -1,4 +1,4 @@
-"""The manifest of a run's folder: settings, versions, fingerprints, timings, and how much the run will have."""
+"""The manifest of a run's folder: settings, versions, fingerprints, timings, and the expected number of results."""
 
 import hashlib
 import json
@@ -19,24 +19,25 @@ _NOT_RESULTS = (".lock", TEMPORARY)
 
 
 class Manifest:
-    """The facts behind a folder's results, kept in manifest.json. A run with other facts is refused.
+    """The settings, versions and fingerprints behind a folder's results, stored in manifest.json.
 
-    A folder that this process has claimed (see `claimed`) and that holds no result yet is begun anew, whatever its
-    settings were: a run that was killed at its first step leaves such a folder.
+    A run with other settings or fingerprints is refused. But if this process has locked the folder (see `claimed`) and
+    the folder holds no result yet, the manifest is written anew, whatever its settings were: a run that was killed at
+    its first step leaves such a folder.
 
     Args:
         path: the folder; made when missing.
-        settings: of the run, which must be those of a run that the folder holds already; None reads a folder that must
-            hold a run.
+        settings: settings of the run, which must equal those of a run that the folder already holds; None opens an
+            existing run.
         command: the textiba command that makes such a folder.
-        writes: whether this process writes the file; of several processes that share a run only the first does.
+        writes: whether this process writes the file; if several processes share a run, only the first one does.
 
     Attributes:
         values: the content of manifest.json.
         run: a short hash of the settings, which every file of results carries.
 
     Raises:
-        InputError: the folder holds a run with other settings, or no run where one must be.
+        InputError: the folder holds a run with other settings, or (if `settings` is None) no run.
         CorruptFileError: the manifest cannot be read.
         StorageError: the manifest cannot be written.
 
@@ -64,15 +65,15 @@ class Manifest:
         self.run = settings_hash(self.values["settings"])
 
     def hold(self, what: str, name: str, identity: str) -> None:
-        """Writes down the identity of something that the results depend on.
+        """Records the hash of an input that the results depend on.
 
         Args:
-            what: the kind, such as "checkpoints".
-            name: its name.
-            identity: its hash.
+            what: the kind of input, such as "checkpoints".
+            name: the name of the input.
+            identity: the hash of the input.
 
         Raises:
-            InputError: the folder's results depend on another one of that name.
+            InputError: another hash was recorded for this name.
         """
         known = self.values.setdefault(what, {}).get(name)
         if known is None:
@@ -85,11 +86,11 @@ class Manifest:
             )
 
     def expect(self, part: str, count: int | None) -> None:
-        """Writes down how much a part of the run will have: results of a sweep, tables of a benchmark.
+        """Records the expected number of results (sweep) or tables (benchmark) of a part of the run.
 
         Args:
             part: a checkpoint, or a data set on a checkpoint.
-            count: None where nobody knows before the end, as for streamed texts.
+            count: the number; None if it is unknown before the end, as for streamed texts.
         """
         if self.values.setdefault("expected", {}).get(part, ...) != count:
             self.values["expected"][part] = count
@@ -101,13 +102,13 @@ class Manifest:
             write_text(self.path / MANIFEST, json.dumps(self.values, indent=1) + "\n")
 
     def _compare_versions(self) -> None:
-        """Warns where the versions of now are not those that the run was begun with, and writes them down."""
+        """Warns if the current versions differ from those at the run's start, and records the current versions."""
         begun, now = self.values.get("versions", {}), versions()
         if not (changes := version_changes(begun, now)):
             return
         warnings.warn(
-            f"{self.path} was begun with other versions: {changes}. Results of both are in one folder now, and may "
-            "differ in their last digits; to have all from one, name another folder or install the versions before",
+            f"{self.path} was begun with other versions: {changes}. Results of both are now in this folder, and may "
+            "differ in their last digits; to avoid this, name another folder or install the former versions",
             VersionWarning,
             stacklevel=4,
         )
@@ -118,16 +119,16 @@ class Manifest:
 
 @contextmanager
 def no_empty_run(path: Path) -> Iterator[None]:
-    """Removes the manifest that was made inside, and the folder, if an error leaves the block before any result.
+    """Removes a newly made manifest and its folder if an error ends the block before there is any result.
 
-    Without this a run that fails at its first step would leave a folder that refuses the corrected config.
+    Without this function, a run that fails at its first step would leave a folder that refuses the corrected config.
     """
     known = (path / MANIFEST).exists()
     folders = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         yield
     except BusyFolderError:
-        raise  # the folder is another run's
+        raise  # the folder belongs to another run
     except BaseException:
         if not known and not holds_results(path):
             for file in [file for file in path.rglob("*") if file.is_file()]:

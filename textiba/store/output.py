@@ -1,4 +1,4 @@
-"""Files that a user names: any place that can be written to, checked first, and written whole or not at all."""
+"""Writes files that a user names: the place is checked first, and the file is written whole or not at all."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ def write_file(path: str | Path, write: Callable[[Path], object]) -> Path:
 
     Args:
         path: the file. A link is followed; a device or pipe, such as /dev/stdout, is written to directly.
-        write: writes the file under the path that it is given, which has another ending.
+        write: function that writes the file to the given path, which may have another suffix than `path`.
 
     Raises:
         InputError: `path` is a folder.
@@ -37,10 +37,10 @@ def write_html(path: str | Path, page: str) -> Path:
 
 
 def suffix(path: str | Path, known: tuple[str, ...]) -> str:
-    """The ending of a file's name, without the dot, in lower case.
+    """Checks the suffix of a file's name, and returns the suffix without the dot, in lower case.
 
     Raises:
-        InputError: the ending is not among `known`, or `path` is a folder.
+        InputError: the suffix is not among `known`, or `path` is a folder.
         StorageError: the folder cannot be made.
     """
     return file_place(path, tuple(f".{name}" for name in known)).suffix.lower().removeprefix(".")

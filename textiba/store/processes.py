@@ -16,7 +16,7 @@ _PATIENCE = timedelta(days=7)  # one process may work hours longer than another
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes that share a run, from the view of one of them.
+    """The processes that share a run, as seen by one of them.
 
     Attributes:
         rank: the number of this process.
@@ -34,7 +34,7 @@ class Processes:
         return self.rank == 0
 
     def wait(self) -> None:
-        """Waits until every process has come here."""
+        """Waits until every process has called this method."""
         self.barrier()
 
 
@@ -42,10 +42,10 @@ ALONE = Processes()
 
 
 def current() -> Processes:
-    """This process as it was launched: alone, or as one of several.
+    """Returns this process and the processes launched with it.
 
     Raises:
-        MissingExtraError: it is one of several, and accelerate is not installed.
+        MissingExtraError: this process is one of several, and accelerate is not installed.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ALONE
@@ -99,7 +99,7 @@ class Shares:
         self._loads = [0.0] * processes.count
 
     def mine(self, sizes: Sequence[float]) -> list[int]:
-        """The indices of the pieces of this process, in order; pieces of earlier calls count as work.
+        """Returns the indices of this process's pieces, in order; pieces from earlier calls count as earlier work.
 
         Args:
             sizes: the amount of work of each piece.

@@ -1,4 +1,4 @@
-"""Attributions in one Parquet file of the user's, with the columns that a run's own files have."""
+"""Saves attributions to one Parquet file that a user names, with the columns of a run's own files, and loads them."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from textiba.errors import CorruptFileError, InputError
 from textiba.store.output import suffix, write_file
 from textiba.store.rows import SCHEMA, from_row, to_row
 
-# As JSON, the fields that the rows of a run have no column for; null for most attributions.
+# JSON of the fields for which the rows of a run have no column; null for most attributions.
 _REST = pa.field("rest", pa.string())
 
 

@@ -17,7 +17,7 @@ SCHEMA = pa.schema(
     [
         ("index", pa.int64()), ("id", pa.string()), ("text", pa.string()), ("pair", pa.string()),
         ("label", pa.int32()),
-        ("label_name", pa.string()),  # a label that is a name: of a text whose label is no index of the outcomes
+        ("label_name", pa.string()),  # a label that is a name, not an index into the outcomes
         ("value", pa.float64()),
         ("kind", pa.string()), ("rationale", pa.list_(_INTS)), ("pair_rationale", pa.list_(_INTS)),
         ("checkpoint", pa.string()), ("method", pa.string()), ("settings", pa.string()), ("layer", pa.int32()),
@@ -32,7 +32,7 @@ SCHEMA = pa.schema(
         ("closed", pa.float64()), ("opened", pa.float64()), ("special", pa.float64()), ("residual", pa.float64()),
     ]
 )  # fmt: skip
-_RENAMED = {"probability": "kept"}  # a detail whose name another column has
+_RENAMED = {"probability": "kept"}  # details whose own name another column already has
 _LISTS = ("gates", "cross_entropy", "information")
 
 
@@ -42,7 +42,7 @@ def settings_key(settings: Mapping[str, Any]) -> str:
 
 
 def to_row(index: int, a: Attribution) -> dict[str, Any]:
-    """The row of an attribution of text number `index`; lists stay arrays where pyarrow takes arrays."""
+    """Returns the row of an attribution of text number `index`; arrays stay arrays where pyarrow accepts them."""
     text = a.text
     row: dict[str, Any] = {
         "index": index, "id": text.source.id, "text": text.source.text, "pair": text.source.pair,
@@ -63,7 +63,7 @@ def to_row(index: int, a: Attribution) -> dict[str, Any]:
 
 
 def from_row(row: Mapping[str, Any]) -> Attribution:
-    """The attribution that `to_row` was given."""
+    """Returns the attribution that `to_row` was called with."""
     spans, pair_spans = (tuple((a, b) for a, b in row[name]) for name in ("rationale", "pair_rationale"))
     label = row["label"] if row["label_name"] is None else row["label_name"]
     text = Text(row["text"], label, spans, row["id"], row["kind"], row["pair"], pair_spans, row["value"])

@@ -1,1 +1,1 @@
-"""What comes in: texts and data sources, tokenised texts, batches."""
+"""The input of the package: texts, data sources, tokenized texts and batches."""

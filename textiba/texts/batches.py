@@ -85,12 +85,12 @@ class Batch:
 
 
 def collate(texts: Sequence[TokenizedText], pad_id: int, device: torch.device) -> Batch:
-    """One batch of texts, padded to the longest.
+    """Returns one batch of texts, padded to the longest text.
 
     Args:
         texts: at least one.
         pad_id: token id of padding; no token attends to padding.
-        device: of the batch.
+        device: the device of the batch.
     """
     length = max(len(text) for text in texts)
 
@@ -108,14 +108,14 @@ def collate(texts: Sequence[TokenizedText], pad_id: int, device: torch.device) -
 
 
 def buckets(items: Sequence[T], lengths: Sequence[int], budget: int, equal: bool = False) -> Iterator[list[T]]:
-    """Groups of items of similar length, the longest first, each at most `budget` tokens when padded.
+    """Yields groups of items of similar length, the longest first, each at most `budget` tokens when padded.
 
-    The longest come first so that a run that does not fit into memory fails at once.
+    The longest items come first so that a run that does not fit into memory fails at once.
 
     Args:
         items: anything.
-        lengths: tokens of each item.
-        budget: tokens of a group, padding included; a longer item is a group of its own.
+        lengths: number of tokens of each item.
+        budget: largest number of tokens of a group, padding included; a longer item forms its own group.
         equal: whether the items of a group must have one length.
     """
     group: list[T] = []

@@ -1,4 +1,4 @@
-"""CSV and TSV files: a header and rows of cells, which have no types of their own."""
+"""Reads CSV and TSV files: a header, and rows of cells that are all strings."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ class Cells:
     Attributes:
         header: the names of the columns.
         rows: the cells of each row that is not blank.
-        lines: the first line of each row in the file, from 1.
+        lines: the number of each row's first line in the file, counted from 1.
     """
 
     header: tuple[str, ...]
@@ -28,15 +28,16 @@ class Cells:
     lines: tuple[int, ...]
 
     def where(self, source: str, number: int) -> str:
-        """Names a row in errors, by its number from 1."""
+        """Returns the name of a row for error messages; rows are counted from 1."""
         return f"{source}, row {number} (line {self.lines[number - 1]})"
 
     def records(self, label: Hashable | None) -> list[dict[Hashable, Any]]:
-        """The rows by column.
+        """Returns each row as a mapping from column to value.
 
         Args:
-            label: the column of the labels. They become indices if all are whole numbers and one of them is 0, since
-                names are numbers too ("1" to "5" stars); an empty one becomes None.
+            label: the column of the labels; None if there is none. Labels become indices if all are whole numbers and
+                one of them is 0: without a 0 the numbers may be names, such as "1" to "5" stars. An empty label then
+                becomes None.
         """
         records: list[dict[Hashable, Any]] = [dict(zip(self.header, row, strict=True)) for row in self.rows]
         if label is None:
@@ -50,13 +51,15 @@ class Cells:
 
 
 def read_cells(content: str, source: str, tabs: bool) -> Cells:
-    """The rows of a CSV file (RFC 4180), or of a TSV file, whose quotes are plain characters where they do not pair up.
+    """Parses a CSV file (RFC 4180) or a TSV file.
+
+    If a TSV file cannot be parsed with quoted cells, its quotes are read as plain characters.
 
     Args:
-        content: of the file.
+        content: the content of the file.
         source: names the file in errors.
-        tabs: whether tabs part the cells, as in a TSV file. Otherwise commas do, or semicolons or tabs where the header
-            has no comma, as spreadsheets write in some languages.
+        tabs: whether tabs separate the cells, as in a TSV file. Otherwise commas do; if the header has no comma,
+            semicolons or tabs do, as spreadsheets write in some languages.
 
     Raises:
         InputError: the file is empty.

@@ -16,7 +16,7 @@ from textiba.texts.values import shown
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".txt", ".parquet")
 STANDARD_INPUT = "-"
-_BOMS = (  # the longer marks first: UTF-32's begins with UTF-16's
+_BOMS = (  # the longer marks first: UTF-32's mark begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
@@ -35,12 +35,12 @@ def read_texts(
     pair_rationale_column: Hashable | None = None,
     value_column: Hashable | None = None,
 ) -> Sequence[Text]:
-    """Texts from a file, in the order of the file, each row checked.
+    """Returns the texts of a file, in the order of the file, each row checked.
 
-    The suffix tells the format: `.jsonl` (an object a line), `.json` (a list of objects, or a list for each column),
-    `.csv` and `.tsv` (the first line has the column names), `.parquet`, or `.txt` (a text a line). "-" is standard
-    input, with a text or an object a line. Files are UTF-8, or UTF-16 or UTF-32 with a byte order mark. Lines end at
-    line feeds alone, so other line breaks of Unicode stay within a text. A column called `kind` is read as well.
+    The suffix tells the format: `.jsonl` (one object per line), `.json` (a list of objects, or a list for each column),
+    `.csv` and `.tsv` (the first line has the column names), `.parquet`, or `.txt` (one text per line). "-" is standard
+    input, with one text or one object per line. Files are UTF-8, or UTF-16 or UTF-32 with a byte order mark. Only line
+    feeds end a line; other line breaks of Unicode are a part of the text. A column called `kind` is read as well.
 
     A label is an index or a name of a class; see `textiba.texts.labels`. In a CSV or TSV file, labels are indices if
     all are whole numbers and one of them is 0; otherwise they are names.
@@ -50,7 +50,7 @@ def read_texts(
         text_column: column of the texts; None takes `text`, `sentence` or `review`, or the first of two columns that
             are known as a pair, such as `premise` and `hypothesis`; see `textiba.texts.rows.PAIR_COLUMNS`.
         label_column: column of the labels; None takes `label`, where there is one; "" reads none.
-        id_column: column of the ids; None takes `id`, where there is one, and else numbers the rows.
+        id_column: column of the ids; None takes `id`, where there is one, and otherwise makes ids from the row numbers.
         pair_column: column of the second texts of pairs; None takes `pair`, where there is one, or the second column of
             a known pair; "" reads single texts.
         rationale_column: column of the character spans that a person marked; None takes `rationale`; "" reads none.
@@ -58,11 +58,11 @@ def read_texts(
         value_column: column of gold values for regression; None reads none.
 
     Returns:
-        A list; of a Parquet file, rows that are read from the disk when they are asked for.
+        A list; for a Parquet file, a sequence that reads its rows from the disk lazily.
 
     Raises:
-        InputError: no such file, a suffix that is none of these, a column that does not exist, or a value that is no
-            text, label, id or rationale; the message has the row, counted from 1.
+        InputError: no such file, a suffix that is none of these, a column that does not exist, or a value that is not
+            a text, label, id or rationale; the message names the row, counted from 1.
         CorruptFileError: the file is not in the format that its suffix says, or not in Unicode.
     """
     return read_named(
@@ -72,7 +72,7 @@ def read_texts(
 
 
 def read_named(path: str | Path, named: Named) -> Sequence[Text]:
-    """`read_texts` with the columns as one value."""
+    """`read_texts` with the columns in one argument."""
     source = str(path)
     if source == STANDARD_INPUT:
         return _texts(_from_standard_input(named), "standard input")
@@ -95,11 +95,11 @@ def read_named(path: str | Path, named: Named) -> Sequence[Text]:
 
 
 def read_unicode(path: Path) -> str:
-    """The content of a text file: UTF-8, or what its byte order mark says; the mark is left out.
+    """Returns the content of a text file: UTF-8, or the encoding of its byte order mark. The mark is left out.
 
     Raises:
         InputError: no such file, or it cannot be read.
-        CorruptFileError: the content is not in the encoding, or binary.
+        CorruptFileError: the content is binary, or not valid in this encoding.
     """
     if not is_there(path.is_file):
         raise InputError(f"{path}: {'a folder; name a file in it' if is_there(path.is_dir) else 'no such file'}")
@@ -130,7 +130,7 @@ def _texts(texts: Sequence[Text], source: str) -> Sequence[Text]:
 
 
 def _from_standard_input(named: Named) -> Sequence[Text]:
-    """Lines of text; or objects, if the first line that is not empty is one."""
+    """Reads lines of text; or JSON objects, if the first line that is not blank is a JSON object."""
     if sys.stdin is None:
         raise InputError("standard input is closed; name a file")
     content = _decoded(sys.stdin.buffer.read(), "standard input")
@@ -147,7 +147,7 @@ def _begins_with_an_object(content: str) -> bool:
 
 
 def _lines(content: str) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, with their numbers from 1; other line breaks than line feeds end none."""
+    """Yields the lines that are not blank, with their numbers from 1. Only line feeds end a line."""
     return ((n, line) for n, line in enumerate(content.split("\n"), 1) if line.strip())
 
 
@@ -175,7 +175,7 @@ def _from_json_lines(content: str, named: Named, source: str) -> list[Text]:
 
 
 def _from_json(content: str, named: Named, source: str, stem: str) -> list[Text]:
-    """A list of objects or strings; a list for each column; or JSON lines under the wrong suffix."""
+    """Reads a list of objects or strings, a list for each column, or JSON lines with the wrong suffix."""
     if "\n" in content.strip() and _begins_with_an_object(content):
         return _from_json_lines(content, named, source)
     found = _parsed(content, source, "a .json file has a list of objects")
@@ -192,7 +192,7 @@ def _from_json(content: str, named: Named, source: str, stem: str) -> list[Text]
 
 
 def _by_row(table: dict[str, Any], source: str) -> list[dict[str, Any]]:
-    """Rows of a table that is given as a list for each column."""
+    """Returns the rows of a table that has a list for each column."""
     lengths = {len(column) if isinstance(column, list) else None for column in table.values()}
     if len(lengths) != 1 or None in lengths:
         raise InputError(
@@ -228,18 +228,18 @@ def from_records(
     id_of: Where,
     known: Sequence[Hashable] | None = None,
 ) -> list[Text]:
-    """Texts from records, which need not all have the same columns.
+    """Returns the texts of records, which need not all have the same columns.
 
     Args:
         records: values by column.
         named: the columns that the user named.
         source: names the data in errors.
         where: names a record in errors, by its number from 1.
-        id_of: the id of a record that has none, by its number from 1.
-        known: the columns; None takes those of all records together.
+        id_of: gives the id of a record that has none, by its number from 1.
+        known: all columns; None takes the columns that occur in any record.
 
     Raises:
-        InputError: a column does not exist, or a record is no text.
+        InputError: a column does not exist, or a record is not a text.
     """
     if not records:
         return []
@@ -259,5 +259,5 @@ def _parsed(content: str, where: str, rule: str) -> Any:
         return json.loads(content)
     except json.JSONDecodeError as error:
         raise CorruptFileError(f"{where}: not JSON: {error.msg} at character {error.pos}; {rule}") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits; a thousand brackets
+    except (ValueError, RecursionError) as error:  # a number with thousands of digits; a thousand nested brackets
         raise CorruptFileError(f"{where}: not JSON that can be read: {error}; {rule}") from None

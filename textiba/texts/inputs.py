@@ -1,4 +1,4 @@
-"""What a user hands over as texts: strings, lists, tables and data sets, taken where the meaning is plain."""
+"""Accepts texts in the forms that users have: strings, lists, tables and data sets, if their meaning is clear."""
 
 import sys
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Sized
@@ -25,16 +25,16 @@ def texts_from(
     pair_rationale_column: Hashable | None = None,
     value_column: Hashable | None = None,
 ) -> Iterable[Text]:
-    """Texts from whatever holds them, each checked.
+    """Returns the texts in `data`, each checked.
 
-    Taken are: a string or a `Text`, as one text; a list, array, pandas Series, generator or other iterable of strings,
-    pairs of strings (as tuples), `Text`s or records (mappings with a text); a pandas DataFrame; a `datasets.Dataset`; a
-    mapping of columns; the path of a file, which `read_texts` reads. What has a length is checked whole before this
-    returns; a generator or stream is read, and checked, as the result is consumed, and no further.
+    `data` may be a string or a `Text`, as one text; a list, array, pandas Series, generator or other iterable of
+    strings, pairs of strings (as tuples), `Text`s or records (mappings with a text); a pandas DataFrame; a
+    `datasets.Dataset`; a mapping of columns; or the path of a file, which `read_texts` reads. Data with a length is
+    checked completely before this function returns. A generator or stream is read and checked lazily.
 
     Args:
         data: the texts.
-        text_column: column of the texts, where there are columns; see `textiba.read_texts` for this and the others.
+        text_column: column of the texts, if `data` has columns; `textiba.read_texts` describes all column arguments.
         label_column: column of the labels.
         id_column: column of the ids; None takes `id`, where there is one.
         pair_column: column of the second texts of pairs.
@@ -43,11 +43,11 @@ def texts_from(
         value_column: column of gold values for regression.
 
     Returns:
-        A sequence where `data` has a length, and an iterator otherwise. Of a data set on the disk the rows are read
-        when they are asked for.
+        A sequence if `data` has a length, and an iterator otherwise. The rows of a data set on the disk are read
+        lazily.
 
     Raises:
-        InputError: `data` is no texts, a column does not exist, or an item is no text; items are counted from 0.
+        InputError: `data` holds no texts, a column does not exist, or an item is not a text; items count from 0.
         EmptyTextError: a text has no word.
     """
     named = Named(
@@ -64,7 +64,7 @@ def texts_from(
     if isinstance(data, Mapping):
         return _columns(data, named)
     _refuse_what_is_no_list(data)
-    assert isinstance(data, Iterable)  # noqa: S101 - for the type checker: what is not was refused
+    assert isinstance(data, Iterable)  # noqa: S101 - for the type checker: all else was refused above
     if not isinstance(data, Sized):
         return _stream(data, named)
     items = list(data)
@@ -78,10 +78,10 @@ class _Items:
 
     def __init__(self, named: Named):
         self._named = named
-        self._columns: dict[tuple[Any, ...], Columns] = {}  # of records with the same columns
+        self._columns: dict[tuple[Any, ...], Columns] = {}  # chosen columns, for each set of columns seen
 
     def text(self, item: object, number: int) -> Text:
-        """The text of one item, which errors call by its number."""
+        """Returns the text of one item; errors name the item by its number."""
         where = _number(number)
         if isinstance(item, Mapping):
             known = tuple(item)
@@ -108,7 +108,7 @@ def _number(number: int) -> str:
 
 
 def _known_table(data: Any, named: Named) -> Iterable[Text] | None:
-    """The texts of a pandas or datasets object; None of anything else. Neither library is imported for it."""
+    """Returns the texts of a pandas or `datasets` object; None for other objects. Neither library is imported."""
     if _is_a(data, "pandas", "DataFrame"):
         return _frame(data, named)
     if _is_a(data, "datasets", "Dataset"):
@@ -121,7 +121,7 @@ def _known_table(data: Any, named: Named) -> Iterable[Text] | None:
 
 
 def _is_a(data: object, library: str, *names: str) -> bool:
-    """Whether `data` is of a library's class; it cannot be where the library is not imported."""
+    """Whether `data` is an instance of a library's class; False if the library has not been imported."""
     classes = (getattr(sys.modules.get(library), name, None) for name in names)
     return isinstance(data, tuple(found for found in classes if isinstance(found, type)))
 
@@ -136,7 +136,7 @@ def _frame(frame: Any, named: Named) -> list[Text]:
 
 
 def _columns(data: Mapping[Any, Any], named: Named) -> list[Text]:
-    """Texts of a mapping: one record, or a list for each column."""
+    """Returns the texts of a mapping, which is one record, or has a list for each column."""
     columns = choose_columns(list(data), named, "the mapping")
     values = data[columns.text]
     if isinstance(values, str):
@@ -155,7 +155,7 @@ def _is_list(values: object) -> TypeGuard[Iterable[object]]:
 
 
 def _refuse_what_is_no_list(data: object) -> None:
-    """Raises unless `data` is an iterable whose items may be texts, in an order of their own."""
+    """Raises `InputError` unless `data` is an ordered iterable whose items may be texts."""
     kind = type(data).__name__
     if isinstance(data, set | frozenset):
         raise InputError(f"texts have an order, and a {kind} has none; give sorted(texts) or a list")

@@ -1,4 +1,4 @@
-"""Gold labels: from the names in the data to the indices of a model's classes."""
+"""Maps gold labels, which may be names in the data, to the indices of a model's classes."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence, Sized
@@ -14,19 +14,20 @@ _TRUTH = {"false": 0, "true": 1}
 
 
 def resolve_labels(texts: Iterable[Text], names: Sequence[str]) -> Iterable[Text]:
-    """The texts with every label as an index of the model's classes.
+    """Returns the texts with every label as an index into the model's classes.
 
-    A data set of known length (a list, the rows of a file) is checked whole before this returns, and rows that are
-    read lazily stay lazy. A stream is checked text by text, as its texts are consumed. Labels that are indices already
-    stay as they are, so calling this twice is harmless. Where a data set has names for its indices, and each of them is
-    a class of the model, the names count: two sets need not have their classes in one order.
+    A data set of known length (a list, the rows of a file) is checked completely before this function returns, and rows
+    that are read lazily stay lazy. A stream is checked text by text, as its texts are consumed. If a data set has names
+    for its indices, and every name is a class of the model, indices are mapped by these names, because the data set and
+    the model may order the classes differently. Other labels that are indices stay unchanged. A second call changes
+    nothing.
 
     Args:
         texts: texts with labels as read: indices, names, or None.
         names: the model's class names, by index (`Model.labels`).
 
     Raises:
-        InputError: a label is no class of the model; the message has the text's number in the data.
+        InputError: a label is not a class of the model; the message has the text's number in the data.
     """
     if not isinstance(texts, Sized):
         return _stream(texts, names)
@@ -40,15 +41,15 @@ def resolve_labels(texts: Iterable[Text], names: Sequence[str]) -> Iterable[Text
 
 
 def with_index(text: Text, names: Sequence[str], where: str = "") -> Text:
-    """The text with its label as an index of the model's classes; the same object where the label is one already.
+    """Returns the text with its label as an index into the model's classes; the same object if nothing changes.
 
     Args:
         text: a text.
         names: the model's class names, by index.
-        where: names the text in the error; its id when empty.
+        where: names the text in the error; if empty, the text's id is used.
 
     Raises:
-        InputError: the label is no class of the model.
+        InputError: the label is not a class of the model.
     """
     label = text.label
     if label is None or (type(label) is int and 0 <= label < len(names)):
@@ -62,15 +63,16 @@ def with_index(text: Text, names: Sequence[str], where: str = "") -> Text:
 def class_index(label: int | str, names: Sequence[str]) -> int:
     """The index of a class.
 
-    A string is a class's name: spelled exactly, or the only name that differs by upper and lower case alone. A string
-    that is no name may be a whole number, which is an index; with two classes "false" and "true" are 0 and 1.
+    A string is compared with the class names, first exactly and then without regard to case; only one name may match.
+    A string that matches no name may be a whole number, which is an index. If the model has two classes, "false" and
+    "true" mean 0 and 1.
 
     Args:
         label: an index or a name.
         names: the model's class names, by index.
 
     Raises:
-        InputError: the label is no class, or two classes have its name.
+        InputError: the label is not a class, or two classes have this name.
     """
     if isinstance(label, str):
         same = named_alike(label, names)
@@ -92,7 +94,7 @@ def class_index(label: int | str, names: Sequence[str]) -> int:
 
 
 def _by_name(own: Sequence[str], names: Sequence[str]) -> list[int]:
-    """For each class of a data set, the model's class of the same name; empty unless each has one."""
+    """Returns, for each class of a data set, the model's class with this name; empty if a class has no match."""
     found = [named_alike(name, names) for name in own]
     places = [places[0] for places in found if len(places) == 1]
     return places if len(set(places)) == len(own) else []
@@ -107,7 +109,7 @@ def _moved(text: Text, order: Sequence[int]) -> Text:
 
 
 def named_alike(label: str, names: Sequence[str]) -> list[int]:
-    """The indices of the classes with this name; without an exact match, of those that differ by case alone.
+    """Returns the indices of the classes with this name; without an exact match, case is ignored.
 
     Args:
         label: a name.
@@ -127,6 +129,6 @@ def _stream(texts: Iterable[Text], names: Sequence[str]) -> Iterator[Text]:
 
 
 def _known(names: Sequence[str]) -> str:
-    """The model's classes, the first twelve of them by name."""
+    """Returns the first twelve of the model's classes, each with its index and name, for error messages."""
     more = f" … ({len(names)} in all)" if len(names) > 12 else ""
     return ", ".join(f"{i} {name!r}" for i, name in enumerate(names[:12])) + more

@@ -1,4 +1,4 @@
-"""Rows of data, checked when they are read: from columns of any type to a `Text`, or an error that names the row."""
+"""Checks rows of data, whose columns may have any type, and converts them to `Text`s; errors name the row."""
 
 import difflib
 from collections.abc import Hashable, Mapping, Sequence
@@ -80,10 +80,10 @@ class Columns:
         Args:
             row: values by column; a column that is absent from this row counts as missing.
             where: names the row in errors: file and number.
-            id: taken where the row has no id.
+            id: the id of a row that has none.
 
         Raises:
-            InputError: a value is not what the field may hold.
+            InputError: a value is not allowed in its field.
             EmptyTextError: the text has no word.
         """
         value = row.get(self.text, _ABSENT)
@@ -103,7 +103,7 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
     """The columns to read: those that the user named, else those with the usual names, in upper or lower case.
 
     Args:
-        known: the columns that there are.
+        known: all columns of the data.
         named: the columns that the user named.
         source: names the data in errors.
 
@@ -141,10 +141,10 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
 
 
 def _text_columns(known: Sequence[Hashable], named: Named, source: str) -> tuple[Hashable, Hashable | None, bool]:
-    """The column of the texts, that of their pairs, and whether every text is one of a pair; see `choose_columns`."""
+    """Returns the column of the texts, the column of the second texts, and whether every row must be a pair."""
     pair = _usual("pair", known) if named.pair is None else named.pair
     pair = None if pair == "" else pair
-    certain = named.pair is not None  # a column that is only called `pair` may be empty, as in an export
+    certain = named.pair is not None  # a column found by the name `pair` may be empty, as in an export
     if named.text is not None:
         return named.text, pair, certain
     found = [column for name in TEXT_COLUMNS if (column := _usual(name, known)) is not None and column != pair]
@@ -174,24 +174,24 @@ def checked_text(
     pair_rationale: object = None,
     value: object = None,
 ) -> Text:
-    """A `Text` from values of any type.
+    """Returns a `Text` made from values of any type.
 
-    Whole floats become ints, and numbers become ids as strings; None, NaN and the like count as missing.
+    Whole floats become ints, ids that are numbers become strings, and None, NaN and the like count as missing.
 
     Args:
         text: a string with at least one word.
         label: index or name of a class, or missing.
-        rationale: pairs of start and end, end exclusive, in JSON where it is a string; or missing.
+        rationale: pairs of start and end, end exclusive; or a string with such pairs in JSON; or missing.
         name: the id: a string, a number or a date, or missing.
-        kind: the same.
+        kind: the category, in the same forms as the id.
         where: names the row in errors.
-        default: the id where it is missing.
+        default: the id if `name` is missing.
         pair: a second string with at least one word, or `NO_PAIR`.
-        pair_rationale: as `rationale`, of the second text.
+        pair_rationale: the same as `rationale`, for the second text.
         value: a finite number, also in a string, or missing.
 
     Raises:
-        InputError: a value is not what the field may hold.
+        InputError: a value is not allowed in its field.
         EmptyTextError: a text has no word.
     """
     first = _checked_string(text, "the text", where)
@@ -209,11 +209,11 @@ def checked_text(
 
 
 def checked_again(text: Text, where: str) -> Text:
-    """A `Text` that a user made, checked as `checked_text` checks a row.
+    """Checks a `Text` that a user made, as `checked_text` checks a row, and returns a checked `Text`.
 
     Args:
         text: the text.
-        where: names it in errors.
+        where: names the text in errors.
 
     Raises:
         InputError, EmptyTextError: see `checked_text`.
@@ -233,7 +233,7 @@ def _checked_string(text: object, what: str, where: str) -> str:
 
 
 def _usual(name: str, known: Sequence[Hashable]) -> Hashable | None:
-    """The column of a usual name: spelled exactly, or the only one that differs by case alone."""
+    """Returns the column with a usual name: spelled exactly, or else the only column that differs in case alone."""
     if name in known:
         return name
     same = [column for column in known if isinstance(column, str) and column.casefold() == name]
@@ -241,6 +241,6 @@ def _usual(name: str, known: Sequence[Hashable]) -> Hashable | None:
 
 
 def _listed(columns: Sequence[Hashable]) -> str:
-    """Columns as an error lists them, the first twenty."""
+    """Returns a list of the first twenty columns for error messages."""
     more = f", … ({len(columns)} in all)" if len(columns) > 20 else ""
     return f"[{', '.join(shown(column) for column in columns[:20])}{more}]"

@@ -39,13 +39,14 @@ def bundled_reviews(kind: str | None = None) -> list[Text]:
 def open_texts(source: str, split: str = "test", seed: int = 0, named: Named | None = None) -> Sequence[Text]:
     """The texts of a source: the bundled reviews, a file, a folder, or a data set of the hub.
 
-    A data set of the hub, a folder and a Parquet file are read as `imdb_rows` reads IMDB: shuffled, repeated texts
-    once, HTML line breaks replaced, and rows read when they are asked for. Other files keep order and content.
+    A data set of the hub, a folder and a Parquet file are read as `imdb_rows` reads IMDB: texts are shuffled,
+    repeated texts are dropped, HTML line breaks are replaced, and rows are read lazily. Other files keep their order
+    and content.
 
     Args:
         source: "bundled"; a file (see `read_texts`), or "-" for standard input; or a folder or hub id (see `imdb`).
-        split: of a folder or a hub's data set.
-        seed: of the order, where texts are shuffled.
+        split: the split of a folder or of a data set of the hub.
+        seed: seed of the order, if texts are shuffled.
         named: the columns that the user named.
 
     Raises:
@@ -60,7 +61,7 @@ def open_texts(source: str, split: str = "test", seed: int = 0, named: Named | N
 
 
 def is_file(source: str) -> bool:
-    """Whether a source is one file, or standard input, by its name; a folder's or a hub's data set has splits."""
+    """Whether a source is one file or standard input. Other sources, folders and data sets of the hub, have splits."""
     path = Path(source)
     named = path.suffix.lower() in SUFFIXES and not is_there(path.is_dir)
     return source == STANDARD_INPUT or named or is_there(path.is_file)
@@ -73,19 +74,19 @@ def imdb(source: str = IMDB, split: str = "test", limit: int | None = None, seed
         source: a hub id; or a folder: the hub's Parquet files (`test-*.parquet`) or the aclImdb layout
             (`test/pos/*.txt`); or one Parquet file with columns `text` and `label`.
         split: "train" or "test".
-        limit: how many, drawn without replacement; None keeps all.
-        seed: of the order. Texts are always shuffled, since IMDB comes sorted by label; the first n of a larger
-            limit are the n of a smaller one.
+        limit: number of texts, drawn without replacement; None keeps all.
+        seed: seed of the order. Texts are always shuffled, since IMDB is sorted by label. A limit of n gives the
+            first n texts of any larger limit.
 
     Raises:
-        InputError: the folder has neither layout, a column is missing, or a row is no text.
+        InputError: the folder has neither layout, a column is missing, or a row is not a text.
         HubUnavailableError: the hub cannot be reached.
     """
     return list(imdb_rows(source, split, seed)[:limit])
 
 
 def imdb_rows(source: str = IMDB, split: str = "test", seed: int = 0, named: Named | None = None) -> Rows:
-    """The texts of `imdb`, each read from the disk when it is asked for.
+    """Returns the texts of `imdb`, which are read from the disk lazily.
 
     Args:
         source: see `imdb`; any data set in one of these layouts.
@@ -100,9 +101,10 @@ def imdb_rows(source: str = IMDB, split: str = "test", seed: int = 0, named: Nam
 
 
 def imdb_stream(source: str = IMDB, split: str = "test", named: Named | None = None) -> Iterator[Text]:
-    """The texts of `imdb` in the order of the file, which IMDB sorts by label, repeated ones included.
+    """Returns an iterator over the texts of `imdb` in the order of the file, with repeated texts.
 
-    Nothing is downloaded before it is needed, and no more than a row is held. A row is checked when it comes.
+    IMDB's files are sorted by label. Data is downloaded only when it is needed, only one row is held in memory, and
+    each row is checked when it is read.
 
     Args:
         source: see `imdb_rows`.
@@ -124,7 +126,7 @@ def movie_rationales(source: str = "eraser-benchmark/movie_rationales", split: s
         split: "train" or "validation".
 
     Raises:
-        InputError: a column is missing, or a row is no text with token spans.
+        InputError: a column is missing, or a row is not a list of tokens with token spans.
         HubUnavailableError: the hub cannot be reached.
     """
     columns = ("id", "tokens", "label", "evidence_starts", "evidence_ends")
@@ -161,7 +163,7 @@ def _clean_rows(table: Iterable[dict[str, Any]], columns: Columns, source: str, 
 
 
 def _cleaned(text: Text) -> Text:
-    """The text without HTML line breaks; one with a rationale stays as it is, and so do the places of its spans."""
+    """Replaces HTML line breaks; a text with a rationale is not changed, so that its spans stay valid."""
     if text.rationale or text.pair_rationale:
         return text
     return replace(text, text=_clean(text.text, text.id), pair=text.pair and _clean(text.pair, text.id))

@@ -1,4 +1,4 @@
-"""Tables of texts that are too large for memory: Parquet files and data sets of the hub, read row by row."""
+"""Tables of texts that may be too large for memory: Parquet files and data sets of the hub, read lazily."""
 
 import contextlib
 import glob
@@ -15,7 +15,7 @@ from textiba.errors import CorruptFileError, HubUnavailableError, InputError, Te
 from textiba.texts.rows import Columns, Named, choose_columns
 from textiba.texts.text import Text
 
-_CHUNK = 256  # rows that are read at once when all are
+_CHUNK = 256  # rows that are read at once when all rows are read
 
 if TYPE_CHECKING:
     _Texts = Sequence[Text]
@@ -24,12 +24,12 @@ else:
 
 
 class Rows(_Texts):
-    """Texts that are read from the disk when they are asked for; a slice is another `Rows`.
+    """Texts that are read from the disk lazily; a slice is another `Rows`.
 
     Args:
-        read: gives the texts of row numbers.
+        read: function from row numbers to the texts of these rows.
         order: the row numbers [texts].
-        names: of the classes, by the labels' indices, where the data set has them (a ClassLabel of `datasets`).
+        names: the names of the classes, by index, if the data set has them (a ClassLabel of `datasets`).
     """
 
     def __init__(
@@ -59,54 +59,54 @@ class Rows(_Texts):
         return len(self._order)
 
     def take(self, places: Int[np.ndarray, " some"]) -> "Rows":
-        """The texts at these places."""
+        """Returns the texts at these positions."""
         return Rows(self._read, self._order[places], self.names)
 
     def map(self, change: Callable[[Text], Text]) -> "Rows":
-        """The same texts, each passed through `change` when it is read."""
+        """Returns the same texts; `change` is applied to each text when the text is read."""
         return Rows(lambda numbers: [change(text) for text in self._read(numbers)], self._order, self.names)
 
     def with_labels(self, change: Callable[[Text], Text]) -> "Rows":
-        """As `map`, for a change that makes labels indices of other classes than those in `names`."""
+        """Like `map`, for a change after which labels are no longer indices into `names`; the result has no names."""
         changed = self.map(change)
         changed.names = ()
         return changed
 
     def checked(self) -> "Rows":
-        """These rows themselves, after one pass over all of them, which raises if one of them is no text."""
+        """Reads every row once, which raises an error if a row is not a text, and returns this object."""
         for _ in self:
             pass
         return self
 
     def distinct(self) -> Int[np.ndarray, " some"]:
-        """One place for each different text: the last of its places, in the order of the first ones."""
+        """Returns the last position of each distinct text; the texts are in the order of their first positions."""
         hashes = np.fromiter((text_hash(text.whole) for text in self), np.uint64, len(self))
         _, first = np.unique(hashes, return_index=True)
         _, last = np.unique(hashes[::-1], return_index=True)
         return (len(self) - 1 - last)[np.argsort(first)]
 
     def shuffled(self, seed: int) -> "Rows":
-        """Each different text once, in an order that the seed alone decides."""
+        """Returns each distinct text once, in a random order that depends on the seed."""
         order = self.distinct().tolist()
         random.Random(seed).shuffle(order)  # noqa: S311 - an order, not a secret
         return self.take(np.asarray(order, dtype=np.int64))
 
 
 def text_hash(text: str) -> int:
-    """64 bits that tell one text from another."""
+    """Returns a 64-bit hash of a text."""
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
 def rows_of(
     table: Any, columns: Columns, where: Callable[[int], str], id_of: Callable[[int], str] = lambda _: ""
 ) -> Rows:
-    """The rows of a `datasets.Dataset` as texts that are read, and checked, when they are asked for.
+    """Returns the rows of a `datasets.Dataset` as texts, which are read and checked lazily.
 
     Args:
         table: the data set.
         columns: the columns to read; no other column is decoded.
         where: names a row in errors, by its number from 0.
-        id_of: the id of a row that has none.
+        id_of: gives the id of a row that has none, by its number from 0.
     """
     small = table.select_columns(columns.used).with_format(None)
 
@@ -122,20 +122,20 @@ def rows_of(
 
 
 def load_table(source: str, split: str, named: Named, streaming: bool = False) -> tuple[Any, Columns]:
-    """A Parquet file, a folder's Parquet files of one split, or a data set of the hub; and its columns to read.
+    """Opens a Parquet file, a folder's Parquet files of one split, or a data set of the hub, and chooses its columns.
 
     Args:
         source: file, folder or hub id.
-        split: of a folder or a hub's data set.
+        split: the split of a folder or of a data set of the hub.
         named: the columns that the user named.
-        streaming: download nothing before it is read.
+        streaming: whether data is downloaded only when it is read.
 
     Returns:
-        What `datasets.load_dataset` gives, and the columns.
+        The result of `datasets.load_dataset`, and the columns to read.
 
     Raises:
-        InputError: the folder has no such files, the data set no such split, or a column does not exist.
-        CorruptFileError: a file is no Parquet, or damaged.
+        InputError: the folder has no such files, the data set has no such split, or a column does not exist.
+        CorruptFileError: a file is damaged, or is not a Parquet file.
         HubUnavailableError: no such file or folder, and the hub cannot be reached.
     """
     import datasets
@@ -150,20 +150,20 @@ def load_table(source: str, split: str, named: Named, streaming: bool = False) -
                     f"{source}: expected '{split}*.parquet' or '{split}/pos/*.txt' and '{split}/neg/*.txt'; "
                     f"found {sorted(p.name for p in path.iterdir())[:8]}"
                 )
-            # Of files without a row `datasets` makes an error, and it logs those that are no Parquet.
+            # `datasets` raises an error for files without rows, and logs an error for files that are not Parquet.
             names = [glob.escape(str(file)) for file in files if read_metadata(file).num_rows]
             if not names:
                 raise InputError(f"{source}: holds no text")
             table: Any = datasets.load_dataset("parquet", data_files=names, split="train", streaming=streaming)
         else:
             table = datasets.load_dataset(source, split=split, streaming=streaming)
-        # Of a stream that does not know its columns, the first row tells.
+        # For a stream that does not know its columns, the first row shows them.
         return table, choose_columns(table.column_names or list(next(iter(table), ())), named, source)
 
 
 @contextlib.contextmanager
 def reading(source: str, split: str) -> Iterator[None]:
-    """Turns what `datasets` and pyarrow raise into errors that say what to do."""
+    """Turns errors of `datasets` and pyarrow into errors that say what to do."""
     from datasets.exceptions import DatasetGenerationError
     from pyarrow import ArrowException
 
@@ -185,17 +185,17 @@ def reading(source: str, split: str) -> Iterator[None]:
 
 
 def _values(table: Any, numbers: Sequence[int], where: Callable[[int], str]) -> dict[str, list]:
-    """Some rows, as a list for each column."""
+    """Returns some rows, as a list of values for each column."""
     from pyarrow import ArrowException
 
     try:
         return table[list(numbers)]
     except (ArrowException, ValueError, TypeError, NotImplementedError) as error:
-        raise CorruptFileError(f"{where(numbers[0])} and on: cannot be read: {_first_line(error)}") from error
+        raise CorruptFileError(f"{where(numbers[0])} or a later row: cannot be read: {_first_line(error)}") from error
 
 
 def is_there(check: Callable[[], bool]) -> bool:
-    """Whether a path exists, by its `exists`, `is_file` or `is_dir`; no path that is too long, or has a NUL, does."""
+    """Calls a path's `exists`, `is_file` or `is_dir`; returns False if the path is too long or contains NUL."""
     try:
         return check()
     except (OSError, ValueError):

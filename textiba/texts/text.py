@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 PARTS = ("text", "pair")
-_BETWEEN = "\n"  # stands between the two texts of a pair where they are shown as one
+_BETWEEN = "\n"  # stands between the two texts of a pair where both are shown as one text
 Spans = tuple[tuple[int, int], ...]
 
 
@@ -12,14 +12,14 @@ class Text:
     """A text or a pair of texts, its gold label, and the spans that a person marked as the reason for the label.
 
     Attributes:
-        text: the text; of a pair the first text, such as a premise or a question.
+        text: the text; for a pair, the first text, such as a premise or a question.
         label: gold class: its index, or its name in the model's `id2label` (see `textiba.texts.labels`); None when
             unknown.
         rationale: character spans `(start, end)` in `text`, end exclusive, sorted and without overlap.
         id: a stable name within its source.
         kind: a category of the text (bundled reviews: plain, mixed, negation, irony, plot, names).
         pair: the second text of a pair, such as a hypothesis or a passage; None for a single text.
-        pair_rationale: character spans in `pair`, as `rationale`.
+        pair_rationale: character spans in `pair`, in the same form as `rationale`.
         value: gold value for regression, such as the similarity of a pair; None when unknown.
     """
 
@@ -34,7 +34,7 @@ class Text:
 
     @property
     def whole(self) -> str:
-        """The text; of a pair both texts, with a line break between them. Places of tokens and words refer to it."""
+        """The text, or both texts of a pair with a line break between them. Offsets of tokens refer to `whole`."""
         return self.text if self.pair is None else f"{self.text}{_BETWEEN}{self.pair}"
 
     @property

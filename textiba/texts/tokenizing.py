@@ -1,4 +1,4 @@
-"""From texts to token ids: the tokenizer's own ids, cut to a length, each with its place in the text and its word."""
+"""Tokenizes texts: the tokenizer's own ids, cut to a maximal length, each with its place in the text and its word."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,20 +24,20 @@ def tokenize(
 ) -> list[TokenizedText]:
     """Tokenizes texts as the tokenizer itself does, and cuts them at `max_length` tokens on its truncation side.
 
-    Of a pair that is too long the longer text is cut first, until both are of one length; then both are cut alike.
+    If a pair is too long, its longer text is cut until both texts have the same length; then both are cut equally.
 
     Args:
         texts: strings, or texts and pairs with labels and rationales.
         tokenizer: a fast Hugging Face tokenizer.
         max_length: tokens, special ones included.
         start: number of the first text within the data, for messages.
-        labels: the model's class names: labels become indices of them. None leaves labels as they are.
+        labels: the model's class names; the texts' labels become indices into these. None leaves labels unchanged.
         template: text before and after each text, such as a prompt; its tokens are never scored, removed or cut.
 
     Raises:
         EmptyTextError: a text has no word, or no token besides special ones.
-        InputError: a text is no string or no Unicode, or its label is no class of the model; or there is a pair and a
-            template.
+        InputError: a text is not a string or not valid Unicode, its label is not a class of the model, or a pair is
+            given together with a template.
         UnsupportedModelError: the tokenizer is a slow one.
 
     Warns:
@@ -66,15 +66,15 @@ def check_fast(tokenizer: Any) -> None:
 
 
 def padding_id(tokenizer: Any, config: Any) -> int:
-    """The token id that fills batches up to one length.
+    """Returns the token id that pads the texts of a batch to one length.
 
-    The tokenizer's padding token, else the config's, which some heads look for to find a text's last token, else 0:
-    the attention mask hides padding, so any id of the vocabulary will do. An end-of-text token will not, since some
-    heads read the state at it.
+    This is the tokenizer's padding token; without one, the config's, which some heads use to find a text's last token;
+    without either, 0. The attention mask hides padding, so any id of the vocabulary will do, except an end-of-text
+    token: some heads read the state at such a token.
 
     Args:
-        tokenizer: of the model.
-        config: of the model.
+        tokenizer: the model's tokenizer.
+        config: the model's config.
     """
     known = (tokenizer.pad_token_id, getattr(config, "pad_token_id", None))
     return next((int(found) for found in known if isinstance(found, int) and found >= 0), 0)
@@ -89,14 +89,17 @@ def _item(text: Text | str, where: str, labels: Sequence[str] | None) -> Text:
 
 
 def _tables(items: Sequence[Text], tokenizer: Any, template: tuple[str, str]) -> Iterator[tuple[int, int, Any]]:
-    """For each text its number, and its row in the tokenizer's answer; pairs are tokenized apart from single texts."""
+    """For each text, gives its number, its row, and the table of tokens that has this row.
+
+    Pairs and single texts are tokenized separately.
+    """
     found: dict[int, tuple[int, Any]] = {}
     for paired in (False, True):
         places = [n for n, item in enumerate(items) if (item.pair is not None) == paired]
         if places and paired and any(template):
             raise InputError(
-                "a template has a place for one text, and these texts are pairs; write both into one text, or ask "
-                "without a template"
+                "a template has a place for one text, and these texts are pairs; write both into one text, or use an "
+                "outcome without a template"
             )
         if places:
             table = tokenizer(
@@ -134,7 +137,7 @@ def _tokenized(
     types = table.get("token_type_ids")
     offsets: list[tuple[int, int]] = [(0, 0)] * len(keep)
     words: list[int | None] = [None] * len(keep)
-    known, before_it = table.word_ids(row), 0  # words of the text before
+    known, before_it = table.word_ids(row), 0  # before_it: number of words in the text before
     for part in parts:
         kept = [i for i in part.positions if i not in gone]
         spans, numbers = group_words(part.text, [part.spans[i] for i in kept], [known[i] for i in kept])
@@ -155,7 +158,7 @@ def _tokenized(
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One text of a row: its characters, its start in `Text.whole`, and the positions and places of its tokens."""
+    """One text of a row: its characters, its start in `Text.whole`, its tokens' positions, and the row's offsets."""
 
     text: str
     start: int
@@ -164,7 +167,7 @@ class _Part:
 
 
 def _parts(text: Text, row: int, table: Any, before: int) -> list[_Part]:
-    """The text of a row, or the two of a pair, without the special tokens and those of the template."""
+    """Returns the text of a row, or both texts of a pair, without special tokens and tokens of the template."""
     special, spans = table["special_tokens_mask"][row], table["offset_mapping"][row]
     if text.pair is not None:
         sequence = table.sequence_ids(row)
@@ -179,7 +182,7 @@ def _parts(text: Text, row: int, table: Any, before: int) -> list[_Part]:
 
 
 def _kept(lengths: Sequence[int], room: int) -> list[int]:
-    """The number of tokens that are kept of each text: the longest is cut first, as the tokenizers library does it."""
+    """Returns the number of tokens to keep of each text; the longer text is cut first, as in the tokenizers library."""
     if sum(lengths) <= room or len(lengths) == 1:
         return [min(length, room) for length in lengths]
     short = min(lengths)
@@ -228,5 +231,5 @@ def _warn_of_special_tokens(texts: Sequence[TokenizedText], tokenizer: Any, star
 
 
 def _which(texts: Sequence[TokenizedText], start: int) -> str:
-    """The numbers of texts that are a part of the data, for messages."""
+    """Returns the texts' first and last number in the data, for messages; empty if the texts begin the data."""
     return f" (numbers {start} to {start + len(texts) - 1})" if start else ""

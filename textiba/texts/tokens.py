@@ -51,7 +51,7 @@ class TokenizedText:
 
     @property
     def parts(self) -> tuple[str | None, ...]:
-        """For each token, the text of a pair that it belongs to, "text" or "pair"; None for special tokens."""
+        """For each token, its text: "text", or "pair" for the second text of a pair; None for special tokens."""
         return tuple(
             None if word is None else self.source.part(start)
             for (start, _), word in zip(self.offsets, self.word_ids, strict=True)
@@ -67,12 +67,12 @@ class TokenizedText:
         )
 
     def seed(self, seed: int) -> int:
-        """A seed for this text, made from `seed` and the token ids, so independent of the texts in its batch."""
+        """Returns a seed for this text, which depends on `seed` and the token ids, but not on the rest of a batch."""
         digest = hashlib.sha256(f"{seed}:{self.ids}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
 
     def drop(self, positions: Iterable[int]) -> "TokenizedText":
-        """Without the tokens at `positions`; the others keep their ids, types and places in the text."""
+        """Returns the text without the tokens at `positions`; the other tokens keep their ids, types and offsets."""
         gone = set(positions)
         keep = [i for i in range(len(self)) if i not in gone]
         return replace(
@@ -86,10 +86,10 @@ class TokenizedText:
         )
 
     def substitute(self, positions: Iterable[int], token_id: int) -> "TokenizedText":
-        """With `token_id` (say [MASK]) at `positions`; length, types and places stay."""
+        """Returns the text with `token_id` (such as [MASK]) at `positions`; length, types and offsets stay the same."""
         gone = set(positions)
         return replace(self, ids=tuple(token_id if i in gone else v for i, v in enumerate(self.ids)))
 
     def hide(self, positions: Iterable[int]) -> "TokenizedText":
-        """With the tokens at `positions` hidden from attention; ids, length and places stay."""
+        """Returns the text with the tokens at `positions` hidden from attention; ids and offsets stay the same."""
         return replace(self, unattended=self.unattended | frozenset(positions))

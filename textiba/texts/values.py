@@ -1,4 +1,4 @@
-"""Values of any type, from files and tables, as the fields of a `Text`: checked, or an error that names the row."""
+"""Checks values of any type from files and tables, and converts them to fields of a `Text`; errors name the row."""
 
 import datetime
 import json
@@ -21,7 +21,7 @@ _SCALARS = (datetime.date, datetime.time, datetime.timedelta, uuid.UUID, np.date
 
 
 def is_missing(value: object) -> bool:
-    """Whether a value stands for a missing one: None, NaN, or what pandas has for them."""
+    """Whether a value is missing: None, NaN, or NA or NaT of pandas."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, Decimal):
@@ -30,12 +30,12 @@ def is_missing(value: object) -> bool:
 
 
 def shown(value: object) -> str:
-    """A value as an error shows it: in one short line, and escaped where it is no Unicode."""
+    """Returns a value as error messages show it: in one short line, with invalid Unicode escaped."""
     return " ".join(line.strip() for line in _short.repr(value).splitlines())
 
 
 class _Short(reprlib.Repr):
-    """Any value in about sixty characters."""
+    """Shows any value in about sixty characters."""
 
     def repr_int(self, x: int, level: int) -> str:
         return super().repr_int(x, level) if abs(x) < 10**40 else f"a number of {x.bit_length()} bits"
@@ -47,7 +47,7 @@ _short.maxdict = _short.maxlist = _short.maxtuple = 4
 
 
 def why_no_text(value: object) -> str:
-    """Why something is no text, and what to do."""
+    """Returns the reason why a value is not a text, and the fix, for an error message."""
     if isinstance(value, list | tuple):
         return (
             f"a text is one string; got a {type(value).__name__} of {len(value)}, {shown(value)}. A pair of texts is a "
@@ -61,7 +61,7 @@ def why_no_text(value: object) -> str:
 
 
 def read_string(text: str, what: str, where: str) -> str:
-    """The string itself, as a plain `str`.
+    """Checks a string, and returns it as a plain `str`.
 
     Args:
         text: a string.
@@ -69,7 +69,7 @@ def read_string(text: str, what: str, where: str) -> str:
         where: names the row in errors.
 
     Raises:
-        InputError: the string has a lone surrogate, so that no file can hold it.
+        InputError: the string has a lone surrogate, which no file can hold.
     """
     if not text.isascii():
         try:
@@ -77,13 +77,15 @@ def read_string(text: str, what: str, where: str) -> str:
         except UnicodeEncodeError as error:
             raise InputError(
                 f"{where}: {what} has a lone surrogate, {shown(text[error.start])}, at character {error.start}: half "
-                "of a character, which is no Unicode. Export the data again, or remove the character"
+                "of a character, which is not valid Unicode. Export the data again, or remove the character"
             ) from None
     return str(text)
 
 
 def read_label(value: object, where: str) -> int | str | None:
-    """A label as an index or a name: whole numbers become ints, truth values their names; None where it is missing.
+    """Returns a label as an index or a name.
+
+    Whole numbers become ints, True and False become the names "True" and "False", and missing labels become None.
 
     Raises:
         InputError: the value is of another type, or a number below 0 or beyond 32 bits.
@@ -129,13 +131,13 @@ def read_value(value: object, where: str) -> float | None:
 
 
 def index_or_name(value: str) -> int | str:
-    """A label from a command line: an index where it is a whole number in the digits 0 to 9, else a name."""
+    """Returns a label from a command line: an index if it is a whole number in the digits 0 to 9, else a name."""
     digits = value.removeprefix("-")
     return int(value) if digits.isascii() and digits.isdecimal() and len(digits) < LONGEST_NUMBER else value
 
 
 def _whole(value: Any) -> int | None:
-    """A number as an int, or None where it is not whole, or no number."""
+    """Returns a whole number as an int; None for any other value."""
     if not isinstance(value, _NUMBERS) or isinstance(value, np.timedelta64):  # NumPy's durations are integers
         return None
     if isinstance(value, Integral):
@@ -144,7 +146,7 @@ def _whole(value: Any) -> int | None:
 
 
 def read_name(value: object, what: str, where: str) -> str:
-    """An id or a kind as a string, of a number or date too; empty where it is missing.
+    """Returns an id or a kind as a string: numbers and dates are converted, and a missing value becomes "".
 
     Args:
         value: of any type.
@@ -170,7 +172,7 @@ def read_name(value: object, what: str, where: str) -> str:
 
 
 def read_spans(value: object, text: str, where: str) -> tuple[tuple[int, int], ...]:
-    """Character spans: pairs of start and end, end exclusive; as JSON in a string too; none where they are missing.
+    """Returns character spans (start, end), end exclusive. Strings are read as JSON; a missing value has no spans.
 
     Args:
         value: of any type.
@@ -178,7 +180,7 @@ def read_spans(value: object, text: str, where: str) -> tuple[tuple[int, int], .
         where: names the row in errors.
 
     Raises:
-        InputError: the value is no list of pairs, or the spans are out of range, unsorted or overlapping.
+        InputError: the value is not a list of pairs, or the spans are out of range, unsorted or overlapping.
     """
     if is_missing(value) or (isinstance(value, str) and not value.strip()):
         return ()

@@ -1,4 +1,4 @@
-"""Words: which tokens of a text belong together, where the tokenizer's own words do not tell."""
+"""Groups the tokens of a text into words, and corrects the tokenizer's own words where they are too coarse."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ _UNSPACED = (
 
 
 def group_words(text: str, offsets: Sequence[Span], words: Sequence[int | None]) -> tuple[list[Span], list[int]]:
-    """The places of tokens without surrounding whitespace, and the number of each token's word.
+    """Returns each token's offsets without surrounding whitespace, and the number of each token's word.
 
     The tokenizer's words are kept, except that
 
     - a word ends at whitespace: tokenizers that split no text beforehand call a whole text one word;
-    - in scripts that are written without spaces each token is a word, since a whole sentence would be one;
+    - in scripts that are written without spaces each token is a word; otherwise a whole sentence would be one;
     - tokens that share a character (the bytes of an emoji) share a word;
-    - a token without a visible character (a lone space) joins the next word, or at the end of the text the last one,
-      and its place is empty.
+    - a token without a visible character (a lone space) joins the next word, or the last word at the end of the text,
+      and its span is empty.
 
     Args:
         text: the text.
-        offsets: of each token, characters of the text, end exclusive.
-        words: of each token, the tokenizer's word; None where the tokenizer has none.
+        offsets: for each token, its character span in the text, end exclusive.
+        words: for each token, the number of the tokenizer's word; None where the tokenizer has none.
 
     Returns:
         Offsets, and word numbers from 0 in the order of the text.
@@ -63,7 +63,7 @@ def _trimmed(text: str, begin: int, end: int) -> Span:
 
 
 def _parted(text: str, end: int, begin: int) -> bool:
-    """Whether a word ends between a token and the next one, which begins at `begin`."""
+    """Whether a word ends between a token that ends at `end` and the next token, which begins at `begin`."""
     if any(_is_space(character) for character in text[end:begin]):
         return True
     return (_unspaced(text[end - 1]) or _unspaced(text[begin])) and not unicodedata.category(text[begin]).startswith(
@@ -72,9 +72,9 @@ def _parted(text: str, end: int, begin: int) -> bool:
 
 
 def _is_space(character: str) -> bool:
-    """Whether a character parts words: whitespace, but no control character besides tab and line ends.
+    """Whether a character separates words: whitespace, except control characters other than tab and line ends.
 
-    BERT's normalizer removes control characters, so words go on across them.
+    BERT's normalizer removes control characters, so a word continues across them.
     """
     return character in " \t\n\r" or (character.isspace() and unicodedata.category(character) != "Cc")
 
