@@ -85,7 +85,7 @@ class Method(Settings, abc.ABC):
         return model.reading.explained
 
     def variants(self) -> tuple["Method", ...]:
-        """The methods whose results `attribute` returns: this method alone, unless it computes several at once."""
+        """The methods whose results `attribute` returns: this method alone, unless it computes those of several."""
         return (self,)
 
     def files(self, model: Model) -> dict[str, str]:
