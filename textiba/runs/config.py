@@ -68,9 +68,7 @@ class DataChoice(Settings):
     def _columns_exist(self) -> "DataChoice":
         if self.named != Named() and (self.rationales or self.source == BUNDLED):
             kind = "rationales" if self.rationales else BUNDLED
-            raise ValueError(
-                f"columns are named for files and data sets of your own; {kind} have fixed columns"
-            )
+            raise ValueError(f"columns are named for files and data sets of your own; {kind} have fixed columns")
         return self
 
     @property
@@ -137,7 +135,7 @@ class MethodChoice(Settings):
         layers: "all" for every layer below the last, or a list; empty keeps the method's own layer.
         betas: values of β; empty keeps the method's own β.
         path: whether the optimisation at each β is a warm start from the gates at the β before, with `steps` steps at
-            each β; the values of β are sorted in increasing order.
+            each β; name the values of β from low to high.
     """
 
     name: str
