@@ -95,14 +95,14 @@ def explain(
         str | None, typer.Option("--next", help="Ask a language model which of these words comes next: ' good| bad'.")
     ] = None,
     template: Annotated[
-        str | None, typer.Option(help="The prompt, with {text} in it; with a mask token --next is asked there.")
+        str | None, typer.Option(help="The prompt, with {text} in it; --next fills its mask token, if any.")
     ] = None,
     similar_to: Annotated[
         str | None, typer.Option(help="Ask an encoder whether a text is similar to this one.")
     ] = None,
     statistics: Annotated[Path | None, typer.Option(help="A file of textiba estimate.")] = None,
-    max_length: Annotated[int | None, typer.Option(min=3, help="Tokens of a text; the checkpoint's if absent.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best there is if absent.")] = None,
+    max_length: Annotated[int | None, typer.Option(min=3, help="Most tokens of a text; the model's if absent.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best available if absent.")] = None,
     batch_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens in a batch; more for a GPU.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,
     html: Annotated[Path | None, typer.Option(help="Also write the highlights to an .html file.")] = None,

@@ -49,8 +49,8 @@ def estimate(
     split: Annotated[str, typer.Option(help="The part of IMDB: train or test.")] = "train",
     text_column: Annotated[str | None, typer.Option(help="The column of the texts.")] = None,
     pair_column: Annotated[str | None, typer.Option(help="The column of the second texts of pairs.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Texts; at least 1,000 are advised.")] = 2000,
-    max_length: Annotated[int | None, typer.Option(min=3, help="Tokens of a text.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Number of texts; at least 1,000 are advised.")] = 2000,
+    max_length: Annotated[int | None, typer.Option(min=3, help="Most tokens of a text.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="A .safetensors file.")] = Path(
         "statistics.safetensors"
     ),

@@ -39,5 +39,5 @@ def module_path(name: str) -> Path:
         SettingError: no such module.
     """
     if name not in MODULES:
-        raise SettingError(f"no evaluate module is called '{name}'; the modules are {list(MODULES)}")
+        raise SettingError(f"no evaluate module is called '{name}'; there are {list(MODULES)}")
     return Path(__file__).parent / "modules" / name / f"{name}.py"
