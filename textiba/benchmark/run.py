@@ -76,8 +76,8 @@ def benchmark(
         output: the benchmark's folder.
         progress: called after each chunk of a method.
         only: the labels to run now; empty runs all methods and the subsets.
-        processes: the processes that share the chunks, so that each gets a like number of passes; None takes the
-            processes of the launcher.
+        processes: the processes that share the chunks, so that each process gets about the same number of passes; None
+            takes the processes of the launcher.
 
     Raises:
         InputError: the folder's rows were made with other settings, texts or models, or with another method under one

@@ -84,7 +84,7 @@ class DataChoice(Settings):
         return _Streamed(self) if self.streaming else self.load()
 
     def load(self) -> Sequence[Text]:
-        """The texts. The texts of a hub id, a folder or a Parquet file are read lazily.
+        """The texts; a hub id, a folder or a Parquet file is read lazily.
 
         Raises:
             InputError: no text is left, an id does not exist or belongs to two texts, or a row is no text.

@@ -123,7 +123,7 @@ def plot_profile(rows: Sequence[LayerRow]) -> "Figure":
     panels = [(title, unit, pairs) for title, unit, pairs in wanted if pairs]
     if not panels:
         raise InputError(
-            f"a profile needs rows of bits or evidence at a layer; got {len(rows)} rows with a layer, but none of these"
+            f"a profile needs rows of bits or evidence at a layer; none of {len(rows)} rows with a layer has them"
         )
     names = list(dict.fromkeys(r.checkpoint for r in rows))
     figure = Figure(figsize=(5.2 * len(panels), 3.6), facecolor="white", layout="constrained")
