@@ -15,7 +15,8 @@ from textiba.show.scale import Scale
 from textiba.show.summary import area_table
 from textiba.store import RunFolder
 
-# Two reviews on which the checkpoints disagree, praise of a grim plot, and a plain review. Figures show the first.
+# Two reviews on which the checkpoints disagree, a review that praises a grim plot, and a plain review. The figures
+# show the first review.
 TEXTS = ("b11", "a32", "b10", "a22")
 CHECKPOINTS = ("fine-tuned", "general-probe")
 BETAS = (1e-6, 1e-5, 1e-3)
@@ -42,7 +43,7 @@ _REMOVAL = SweepConfig(
     methods=tuple(MethodChoice(name=name) for name in COMPARED),
 )
 _STEPS = Degradation(steps=(0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1))
-# Fewer steps, since these run at every layer.
+# Fewer steps, since these methods run at every layer.
 _SCRUBBED = Degradation(steps=(0, 0.1, 0.2, 0.4, 0.7, 1), orders=("morf", "lerf"))
 
 
@@ -62,7 +63,7 @@ class Summary:
 
 
 def run_demo(output: str | Path, progress: Progress = lambda *_: None) -> Summary:
-    """Runs the sweeps and the degradation, draws the figures and writes the page: under three minutes on two cores.
+    """Runs the sweeps and the degradation, draws the figures and writes the page, in under three minutes on two cores.
 
     A demo that was stopped resumes.
 

@@ -25,7 +25,7 @@ class Entry(Settings):
     Attributes:
         name: the method's name in the registry.
         label: the method's name in the tables; empty takes the registry's name.
-        settings: of the method; a setting that is not named keeps its default.
+        settings: settings of the method; a setting that is not named keeps its default.
         limit: run an expensive method on only this many texts, the first of each data set; None runs it on all.
     """
 
@@ -50,7 +50,7 @@ class Entry(Settings):
 
     @property
     def identity(self) -> str:
-        """A key of everything in the entry that the rows depend on: the method with all its settings, and the limit."""
+        """A key of all values that the rows depend on: the method, its settings and the limit."""
         return settings_key({"name": self.name, "limit": self.limit, **self.build().model_dump()})
 
     @model_validator(mode="after")
@@ -68,8 +68,8 @@ class Subsets(Settings):
     """Sensitivity-n: random subsets of tokens that are removed together, the same subsets for every method.
 
     Attributes:
-        count: subsets of each text.
-        share: of the text's content tokens that each subset removes.
+        count: number of subsets of each text.
+        share: share of the text's content tokens that each subset removes.
         removal: how tokens are removed; see `Degradation`.
         limit: the number of texts, the first of each data set; None takes all.
     """
@@ -85,8 +85,8 @@ class Noise(Settings):
 
     Attributes:
         layer: index into hidden_states of the replaced states; None takes half of the model's depth.
-        shares: the k, as shares of the text's content tokens; the metric is the mean over them.
-        draws: noise draws for each text, the same for every method and every k.
+        shares: values of k, as shares of the text's content tokens; the metric is the mean over these values.
+        draws: number of noise draws for each text; every method and every k gets the same draws.
         limit: the number of texts, the first of each data set; None takes all.
     """
 
@@ -103,7 +103,7 @@ class Noise(Settings):
         return shares
 
     def place(self, layers: int) -> int:
-        """`layer` as a number, for a model with so many layers."""
+        """`layer` as a number, for a model with `layers` layers."""
         return share_of(0.5, layers) if self.layer is None else self.layer
 
 
@@ -129,24 +129,24 @@ class BenchmarkConfig(Settings):
         methods: the compared methods.
         reference: the label of the method that all others are compared with, paired by text.
         removals: how tokens are removed for the faithfulness metrics; empty leaves these metrics out. If `subsets` and
-            `noise` are None too, only texts with a marked word within the model's length are run.
-        steps: shares removed; 0, 1 and the shares of AOPC are added.
+            `noise` are None too, the methods run only on texts with a marked word within the model's length.
+        steps: shares of the tokens to remove; 0, 1 and the shares of AOPC are added.
         rationale_share: the share of a text's words that token F1 and IOU choose; ERASER takes the mean length of a
             rationale in the data set. None chooses as many words as are marked, which makes token F1 the top-n share.
         rationale_part: the text of a pair whose words are judged against the rationale, "text" or "pair", where people
             marked only one; or "both".
         subsets: sensitivity-n; None leaves it out.
         noise: noise at a hidden layer; None leaves it out. Each checkpoint then needs feature statistics.
-        leave_one_out: the label of an occlusion, whose scores the other methods' are rank-correlated with; None leaves
-            it out.
+        leave_one_out: the label of an occlusion method. The scores of every other method are rank-correlated with its
+            scores; None leaves this metric out.
         sanity: the check with randomised layers.
         target: "predicted", "gold", or a class for all texts.
         outcome: what is asked of the model, by name and settings, such as {kind: above, threshold: 3.5}; see
-            `textiba.model.questions`. None takes what the head and config tell.
-        seed: of everything random.
-        max_length: tokens of a text; None takes the checkpoint's limit.
+            `textiba.model.questions`. None takes the question that follows from the model's head and config.
+        seed: seed of all random draws.
+        max_length: largest number of tokens of a text; None takes the checkpoint's limit.
         statistics: a file of `textiba estimate` for each checkpoint that comes without statistics.
-        chunk: texts that are computed between two writes; a killed run loses at most one chunk of one method.
+        chunk: number of texts that are computed between two writes; a killed run loses at most one chunk of one method.
     """
 
     checkpoints: tuple[str, ...] = Field(default=("fine-tuned",), min_length=1)
@@ -221,7 +221,8 @@ class BenchmarkConfig(Settings):
         """This config with other sources of its data sets.
 
         Args:
-            sources: `name=source` for each; for a config with one data set also `source` alone.
+            sources: `name=source` for each data set to replace; in a config with one data set, `source` alone is
+                enough.
 
         Raises:
             SettingError: no data set has that name.

@@ -19,8 +19,8 @@ def plot_leaderboard(scores: Sequence[Score], title: str = "", ours: Collection[
     """A row of panels for each lead metric; the columns are passes and seconds for one text, on a log scale.
 
     Args:
-        scores: of one data set and checkpoint, on one choice of texts.
-        title: of the figure.
+        scores: scores of one data set and checkpoint, on one choice of texts.
+        title: title of the figure.
         ours: labels of the methods that another colour sets apart.
 
     Raises:

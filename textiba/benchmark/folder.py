@@ -3,7 +3,7 @@
 run/
 manifest.json                                   settings, versions, fingerprints
 rows/<data>/<checkpoint>/<method>/00000.parquet a row for each text: scores, metrics, cost; written whole or not at all
-leaderboard.csv  leaderboard.md  *.png          made anew from the rows at the end of each textiba benchmark
+leaderboard.csv  leaderboard.md  *.png          written again from the rows after each textiba benchmark
 """
 
 import re
@@ -44,10 +44,11 @@ class BenchmarkFolder:
     Args:
         path: the folder; made if it is missing.
         config: the benchmark to run; None reads an existing folder.
-        processes: the processes that share the run; the first of them writes the manifest.
+        processes: the processes that share the run; the first process writes the manifest.
 
     Raises:
-        InputError: the folder holds rows made with other shared settings; or, without a config, no benchmark.
+        InputError: the rows in the folder were made with other shared settings; or there is no config, and the folder
+            holds no benchmark.
         CorruptFileError: its manifest cannot be read.
         SettingError: the names of two checkpoints would give one folder.
     """
@@ -62,7 +63,7 @@ class BenchmarkFolder:
         self.config = config or BenchmarkConfig.from_mapping(self.manifest.values["config"], str(self.path))
         if len({plain_name(c) for c in self.config.checkpoints}) < len(self.config.checkpoints):
             raise SettingError(
-                "the names of checkpoints differ by more than punctuation, since they name folders; got "
+                "the names of checkpoints must differ by more than punctuation, since they name folders; got "
                 f"{list(self.config.checkpoints)}. Rename a checkpoint's folder, or run one benchmark for each"
             )
 
@@ -71,10 +72,10 @@ class BenchmarkFolder:
         return self._file(place, chunk).is_file()
 
     def write(self, place: Place, chunk: int, rows: Sequence[Row]) -> None:
-        """Writes the rows of a chunk, all or none."""
+        """Writes the rows of a chunk: all rows or none."""
         file = self._file(place, chunk)
         file.parent.mkdir(parents=True, exist_ok=True)
-        # pyarrow takes the columns from the first row; a text without a rationale lacks some.
+        # pyarrow takes the columns from the first row, but the row of a text without a rationale lacks some columns.
         names = dict.fromkeys(name for row in rows for name in row)
         write_table(file, pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows]))
 
@@ -93,5 +94,5 @@ class BenchmarkFolder:
 
 
 def plain_name(checkpoint: str) -> str:
-    """A checkpoint's name with only characters that a path takes."""
+    """A checkpoint's name with only characters that are allowed in a path."""
     return re.sub(r"[^\w.-]+", "_", checkpoint)

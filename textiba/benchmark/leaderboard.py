@@ -43,12 +43,12 @@ class Score:
         checkpoint: the model's name.
         label: the method's label.
         optimises: the metric that the method optimises for each text; empty for most methods.
-        on: "all" for the method's own texts, "common" for the texts that all methods share.
+        on: "all" for all texts that the method ran on, "common" for the texts that all methods ran on.
         metric: the metric's name: a removal and a faithfulness metric, "noise kept", "rationale" and a plausibility
             metric, a correlation, or a cost.
         texts: the number of texts that have the metric.
         value: the mean over the texts with its 95 % bootstrap interval; for seconds the median with the quartiles.
-        comparison: with the reference; None for the reference itself and for costs.
+        comparison: comparison with the reference; None for the reference itself and for costs.
     """
 
     data: str
@@ -76,7 +76,7 @@ class Agreement:
         checkpoint: the model's name.
         label: the method's label.
         depth: the number of randomised parts, from the top down.
-        part: the last of them.
+        part: the last randomised part.
         texts: the number of texts.
         value: the mean with its 95 % bootstrap interval. Constant scores count as 0: they agree with nothing.
     """
@@ -132,7 +132,7 @@ def agreements(folder: BenchmarkFolder) -> list[Agreement]:
 
 
 def _values(folder: BenchmarkFolder, data: str, checkpoint: str) -> dict[str, Values]:
-    """The metrics of each label, with those that also need the rows of another label."""
+    """The metrics of each label, also the metrics that need the rows of another label too."""
     config = folder.config
     left_out: dict[int, np.ndarray] = {}
     if config.leave_one_out:
@@ -158,7 +158,7 @@ def _sensitivity(scores: Float[np.ndarray, " tokens"], row: Row) -> float:
 
 
 def _or_zero(correlation: float) -> float:
-    """0 for NaN, the correlation of constant scores: a method must not gain from having no opinion."""
+    """The correlation, or 0 if it is NaN, as for constant scores: a method must not gain from constant scores."""
     return 0.0 if np.isnan(correlation) else float(correlation)
 
 
@@ -175,7 +175,7 @@ def _scores(
     for label, values in found.items():
         for metric in _metrics({label: values}):
             numbers = np.asarray([v[metric] for _, v in sorted(values.items()) if metric in v])
-            # Seconds get the median: a busy moment of the machine moves a mean.
+            # Seconds get the median: a mean would change with other work on the machine.
             value = quartiles(numbers) if metric == "seconds" else bootstrap(numbers)
             yield Score(
                 data,
@@ -211,7 +211,7 @@ def _metrics(found: Mapping[str, Values]) -> list[str]:
 
 
 def _gains(mine: Values, theirs: Values, metric: str) -> Float[np.ndarray, " pairs"]:
-    """How much better each text is than the reference's, on the texts that both have."""
+    """How much better the method is than the reference on each text that both have."""
     both = [i for i, v in sorted(mine.items()) if metric in v and metric in theirs.get(i, {})]
     differences = np.asarray([mine[i][metric] - theirs[i][metric] for i in both])
     return -differences if lower_is_better(metric) else differences

@@ -1,7 +1,8 @@
 """Noise at a hidden layer: does the prediction stay if all tokens but the top k are replaced by noise?
 
-No method of the registry optimises this metric at its default settings: `two_sided` shows mean and [MASK] states at a
-sixth of the depth, and the bottlenecks optimise their gates at a third of it.
+No method of the registry optimises this metric at its default settings: `two_sided` puts mean and [MASK] states at a
+sixth of the depth, and `per_sample` optimises its gates at a third of the depth. (`joint` also has gates at half of the
+depth, where this metric has its noise by default.)
 """
 
 from collections.abc import Sequence
@@ -31,10 +32,10 @@ def noise_kept(
 
     Args:
         model: the model.
-        attributions: of one method.
-        statistics: of the model's features.
+        attributions: attributions of one method.
+        statistics: feature statistics of the model.
         choice: the layer, the shares k and the number of draws.
-        seed: of the noise; each text derives its own seed from it, so that all methods meet the same noise.
+        seed: seed of the noise; each text derives its own seed from this one, so that all methods get the same noise.
     """
     layer = choice.place(model.n_layers)
     orders = [removal_order(a, "morf", seed) for a in attributions]

@@ -22,7 +22,7 @@ from textiba.store.processes import Processes, Shares, best_device, current
 from textiba.texts.labels import resolve_labels
 from textiba.texts.text import Text
 
-_USUAL = 128  # tokens of a text, for the estimate of its cost
+_USUAL = 128  # number of tokens that the estimate of a text's cost assumes
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +42,11 @@ class _Bench:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A file to write.
+    """The work that fills one file of the folder.
 
     Attributes:
-        place: of its rows.
-        chunk: its number.
+        place: place of the rows.
+        chunk: number of the chunk.
         texts: the number of texts.
         passes: an estimate of the cost, in passes through the model.
         make: computes the rows.
@@ -68,20 +68,21 @@ def benchmark(
 ) -> BenchmarkFolder:
     """Runs every method on every data set and checkpoint. A run that was killed resumes, and ends with the same rows.
 
-    All methods run on a chunk of texts before any runs on the next chunk, so that a table of an unfinished run compares
-    methods on the same texts.
+    All methods run on one chunk of texts before any method runs on the next chunk, so that a table of an unfinished run
+    compares methods on the same texts.
 
     Args:
         config: the benchmark.
         output: the benchmark's folder.
         progress: called after each chunk of a method.
         only: the labels to run now; empty runs all methods and the subsets.
-        processes: the processes that share the chunks, by their cost in passes; None takes the launcher's.
+        processes: the processes that share the chunks, so that each process gets about the same number of passes; None
+            takes the processes of the launcher.
 
     Raises:
         InputError: the folder's rows were made with other settings, texts or models, or with another method under one
             of the labels; or a label in `only` is unknown.
-        SettingError: noise at a hidden layer, and a checkpoint has no feature statistics.
+        SettingError: the config asks for noise at a hidden layer, and a checkpoint has no feature statistics.
         TextibaError: any error of a method. The chunks that were written stay.
     """
     titles = [entry.title for entry in config.methods]
@@ -139,14 +140,14 @@ def _model(folder: BenchmarkFolder, checkpoint: str) -> tuple[Model, FeatureStat
 def _run(bench: _Bench, only: Collection[str], processes: Processes, progress: Progress) -> None:
     jobs = [*_method_jobs(bench, only), *_sanity_jobs(bench, only)]
     left = [job for job in jobs if not bench.folder.has(job.place, job.chunk)]
-    processes.wait()  # all processes list the same jobs before any of them does one
+    processes.wait()  # all processes list the same jobs before any process starts a job
     mine = [left[place] for place in Shares(processes).mine([job.passes for job in left])]
     done = sum(job.texts for job in jobs) - sum(job.texts for job in left) if processes.count == 1 else 0
     total = done + sum(job.texts for job in mine)
     progress(f"{bench.data} {bench.model.name}", done, total)
     for job in mine:
         with warnings.catch_warnings():
-            # The rows and the tables say how many texts were cut; a warning for each chunk would bury everything else.
+            # The rows and the tables say how many texts were cut; a warning for each chunk would hide other output.
             warnings.simplefilter("ignore", TruncationWarning)
             bench.folder.write(job.place, job.chunk, job.make())
         done += job.texts
@@ -181,7 +182,7 @@ def _sanity_jobs(bench: _Bench, only: Collection[str]) -> Iterator[_Job]:
 
 
 def _passes(bench: _Bench, entry: Entry) -> float:
-    """An estimate for one text of usual length: the method's own passes, and those of the metrics."""
+    """Estimates the passes for one text of 128 tokens: the method's own passes and the passes of the metrics."""
     passes = entry.build().passes(bench.model.n_layers, _USUAL)
     variants = sum(2 * len(bench.config.degradation(removal).steps) for removal in bench.config.removals)
     if (noise := bench.config.noise) is not None:
@@ -199,7 +200,7 @@ def _scored(bench: _Bench, entry: Entry, texts: Sequence[Text], start: int, warm
     run = partial(attribute, model, method, statistics=bench.statistics, target=config.target, seed=config.seed)
     if kept and entry.title not in warm:
         warm.add(entry.title)
-        run([texts[kept[0]]])  # a warm-up: the first call imports libraries, which is no part of the method's cost
+        run([texts[kept[0]]])  # warm-up: the first call also imports libraries, and this time is not the method's
     return rows(model, method, run([texts[i] for i in kept]), [start + i for i in kept], config, bench.statistics)
 
 

@@ -29,12 +29,12 @@ def parts(model: Model) -> list[str]:
 
 
 def randomized(model: Model, depth: int, seed: int = 0) -> Model:
-    """A copy of the model whose first `depth` parts from the top have fresh weights, as they were before training.
+    """A copy of the model whose top `depth` parts have new random weights, drawn as before training.
 
     Args:
-        model: it is not changed.
+        model: the model, which stays unchanged.
         depth: the number of randomised `parts`; 0 changes nothing.
-        seed: of the weights.
+        seed: seed of the weights.
 
     Raises:
         UnsupportedModelError: a part has weights in a module other than linear, embedding and norm.
@@ -61,17 +61,17 @@ def sanity_rows(
     target: str | int,
     seed: int,
 ) -> list[Row]:
-    """Spearman's ρ between the scores on the model and those on more and more randomised copies, text by text.
+    """Spearman's ρ between the scores on the model and on its more and more randomised copies, text by text.
 
-    A copy is explained for the class that was explained on the model, with feature statistics of its own.
+    A copy explains the class that was explained on the model, and has its own feature statistics.
 
     Args:
         model: the trained model.
         method: the checked method.
         texts: the texts.
-        statistics: of the trained model.
+        statistics: feature statistics of the trained model.
         target: see `BenchmarkConfig.target`.
-        seed: of the method and of the fresh weights.
+        seed: seed of the method and of the new weights.
     """
     original = [a for a, _ in attribute(model, method, texts, statistics, target, seed)]
     out = []
@@ -100,8 +100,8 @@ def _part(name: str, path: str, below: bool) -> str:
 
     Args:
         name: the module's dotted path.
-        path: of the list of layers.
-        below: whether the module is defined before the layers.
+        path: dotted path of the list of layers.
+        below: whether the model defines the module before its layers.
     """
     if name.startswith(f"{path}."):
         return f"layer {name.removeprefix(path).split('.')[1]}"

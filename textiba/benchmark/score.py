@@ -23,9 +23,9 @@ from textiba.texts.sources import Text
 from textiba.texts.tokens import TokenizedText
 
 NOISE_KEPT = "noise kept"  # the metric of `noise_kept`
-_NOISE_SEED = 1  # added to the benchmark's seed: the metric must not repeat the noise that a bottleneck optimised with
+_NOISE_SEED = 1  # added to the benchmark's seed: the metric needs other noise than the optimisation of a bottleneck
 
-Timed = tuple[Attribution, float]  # with its seconds, which include its share of the plain pass
+Timed = tuple[Attribution, float]  # the seconds include the text's share of the plain pass
 
 
 def attribute(
@@ -36,7 +36,7 @@ def attribute(
     target: str | int,
     seed: int,
 ) -> list[Timed]:
-    """Attributions in the order of the texts, each with its seconds: those of its batch, in equal shares."""
+    """Attributions in the order of the texts, each with its seconds: an equal share of its batch's seconds."""
     found: dict[int, Timed] = {}
     batches = stream_batches(model, [method], texts, statistics, target, seed)
     started = time.perf_counter()
@@ -63,7 +63,7 @@ def rows(
         timed: the result of `attribute`.
         numbers: the number of each text within the data set.
         config: the metrics.
-        statistics: of the model's features, for noise at a hidden layer.
+        statistics: feature statistics of the model, for noise at a hidden layer.
 
     Raises:
         SettingError: the config asks for noise at a hidden layer, and there are no statistics.
@@ -113,14 +113,14 @@ def subset_rows(
     Args:
         model: the model.
         texts: consecutive texts of a data set.
-        first: the number of the first of them within the data set.
+        first: the number of the first of these texts within the data set.
         choice: the subsets.
         target: see `BenchmarkConfig.target`.
-        seed: of the subsets.
+        seed: seed of the subsets.
 
     Returns:
         A row for each text: the content tokens that each subset removes, flattened [subsets × tokens], and the drops in
-        nats. A text of a single token has no subsets, and no row.
+        nats. A text of a single token has no subsets, and therefore no row.
     """
     out = []
     for n, text in enumerate(texts):
@@ -139,7 +139,7 @@ def subset_rows(
 
 
 def subsets(text: TokenizedText, choice: Subsets, seed: int) -> Bool[np.ndarray, "subsets content"]:
-    """Random subsets, all of one size, of the two or more content tokens of a text; they do not depend on the batch."""
+    """Random subsets of a text's two or more content tokens, all of one size; they do not depend on the batch."""
     tokens = len(text.content)
     generator = np.random.default_rng(text.seed(seed))
     size = min(max(1, round(choice.share * tokens)), tokens - 1)

@@ -59,7 +59,7 @@ def marked(scores: Sequence[Score], labels: Sequence[str]) -> list[str]:
 
 
 def footnotes(scores: Sequence[Score]) -> list[str]:
-    """What the marks † and * in the tables of these scores say, a sentence for each; empty without marks."""
+    """One sentence for each of the marks † and * in the tables of these scores; empty if there are no marks."""
     compare = f" Compare {NOISE_KEPT}, which no method optimises by default." if _has_noise(scores) else ""
     notes = [
         f"{OPTIMISES} {label} optimises the {what} for each text, so its rank by this metric, and by the other metrics "
@@ -117,8 +117,8 @@ def score_columns(scores: Sequence[Score]) -> Columns:
     """The CSV file: one line for each score.
 
     `value` is the mean with `low` and `high` its 95 % bootstrap interval; for `statistic` "median" they are the median
-    and the quartiles. `advantage` is positive if the method is better than the reference, whichever of higher and lower
-    is better; see `Comparison`.
+    and the quartiles. `advantage` is positive if the method is better than the reference, also for metrics whose lower
+    values are better; see `Comparison`.
     """
     compared = [s.comparison for s in scores]
     return {

@@ -1,4 +1,4 @@
-"""The command line: arguments, progress, and one line for whatever goes wrong."""
+"""The command line: arguments, progress, and one line for each error."""
 
 import contextlib
 import ctypes
@@ -32,16 +32,16 @@ def main() -> None:
         try:
             app()
         except Stopped as stop:
-            if os.environ.get("RANK", "0") == "0":  # the first of several processes speaks for all
+            if os.environ.get("RANK", "0") == "0":  # of several processes, only the first prints the error
                 tell("stopped", "yellow", stop)
             code = 128 + stop.number
         except BrokenPipeError:
             _silence()
-            code = 141  # 128 + SIGPIPE, as of any program whose reader has gone
+            code = 141  # 128 + SIGPIPE: the usual exit code of a program whose output nobody reads any more
         except TextibaError as error:
             tell("error", "bold red", error)
             code = 2
-        except Exception as error:  # noqa: BLE001 - the last place that can say something
+        except Exception as error:  # noqa: BLE001 - no later handler could report the error
             code = _last_resort(error)
         else:
             return
@@ -50,14 +50,14 @@ def main() -> None:
 
 def keep_freed_memory() -> None:
     """Tells glibc to reuse large freed blocks instead of mapping new ones at every step; see benchmarks/."""
-    with contextlib.suppress(OSError, AttributeError):  # another libc has no mallopt
+    with contextlib.suppress(OSError, AttributeError):  # a libc other than glibc has no mallopt
         libc = ctypes.CDLL(None)
         libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
         libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
 
 
 def _last_resort(error: Exception) -> int:
-    """Says what can be said of an error that nobody foresaw: a disk's, the memory's, or a fault of textiba."""
+    """Reports an unexpected error: of the disk, of the memory, or a fault of textiba."""
     if isinstance(error, OSError):
         from textiba.store.files import disk_failed, storage_error
 
@@ -74,7 +74,7 @@ def _last_resort(error: Exception) -> int:
 
 
 def _silence() -> None:
-    """Lets the interpreter flush its output to nowhere at exit; the reader has gone."""
+    """Discards the output that the interpreter flushes at exit, because nobody reads it any more."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

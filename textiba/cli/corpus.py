@@ -30,7 +30,7 @@ def corpus(
     chosen = [methods.method(choice.name, **choice.settings) for choice in settings.methods]
     check_run(chosen, [settings.checkpoint], {settings.checkpoint: settings.statistics} if settings.statistics else {})
     folder_place(output)
-    kept = "nothing was written: the tables are made when all texts are done, and a view does not resume"
+    kept = "nothing was written: the tables are written when all texts are done, and this command does not resume"
     with keeping(lambda: kept), progress("results") as advance:
         found = corpus_view(settings, output, advance)
     for name, rows in by_method(found.words).items():

@@ -1,4 +1,4 @@
-"""`textiba doctor`: the facts that a report of an error needs, and what is broken on this machine."""
+"""`textiba doctor`: the facts for a bug report, and what is broken on this machine."""
 
 import os
 import platform
@@ -19,14 +19,14 @@ from textiba.cli.shared import app, console
 _CORE = (
     "torch", "transformers", "safetensors", "datasets", "pyarrow", "numpy", "scipy", "pydantic", "matplotlib", "spacy",
 )  # fmt: skip
-_EXTRAS = ("demo", "baselines", "corpus", "finetune")  # those that a user installs
-_MODULES = {"scikit-learn": "sklearn"}  # names in an import that differ from those of installation
+_EXTRAS = ("demo", "baselines", "corpus", "finetune")  # the extras that a user installs
+_MODULES = {"scikit-learn": "sklearn"}  # packages whose name in an import differs from the name that pip installs
 _MARKS = {True: ("ok  ", "green"), None: ("    ", ""), False: ("BAD ", "bold red")}
 
 
 @dataclass(frozen=True)
 class _Finding:
-    """A fact; `sound` is False where something is broken, None where there is nothing to judge."""
+    """A fact; `sound` is False if something is broken, and None if the fact is neither good nor bad."""
 
     name: str
     value: str
@@ -35,7 +35,7 @@ class _Finding:
 
 @app.command()
 def doctor() -> None:
-    """Prints versions, devices, extras, what is cached and what is broken, for a report. Exit code 1: broken."""
+    """Prints versions, devices, extras, caches and faults, for a bug report. The exit code is 1 if there is a fault."""
     broken = 0
     for title, part in (
         ("Machine", _machine), ("Packages", _packages), ("Extras", _extras), ("Devices", _devices),
@@ -66,7 +66,7 @@ def _packages() -> Iterator[_Finding]:
 
 
 def _extras() -> Iterator[_Finding]:
-    """An extra that is not installed is a fact; a package that is there and fails at import is broken."""
+    """One finding for each extra: a missing extra is not broken, but a package that fails at import is."""
     wanted: dict[str, list[str]] = {extra: [] for extra in _EXTRAS}
     for line in requires("textiba") or ():
         name, _, marker = line.partition(";")
@@ -147,10 +147,10 @@ def _writes(folder: Path) -> str:
 
 
 def _checked(name: str, run: Callable[[], str], before: str = "") -> _Finding:
-    """The result of a check; whatever it raises is a finding."""
+    """The result of a check; an exception is a finding too."""
     try:
         return _Finding(name, " ".join([before, run()]).strip(), True)
-    except Exception as error:  # noqa: BLE001 - it is what the command is for
+    except Exception as error:  # noqa: BLE001 - the command reports every error
         return _Finding(name, f"{before} {type(error).__name__}: {' '.join(str(error).split())}".strip(), False)
 
 

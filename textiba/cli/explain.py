@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from textiba.texts.sources import Text
 
 _CHUNK = 64  # texts whose results are shown together
-_SHOWN = 512  # results that a page or a picture is made from
+_SHOWN = 512  # largest number of results in a page or a picture
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -40,7 +40,7 @@ _PAGE = """<!doctype html>
 
 
 class _Command(TyperCommand):
-    """Lets `--json` and `--csv` stand alone for the standard output, or before a file's name."""
+    """Accepts `--json` and `--csv` alone, which write to the standard output, or with the name of a file."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         full: list[str] = []
@@ -73,7 +73,7 @@ def explain(
     rationale_column: Annotated[
         str | None, typer.Option(help="The column of the spans that a person marked: [[start, end], …].")
     ] = None,
-    pair_rationale_column: Annotated[str | None, typer.Option(help="The same, of the second text.")] = None,
+    pair_rationale_column: Annotated[str | None, typer.Option(help="The column of the second text's spans.")] = None,
     checkpoint: Checkpoint = "fine-tuned",
     method: Annotated[
         str, typer.Option("--method", "-m", help="evidence (nats), per_sample (bits), …; see textiba methods.")
@@ -95,7 +95,7 @@ def explain(
         str | None, typer.Option("--next", help="Ask a language model which of these words comes next: ' good| bad'.")
     ] = None,
     template: Annotated[
-        str | None, typer.Option(help="The prompt, with {text} in it; with a mask token --next is asked there.")
+        str | None, typer.Option(help="The prompt, with {text} in it; --next fills its mask token, if any.")
     ] = None,
     similar_to: Annotated[
         str | None, typer.Option(help="Ask an encoder whether a text is similar to this one.")
@@ -105,10 +105,10 @@ def explain(
         str | None, typer.Option("--answer", help="Ask a reader whether these words are the answer: 12-14.")
     ] = None,
     statistics: Annotated[Path | None, typer.Option(help="A file of textiba estimate.")] = None,
-    max_length: Annotated[int | None, typer.Option(min=3, help="Tokens of a text; the checkpoint's if absent.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best there is if absent.")] = None,
+    max_length: Annotated[int | None, typer.Option(min=3, help="Most tokens of a text; the model's if absent.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best available if absent.")] = None,
     batch_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens in a batch; more for a GPU.")] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,
     html: Annotated[Path | None, typer.Option(help="Also write the highlights to an .html file.")] = None,
     png: Annotated[Path | None, typer.Option(help="Also draw the highlights to a .png, .svg or .pdf file.")] = None,
     json: Annotated[
@@ -117,7 +117,7 @@ def explain(
     csv: Annotated[Path | None, typer.Option(metavar="[FILE]", help="Write CSV: to stdout, or to a .csv file.")] = None,
 ) -> None:
     """Highlights which tokens a checkpoint used; the results come as they are computed."""
-    find(checkpoint)  # a misspelt name is told before torch is imported
+    find(checkpoint)  # reports a misspelt name before torch is imported
     asked, answer = question(target, label, above, following, similar_to, template, tag, reply)
     chosen = _method(method, settings or [], {"layer": layer, "beta": beta}, readout)
     outputs = _Outputs(html, png, json, csv)
@@ -148,7 +148,7 @@ def explain(
         advance(method, 0, len(sources))
         for chunk in _chunks(sources):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", TruncationWarning)  # told once, below, for all texts
+                warnings.simplefilter("ignore", TruncationWarning)  # one warning below is for all texts
                 found = run(model, chosen, chunk, known, goal, seed, batch_tokens or TOKEN_BUDGET)
             outputs.add(found)
             done += len(found)
@@ -181,7 +181,7 @@ def _method(name: str, pairs: Sequence[str], options: dict[str, Any], readout: s
 
 
 def _texts(texts: Sequence[str], pair: str | None, file: str | None, columns: dict[str, str | None]) -> "list[Text]":
-    """The texts of the command line, each with the same second text where there is one; then those of the file."""
+    """The texts of the command line, each with the second text of `--pair` if given; then the texts of the file."""
     from textiba.texts.sources import Text, read_texts
 
     named = {f"{name}_column": column for name, column in columns.items() if column is not None}
@@ -198,7 +198,7 @@ def _texts(texts: Sequence[str], pair: str | None, file: str | None, columns: di
 
 
 def _argument(text: str) -> str:
-    """A text of the command line: UTF-8, whatever Python took the terminal's encoding for."""
+    """A text of the command line, decoded as UTF-8 whatever the terminal's encoding."""
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8")
     except UnicodeError:
@@ -206,14 +206,14 @@ def _argument(text: str) -> str:
 
 
 def _check(method: "Method", checkpoint: str, statistics: Path | None) -> None:
-    """Raises what is wrong with the arguments, before anything is loaded."""
+    """Raises the errors of the arguments before anything is loaded."""
     from textiba.runs.preflight import check_run
 
     check_run([method], [checkpoint], {checkpoint: str(statistics)} if statistics else {})
 
 
 def _check_texts(model: "Model", sources: "list[Text]") -> None:
-    """Raises the error of a text that cannot be explained before any result is shown, with its number in the file."""
+    """Raises an error for a text that cannot be explained, with its number in the file, before any result is shown."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TextibaWarning)
         for start in range(_CHUNK, len(sources), _CHUNK):
@@ -226,7 +226,7 @@ def _chunks(sources: "list[Text]") -> "Iterator[list[Text]]":
 
 
 class _Outputs(ExitStack):
-    """Where the results go, checked before the work: the terminal, JSON and CSV as they come, pages at the end."""
+    """The outputs, checked before the work starts: terminal, JSON and CSV get each result at once, pages at the end."""
 
     def __init__(self, html: Path | None, png: Path | None, json: Path | None, csv: Path | None):
         from textiba.cli.outputs import STDOUT, csv_output, json_output
@@ -253,7 +253,7 @@ class _Outputs(ExitStack):
         return self
 
     def add(self, found: "Sequence[Attribution]") -> None:
-        """Shows the results of some texts and writes them to the files of data."""
+        """Shows the results of some texts and writes them to the JSON and CSV files."""
         from textiba.show.highlight import print_highlight
         from textiba.show.scale import Scale
 
@@ -261,7 +261,7 @@ class _Outputs(ExitStack):
             write(found)
         if self._html or self._png:
             self._kept += found[: _SHOWN - len(self._kept)]
-        # Colours mean the same in all texts: a long file keeps the scale of its first texts.
+        # Colours mean the same in all texts, so a long file keeps the scale of its first texts.
         self._scale = self._scale or Scale.of(found)
         if self._terminal:
             print_highlight(found, self._scale, console)
@@ -279,7 +279,7 @@ class _Outputs(ExitStack):
             save(plot_highlight(self._kept, self._scale), self._png)
 
     def kept(self, done: int, total: int) -> str:
-        """What a signal leaves, in words."""
+        """A sentence about what is kept if a signal ends the command."""
         from textiba.cli.outputs import part_of
 
         parts = [str(part_of(target)) for target in self._files if target is not None and part_of(target).exists()]

@@ -1,10 +1,10 @@
 """A faster start: transformers is imported without the parts of other libraries that no explanation uses.
 
-To load a classifier, transformers imports torch's compiler, torch's distributed tensors, accelerate and SciPy, which
-takes half of the start and is then not used. Here transformers is imported as it is where these are not installed, and
-with a stand-in for the compiler, which it does not do without. The stand-in gives way to the compiler as soon as
-anything asks for more than a mark on a function. Only `textiba explain` does this, in a process that neither trains nor
-shares its work.
+To load a classifier, transformers imports torch's compiler, torch's distributed tensors, accelerate and SciPy. These
+imports take half of the time of a start, and no explanation uses them. Here transformers is told that distributed
+tensors, accelerate and SciPy are not installed. The compiler cannot be left out, so a stand-in takes its place: its
+decorators and `graph_break` do nothing, and any other use of the stand-in imports the real compiler. Only `textiba
+explain` imports transformers in this way, in a process that neither trains nor shares its work.
 """
 
 import gc
@@ -20,7 +20,7 @@ from typing import Any
 from unittest.mock import patch
 
 _COMPILER = "torch._dynamo"
-_BACKEND = "torch._inductor"  # of the compiler; torch.compile imports it first
+_BACKEND = "torch._inductor"  # the compiler's backend, which torch.compile imports first
 _MODELS = "transformers.models"
 _MARKS = ("disable", "assume_constant_result", "allow_in_graph")  # decorators that mark a function for the compiler
 _NOTHING = ("graph_break", "mark_static_address")  # functions that do nothing while nothing is compiled
@@ -31,11 +31,11 @@ _NEEDED = ("modeling_utils", "masking_utils", "models.auto.modeling_auto", "mode
 def import_transformers() -> None:
     """Imports the parts of transformers that load a classifier, without the libraries that no explanation uses.
 
-    A version of transformers with which this fails is imported as usual, where it is used.
+    If this fails with some version of transformers, transformers is imported as usual where it is used.
     """
     if "transformers" in sys.modules or _COMPILER in sys.modules:
-        return  # someone else's process, such as a notebook's or a test's
-    gc.disable()  # imports make many objects and next to no garbage
+        return  # something else has imported it, such as a notebook or a test
+    gc.disable()  # imports create many objects and almost no garbage
     import transformers.utils
 
     before = set(sys.modules)
@@ -45,7 +45,7 @@ def import_transformers() -> None:
         with _without(transformers.utils), _without(transformers.utils.import_utils):
             for name in _NEEDED:
                 importlib.import_module(f"transformers.{name}")
-    except Exception:  # noqa: BLE001 - whatever another version does at import
+    except Exception:  # noqa: BLE001 - another version may raise anything at import
         leave()
         for name in [name for name in sys.modules if name not in before and name.startswith("transformers.")]:
             del sys.modules[name]
@@ -54,7 +54,7 @@ def import_transformers() -> None:
 
 
 def leave() -> None:
-    """Removes the stand-in; the next import of the compiler gives the compiler."""
+    """Removes the stand-in, so that the next import of the compiler imports the real one."""
     if _FINDER in sys.meta_path:
         sys.meta_path.remove(_FINDER)
     for name, module in [(n, m) for n, m in sys.modules.items() if isinstance(m, _StandIn)]:
@@ -65,14 +65,14 @@ def leave() -> None:
 
 
 def _unlisted_models(parent: Sequence[str]) -> None:
-    """Puts a plain package in the place of transformers.models, which lists the names of all models a second time."""
+    """Replaces the package transformers.models by an empty one; its own code only lists all models a second time."""
     spec = ModuleSpec(_MODELS, None, is_package=True)
     spec.submodule_search_locations = [str(Path(folder) / "models") for folder in parent]
     sys.modules[_MODELS] = module_from_spec(spec)
 
 
 def _without(module: ModuleType) -> Any:
-    """While this is in force, the module says that the unused libraries are not installed."""
+    """Within this context, the module says that the unused libraries are not installed."""
     return patch.multiple(module, **dict.fromkeys(_UNUSED, lambda: False))
 
 
@@ -83,7 +83,7 @@ class _Finder(MetaPathFinder, Loader):
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if fullname == _BACKEND:
-            leave()  # something is compiled
+            leave()  # something is about to be compiled
             return None
         inside = fullname == _COMPILER or fullname.startswith(f"{_COMPILER}.")
         return ModuleSpec(fullname, self, is_package=True) if inside else None
@@ -92,14 +92,14 @@ class _Finder(MetaPathFinder, Loader):
         return _StandIn(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """A stand-in has nothing to run."""
+        """Does nothing: a stand-in has no code."""
 
 
 _FINDER = _Finder()
 
 
 class _StandIn(ModuleType):
-    """A module of the compiler whose functions load the true module when they are called."""
+    """A stand-in for a module of the compiler: its functions import the real module when they are called."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("__"):
@@ -118,5 +118,5 @@ class _StandIn(ModuleType):
 
 
 def _unmarked(function: Callable[..., Any] | None = None, *_: Any, **__: Any) -> Any:
-    """A decorator that returns its function: nothing is compiled, so no function has to be kept from it."""
+    """A decorator that returns its function unchanged, because nothing is compiled."""
     return function if function is not None else _unmarked

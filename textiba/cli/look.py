@@ -1,4 +1,4 @@
-"""`textiba demo` and `textiba methods`: what there is to see."""
+"""`textiba demo` and `textiba methods`: the demo, and the list of methods."""
 
 import inspect
 from pathlib import Path
@@ -13,7 +13,7 @@ from textiba.cli.stop import again, keeping
 
 @app.command()
 def demo(output: Output = Path("demo")) -> None:
-    """Everything on the built-in reviews: bits, evidence, layers, β, degradation, general beside fine-tuned; a page."""
+    """Makes figures and a page on the built-in reviews: bits, evidence, layers, β, degradation, two checkpoints."""
     from textiba.demo import run_demo
     from textiba.store.files import folder_place
 
@@ -28,7 +28,7 @@ def demo(output: Output = Path("demo")) -> None:
 def methods(
     name: Annotated[str | None, typer.Argument(help="A method, to list its settings.")] = None,
 ) -> None:
-    """Lists the methods with unit, sign, cost and needs; or the settings of one method."""
+    """Lists the methods with unit, sign, cost and requirements; or the settings of one method."""
     import textiba
 
     if name is not None:
@@ -55,7 +55,7 @@ def _needs(row: dict[str, Any]) -> list[str]:
 
 
 def _settings(method: Any) -> None:
-    """Prints what a method is, and its settings with their defaults."""
+    """Prints a method's description, and its settings with their defaults."""
     for paragraph in inspect.cleandoc(type(method).__doc__ or "").split("\n\n"):
         say(paragraph if paragraph.startswith("Attributes:") else " ".join(paragraph.split()))
         say("")

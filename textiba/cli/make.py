@@ -10,7 +10,7 @@ from textiba.cli.progress import progress
 from textiba.cli.shared import Checkpoint, Data, Output, app, say
 from textiba.cli.stop import again, keeping
 
-_PACKAGES = {"adapter": ("peft", "accelerate"), "probe": ("sklearn",)}  # that each kind of recipe imports
+_PACKAGES = {"adapter": ("peft", "accelerate"), "probe": ("sklearn",)}  # packages that each kind of recipe imports
 
 
 @app.command()
@@ -48,15 +48,15 @@ def estimate(
     data: Annotated[
         str, typer.Option(help="IMDB's hub id or folder, a file of texts, or 'bundled'.")
     ] = "stanfordnlp/imdb",
-    split: Annotated[str, typer.Option(help="Of IMDB: train or test.")] = "train",
+    split: Annotated[str, typer.Option(help="The part of IMDB: train or test.")] = "train",
     text_column: Annotated[str | None, typer.Option(help="The column of the texts.")] = None,
     pair_column: Annotated[str | None, typer.Option(help="The column of the second texts of pairs.")] = None,
     outcome: Annotated[
         str | None,
         typer.Option(help="For a model without a classification head, as in a config: '{kind: tag, word: 0}'."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Texts; at least 1,000 are advised.")] = 2000,
-    max_length: Annotated[int | None, typer.Option(min=3, help="Tokens of a text.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Number of texts; at least 1,000 are advised.")] = 2000,
+    max_length: Annotated[int | None, typer.Option(min=3, help="Most tokens of a text.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="A .safetensors file.")] = Path(
         "statistics.safetensors"
     ),
@@ -104,7 +104,7 @@ def train(
     output: Output = Path("runs/readout"),
     data: Data = None,
 ) -> None:
-    """Trains a readout network on IMDB. Stopped at any moment, the same command resumes from the last evaluation."""
+    """Trains a readout network on IMDB. After a stop, the same command resumes from the last evaluation."""
     from textiba.bottleneck.statistics import STATISTICS, load_statistics
     from textiba.checkpoints.find import find, own_file
     from textiba.errors import SettingError

@@ -1,8 +1,8 @@
-"""The results of `textiba explain` as data: JSON, JSON Lines or CSV, written as they come.
+"""The results of `textiba explain` as data: JSON, JSON Lines or CSV, each written as soon as it is computed.
 
 JSON has a value for each text, with its words and tokens; CSV has a line for each word. All of it is UTF-8, on standard
-output too. A file appears when all results are in it; if a signal ends the command before, the results so far are in a
-file with `.part` before its suffix.
+output too. A file gets its name when all results are in it. If a signal ends the command earlier, the results so far
+are in a file with `.part` before its suffix.
 """
 
 import csv
@@ -44,13 +44,13 @@ def record(a: Attribution) -> dict[str, Any]:
 
 
 def _words(a: Attribution) -> list[tuple[str, str, int, int, float]]:
-    """Of each word: the word, the text of a pair that it stands in, start and end in that text, and its score."""
+    """For each word: the word, which text of a pair it belongs to, its start and end in this text, and its score."""
     return [(w.text, w.part, *a.text.source.inside(w.start, w.end), w.score) for w in a.words()]
 
 
 @contextmanager
 def json_output(target: Path) -> Iterator[Write]:
-    """A function that writes results as JSON: a list in a `.json` file, else a line for each text."""
+    """A function that writes results as JSON: one list in a `.json` file, otherwise one line for each text."""
     as_list = target.suffix.lower() == ".json"
     with _opened(target, "\n]\n" if as_list else "") as file:
         count = 0
@@ -90,16 +90,16 @@ def part_of(target: Path) -> Path:
 
 @contextmanager
 def _opened(target: Path, end: str) -> Iterator[TextIO]:
-    """The standard output, or a file that appears when the block ends; `end` closes what is written."""
+    """The standard output, or a file that gets its name when the block ends; `end` is written last."""
     if target == STDOUT:
-        # A stream of bytes where there is one: data is UTF-8, whatever the terminal's encoding.
+        # Writes UTF-8 to the stream of bytes, if there is one, whatever the terminal's encoding.
         raw = getattr(sys.stdout, "buffer", None)
         file = sys.stdout if raw is None else io.TextIOWrapper(raw, "utf-8", newline="", write_through=True)
         try:
             yield file
         finally:
             if raw is not None:
-                file.detach()  # type: ignore[union-attr] - it is the wrapper
+                file.detach()  # type: ignore[union-attr] - this is the TextIOWrapper from above
         return
     with appearing(target) as path, path.open("w", encoding="utf-8", newline="") as file:
         try:

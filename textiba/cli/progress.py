@@ -1,4 +1,4 @@
-"""Progress of everything that takes long: bars in a terminal, a line now and then in a log."""
+"""Progress of long tasks: bars in a terminal, and a line every 20 seconds in a log."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from textiba.cli.shared import errors
 
-Advance = Callable[[str, int, int], None]  # the task, how much is done, how much there is (0 where nobody knows)
+Advance = Callable[[str, int, int], None]  # the task, how much is done, how much there is (0 if unknown)
 _SECONDS = 20.0  # between two lines in a log
 
 
@@ -20,11 +20,11 @@ def progress(unit: str | None = None, shown: bool = True) -> Iterator[Advance]:
 
     Args:
         unit: what is counted, in the plural: "texts"; None takes the last word of each task's name.
-        shown: False shows nothing, as in all but the first of several processes.
+        shown: False shows nothing, for all processes except the first.
 
     Yields:
-        A function `(task, done, total)`; each task has a bar of its own. What is done at a task's first call was there
-        before, and does not count for its rate.
+        A function `(task, done, total)`; each task has its own bar. The `done` of a task's first call does not count
+        for its rate, since an earlier run did this part.
     """
     if not shown:
         yield lambda *_: None
@@ -39,7 +39,7 @@ def _bars(unit: str | None) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), MofNCompleteColumn(), _Rate(unit),
         TimeRemainingColumn(compact=True), console=errors,
-        # Output to a file must not be taken for output to the terminal that shows the bars.
+        # Output to a file must not be redirected to the terminal that shows the bars.
         redirect_stdout=sys.stdout.isatty(),
     )  # fmt: skip
 
@@ -56,7 +56,7 @@ def _on_bars(bars: Progress) -> Advance:
 
 
 class _Rate(ProgressColumn):
-    """How many a second, or a minute where there are few."""
+    """The column that shows the rate: how many a second, or a minute for a slow task."""
 
     def __init__(self, unit: str | None):
         super().__init__()

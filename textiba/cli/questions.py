@@ -1,4 +1,4 @@
-"""What the command line asks of a model: from options to an outcome."""
+"""Turns the options of the command line that ask a model a question into an outcome."""
 
 from typing import TYPE_CHECKING
 
@@ -18,15 +18,15 @@ def question(
         target: "predicted", "gold", a class, or "A:B" for class A rather than class B; None where it was not given.
         label: one label of a multi-label model: does it hold?
         above: a threshold: is the model's value above it? `label` then names one of several values.
-        following: words parted by "|": which comes next, of a causal language model; with a mask token in the template,
-            which stands there, of a masked one.
+        following: words separated by "|". A causal language model is asked which word comes next; if the template has a
+            mask token, a masked language model is asked which word fills it.
         similar_to: a text: is the explained text similar to it?
-        template: with {text} where the text stands.
-        tag: a word's number, and after a colon the tag that is explained, of a token classifier: "7:B-PER".
-        answer: the numbers of an answer's first and last word: "12-14", or one number.
+        template: the prompt, with {text} in the place of the text.
+        tag: a word's number and, after a colon, the tag to explain, for a token classifier: "7:B-PER".
+        answer: the numbers of an answer's first and last word, such as "12-14", or one number.
 
     Returns:
-        The outcome, None for what the model's head and config tell; and the target.
+        The outcome, or None for the question that follows from the model's head and config; and the target.
 
     Raises:
         InputError: more than one question, or a template without words to choose from.
@@ -38,7 +38,7 @@ def question(
 
     rather = target.split(":") if target and target.count(":") == 1 else None
     given = {
-        "--label": label if above is None else None,  # with --above it names the model's output
+        "--label": label if above is None else None,  # with --above, --label names one of the model's outputs
         "--above": above,
         "--next": following,
         "--similar-to": similar_to,

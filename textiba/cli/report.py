@@ -1,4 +1,4 @@
-"""`textiba report`: what runs have found, as one page."""
+"""`textiba report`: the results of runs, as one page."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +15,10 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The .html file; page.html in the first folder if absent.")
     ] = None,
-    title: Annotated[str | None, typer.Option(help="Of the page; the folders' names if absent.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the page; the folders' names if absent.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Texts of each run to show.")] = 200,
 ) -> None:
-    """Writes the results of runs as one interactive page, which opens anywhere and asks no network."""
+    """Writes the results of runs as one interactive page, which opens in any browser without a network."""
     from textiba.report import explore, write_page
     from textiba.store.files import file_place
 

@@ -16,7 +16,7 @@ def sweep(
     output: Output = Path("runs/sweep"),
     data: Data = None,
 ) -> None:
-    """Runs methods × layers × β × checkpoints over texts. Stopped at any moment, the same command resumes."""
+    """Runs methods × layers × β × checkpoints over texts. After a stop, the same command resumes the run."""
     from textiba.evaluation.profile import layer_profile
     from textiba.runs.config import SweepConfig
     from textiba.runs.sweep import sweep as run
@@ -42,10 +42,10 @@ def sweep(
 def degrade(
     run: Annotated[Path, typer.Argument(help="The folder of a sweep.")],
     removal: Annotated[str, typer.Option(help="delete, mask, pad or attention.")] = "delete",
-    by: Annotated[str, typer.Option(help="fraction or count: what the steps are.")] = "fraction",
-    part: Annotated[str, typer.Option(help="Of pairs: remove tokens of the text, of the pair, or of both.")] = "both",
-    steps: Annotated[str, typer.Option(help="Rising from 0, with commas.")] = "0,.1,.2,.3,.4,.5,.6,.7,.8,.9,1",
-    seed: Annotated[int, typer.Option(help="Of the random order, and of ties.")] = 0,
+    by: Annotated[str, typer.Option(help="fraction or count: the unit of the steps.")] = "fraction",
+    part: Annotated[str, typer.Option(help="text, pair or both: which texts of a pair lose tokens.")] = "both",
+    steps: Annotated[str, typer.Option(help="From 0 upwards, with commas.")] = "0,.1,.2,.3,.4,.5,.6,.7,.8,.9,1",
+    seed: Annotated[int, typer.Option(help="Seed of the random order, and of the order of ties.")] = 0,
 ) -> None:
     """Removes the top k tokens, most and least relevant first and at random, and follows the prediction."""
     from textiba.evaluation.degradation import Degradation
@@ -81,7 +81,7 @@ def benchmark(
     ] = None,
     method: Annotated[list[str] | None, typer.Option("--method", "-m", help="Run these labels only, for now.")] = None,
 ) -> None:
-    """Compares methods by every metric, with paired intervals and cost. Stopped at any moment, it resumes."""
+    """Compares methods by every metric, with paired intervals and cost. After a stop, the same command resumes."""
     from textiba.benchmark import BenchmarkConfig, leaderboard
     from textiba.benchmark import benchmark as run
     from textiba.benchmark.figure import plot_leaderboard
@@ -119,7 +119,7 @@ def benchmark(
 
 
 def _kept(output: Path) -> str:
-    """What a stopped sweep leaves, and the command that goes on."""
+    """A sentence about what a stopped sweep keeps, and the command that continues the sweep."""
     from textiba.errors import TextibaError
     from textiba.store.check import incomplete
 
@@ -138,7 +138,7 @@ Run = Annotated[Path, typer.Argument(help="The folder of a run.")]
 
 @folders.command("list")
 def list_runs(folder: Annotated[Path, typer.Argument(help="A folder of runs, or one run.")] = Path("runs")) -> None:
-    """Lists runs, how much of each is there, and which are whole."""
+    """Lists runs, how many results each run has, and which runs are complete."""
     from textiba.show.summary import health_table
     from textiba.store.check import check, runs
 
@@ -147,7 +147,7 @@ def list_runs(folder: Annotated[Path, typer.Argument(help="A folder of runs, or 
 
 @folders.command("check")
 def check_run_folder(run: Run) -> None:
-    """Reads every file of a run, and names the damaged ones. The exit code is 1 where there is one."""
+    """Reads every file of a run, and names the damaged files. The exit code is 1 if a file is damaged."""
     from textiba.show.summary import health_table
     from textiba.store.check import check
 
@@ -162,7 +162,7 @@ def check_run_folder(run: Run) -> None:
 
 @folders.command("repair")
 def repair_run(run: Run) -> None:
-    """Sets damaged files and those of another run aside, and removes unfinished ones."""
+    """Moves damaged files and files of another run aside, and removes unfinished files."""
     from textiba.store.check import repair
 
     found = repair(run)

@@ -26,7 +26,7 @@ Checkpoint = Annotated[
 Data = Annotated[str | None, typer.Option(help="Take the texts from here instead: a hub id, a folder, or a file.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where the results go.")]
 
-# Characters of our own texts and tables that a terminal without Unicode has not, and what stands for them there.
+# Characters of textiba's own texts and tables that a terminal without Unicode lacks, and their replacements.
 _ASCII = {
     "β": "beta", "λ": "lambda", "Δ": "delta", "μ": "mu", "σ": "sigma", "−": "-", "–": "-", "…": "...", "·": "-",
     "×": "x", "≤": "<=", "≥": ">=", "█": "#", "“": '"', "”": '"', "’": "'", "₂": "2", "─": "-", "━": "-", "╸": "-",
@@ -35,12 +35,12 @@ _ASCII = {
 
 
 def say(*parts: str | Path) -> None:
-    """Prints a line to standard output, paths in bold and as they are: square brackets are no markup."""
+    """Prints a line to standard output, with paths in bold; square brackets are printed, and not read as markup."""
     console.print(_line(parts), soft_wrap=True)
 
 
 def tell(kind: str, style: str, what: object) -> None:
-    """Prints a line to stderr that begins with what kind of line it is: "error: …"."""
+    """Prints a line to stderr that begins with its kind: "error: …"."""
     errors.print(Text.assemble((f"{kind}: ", style), str(what)), soft_wrap=True)
 
 
@@ -52,7 +52,7 @@ def printable(*streams: Any) -> None:
     """Makes streams whose encoding lacks a character (ASCII, cp1252) print its name or "?" instead of failing."""
     codecs.register_error("textiba", _replaced)
     for stream in streams:
-        with suppress(AttributeError, ValueError):  # a stream of a test, or one that is closed
+        with suppress(AttributeError, ValueError):  # a stream of a test, or a closed stream
             stream.reconfigure(errors="textiba")
 
 
@@ -67,17 +67,17 @@ def print_table(title: str, columns: Mapping[str, Sequence[str]], to: Console = 
     """Prints columns of text as a table that fits the terminal; nothing is cut off.
 
     A column that is empty in every row is left out. If that is not enough, columns with one value in all rows go below
-    the title, then names of columns are wrapped, then the table is cut into several, each of which begins with the
-    first column that is left.
+    the title, and the names of columns are wrapped. If the table is still too wide, it is cut into several tables, and
+    each begins with the same first column.
 
     Args:
-        title: of the table.
+        title: title of the table.
         columns: cells by the column's name; all columns are of one length.
         to: the console.
     """
     width = to.width
     full = {name: list(cells) for name, cells in columns.items() if any(cells) or not cells}
-    to.print(Text(title, style="italic"), soft_wrap=True)  # a path in it stays in one piece
+    to.print(Text(title, style="italic"), soft_wrap=True)  # a path in the title is not broken
     if _natural(full) > width and len(next(iter(full.values()), [])) > 1:
         same = {name: cells[0] for name, cells in full.items() if len(set(cells)) == 1}
         full = {name: cells for name, cells in full.items() if name not in same} or full

@@ -11,21 +11,21 @@ from types import FrameType
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_GRACE = 10.0  # seconds in which a second signal does not disturb the flush; a launcher sends one after the other
+_GRACE = 10.0  # seconds in which further signals are ignored, so that the flush ends; a launcher sends several
 
 
 class Stopped(BaseException):
     """A signal asked the command to end.
 
-    It is no `Exception`, so that no handler of errors takes it for one, and no `KeyboardInterrupt`, which the parser of
-    the command line would turn into "Aborted!".
+    This class does not derive from `Exception`, so that no `except Exception` catches it, and not from
+    `KeyboardInterrupt`, which the parser of the command line would turn into "Aborted!".
 
     Args:
-        number: the signal's.
+        number: number of the signal.
 
     Attributes:
-        number: the signal's.
-        kept: what is kept, and how to go on, in words.
+        number: number of the signal.
+        kept: sentence that says what is kept, and how to continue.
     """
 
     def __init__(self, number: int):
@@ -38,9 +38,9 @@ class Stopped(BaseException):
 
 @contextmanager
 def signals() -> Iterator[None]:
-    """While this is in force, the signals that end a program raise `Stopped` once."""
+    """Within this context, the first signal that would end the program raises `Stopped`."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals belong to the main thread
+        yield  # only the main thread can handle signals
         return
     first: list[float] = []
 
@@ -62,10 +62,10 @@ def signals() -> Iterator[None]:
 
 @contextmanager
 def keeping(kept: Callable[[], str]) -> Iterator[None]:
-    """Lets a signal end the block with a sentence about what is kept.
+    """If a signal ends the block, adds a sentence about what is kept to `Stopped`.
 
     Args:
-        kept: makes the sentence, after the block has flushed its results.
+        kept: returns the sentence; it is called after the block has flushed its results.
     """
     try:
         yield
@@ -75,5 +75,5 @@ def keeping(kept: Callable[[], str]) -> Iterator[None]:
 
 
 def again() -> str:
-    """The command of this process, to be given again."""
+    """The command line of this process, for the user to run again."""
     return shlex.join(["textiba", *sys.argv[1:]])

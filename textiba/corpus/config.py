@@ -15,12 +15,12 @@ class CorpusConfig(Settings):
     Attributes:
         checkpoint: a built-in name, a folder or a hub id.
         data: the texts.
-        methods: the methods to run; each row of the tables is of one method at one layer.
+        methods: the methods to run; each row of the tables belongs to one method at one layer.
         target: "predicted", "gold", or a class for all texts.
         outcome: what is asked of the model, by name and settings, such as {kind: above, threshold: 3.5}; see
-            `textiba.model.questions`. None takes what the head and config tell.
-        seed: of everything random in the methods.
-        max_length: tokens of a text; None takes the checkpoint's limit.
+            `textiba.model.questions`. None takes the question that follows from the model's head and config.
+        seed: seed of all random draws of the methods.
+        max_length: largest number of tokens of a text; None takes the checkpoint's limit.
         statistics: a file of `textiba estimate`; None takes the statistics that come with the checkpoint.
         min_count: words that occur in fewer texts than this are left out of the tables and figures.
         top: the number of words in a figure or a printed table.

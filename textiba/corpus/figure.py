@@ -25,11 +25,11 @@ _FOLD = 3.0  # log2(share of the scores / share of the words) at which the colou
 def plot_words(rows: Sequence[KindRow], top: int = 25, title: str = "") -> "Figure":
     """The words with the highest mean score in the texts predicted as each class, with 95 % intervals over texts.
 
-    Each class has a panel. A filled marker is a word's mean in the texts of the panel's class, a hollow marker its mean
-    in the texts predicted as another class. Words are ordered by the lower end of their interval.
+    Each class has a panel. A filled marker is a word's mean in the texts of the panel's class, and a hollow marker is
+    its mean in the texts predicted as another class. Words are ordered by the lower end of their interval.
 
     Args:
-        rows: of one source.
+        rows: rows of one source.
         top: the largest number of words in a panel.
         title: of the figure.
 
@@ -77,7 +77,7 @@ def plot_words_by_layer(rows: Sequence[KindRow], top: int = 25, title: str = "")
     """A map of words × layers: the mean score of an occurrence, on one colour scale.
 
     Args:
-        rows: of one method at several layers.
+        rows: rows of one method at several layers.
         top: the largest number of words; those with the highest average over the layers are shown.
         title: of the figure.
     """
@@ -103,7 +103,7 @@ def plot_parts(rows: Sequence[KindRow], title: str = "") -> "Figure":
     scores than of the words, blue a smaller share.
 
     Args:
-        rows: of one method at one or several layers.
+        rows: rows of one method at one or several layers.
         title: of the figure.
     """
     from matplotlib.figure import Figure
@@ -173,12 +173,12 @@ def _marker(predicted: int, filled: bool = True) -> dict[str, Any]:
 
 
 def _plain(text: str) -> str:
-    """The text with dollar signs escaped, which matplotlib reads as the start of a formula."""
+    """The text with escaped dollar signs: matplotlib would read a dollar sign as the start of a formula."""
     return text.replace("$", r"\$")
 
 
 def _numbers(values: Sequence[float]) -> list[str]:
-    """Numbers as text, all with as many decimals as give the largest of them two digits or more."""
+    """Numbers as text, all with the same number of decimals: enough to give the largest number two digits."""
     largest = max(map(abs, values), default=0.0) or 1.0
     decimals = 0 if largest >= _THOUSAND else max(1, 1 - math.floor(math.log10(largest)))
     return [f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−") for value in values]

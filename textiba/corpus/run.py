@@ -112,7 +112,7 @@ def _predicted(view: CorpusView) -> dict[str, int]:
 
 
 def _figures(words: list[KindRow], parts: list[KindRow], top: int, folder: Path) -> list[Path]:
-    """Draws for each method the words at each layer, the words over the layers, and the parts of speech."""
+    """Draws three kinds of figures for each method: words at each layer, words over the layers, and parts of speech."""
     files = []
     for name, rows in by_method(words).items():
         for source in (layers := by_layer(rows)):
@@ -132,5 +132,5 @@ def _title(name: str, rows: list[KindRow]) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name with only characters that every file system takes."""
+    """A name with only characters that every file system allows."""
     return re.sub(r"[^\w.=-]+", "-", name)

@@ -12,10 +12,10 @@ Columns = dict[str, list[str]]
 
 
 def columns(rows: Sequence[KindRow], what: str) -> Columns:
-    """The CSV file: one line for each row. Means are in the source's unit for an occurrence, shares from 0 to 1.
+    """The CSV file: one line for each row. Means are per occurrence, in the source's unit; shares are from 0 to 1.
 
     Args:
-        rows: of words, or of parts of speech.
+        rows: rows of words, or of parts of speech.
         what: the name of the column with the word or the part of speech.
     """
     names = method_names(rows)
@@ -47,7 +47,7 @@ def by_method(rows: Sequence[KindRow]) -> dict[str, list[KindRow]]:
 
 
 def by_layer(rows: Sequence[KindRow], predicted: int | None = None) -> dict[Source, dict[str, KindRow]]:
-    """The rows of one predicted class by layer, in rising order, and by kind; None takes the rows over all texts."""
+    """The rows of one predicted class by layer, from the lowest, and by kind; None takes the rows over all texts."""
     out: dict[Source, dict[str, KindRow]] = {}
     for row in rows:
         if row.predicted == predicted:

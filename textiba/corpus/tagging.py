@@ -21,8 +21,8 @@ class Tagger:
     """A spaCy pipeline that sets universal parts of speech (`token.pos_`).
 
     Attributes:
-        name: of the pipeline.
-        version: of the pipeline.
+        name: name of the pipeline.
+        version: version of the pipeline.
         pipeline: the loaded pipeline.
     """
 
@@ -55,8 +55,8 @@ class Tagger:
 def load_tagger(name: str = PIPELINE) -> Tagger:
     """Loads a spaCy pipeline, without its parser, entity recogniser and lemmatizer.
 
-    These three take most of the time. Without the parser 2.4 % of the tokens of 300 IMDB reviews get another tag:
-    "this" as a pronoun becomes DET instead of PRON, "have" as a full verb AUX instead of VERB.
+    These three take most of the time. Without the parser 2.4 % of the tokens of 300 IMDB reviews get another tag: the
+    pronoun "this" becomes DET instead of PRON, and the full verb "have" becomes AUX instead of VERB.
 
     Raises:
         MissingExtraError: textiba's default pipeline is not installed.
@@ -76,11 +76,11 @@ def load_tagger(name: str = PIPELINE) -> Tagger:
 
 
 def align(words: Sequence[Word], tokens: Sequence[Span]) -> tuple[str, ...]:
-    """The tag of each word: that of the token with which it shares the most characters, the first such token.
+    """The tag of each word: the tag of the token that shares the most characters with it (of several, the first).
 
     Args:
-        words: of the model's tokenizer.
-        tokens: of the tagger, in the order of the text and without overlap.
+        words: words of the model's tokenizer.
+        tokens: tokens of the tagger, in the order of the text and without overlap.
     """
     starts = [start for start, _, _ in tokens]
     out = []

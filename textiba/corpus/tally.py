@@ -11,7 +11,7 @@ from textiba.attribution import Attribution
 from textiba.evaluation.intervals import Interval
 from textiba.store import settings_key
 
-_ROOM = 256  # kinds that the first arrays hold; full arrays are doubled
+_ROOM = 256  # number of kinds that fit into the first arrays; full arrays are doubled
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class KindRow:
         mean: the mean score of an occurrence, in the source's unit, with its 95 % interval.
         share: the share of the kind in the sum of all absolute scores, 0 … 1, with its 95 % interval.
         share_of_words: the share of the kind in all words, 0 … 1.
-        average: the mean score of a word of any kind in the same texts.
+        average: the mean score of all words in the same texts.
     """
 
     source: Source
@@ -73,8 +73,9 @@ class KindRow:
 class Tally:
     """Sums over texts, from which means, shares and their intervals are computed at any time.
 
-    The text is the unit of sampling, since occurrences within a text depend on each other. The tally therefore holds
-    sums of each text's own sum for a kind, of its square, and of its product with the denominator; see `ratio`.
+    The text is the unit of sampling, since occurrences within a text depend on each other. For each kind, each text has
+    one sum of scores. The tally adds up over texts: these sums, their squares, and their products with the denominator;
+    see `ratio`.
     """
 
     def __init__(self) -> None:
@@ -104,8 +105,8 @@ class Tally:
     def rows(self, min_count: int = 2) -> list[KindRow]:
         """Rows by source: first over all texts, then for each predicted class.
 
-        Within these, kinds are ordered by the lower end of the mean's interval, highest first: a kind must not lead by
-        the luck of few texts.
+        Within each group, kinds are ordered by the lower end of the mean's interval, highest first, so that a kind does
+        not lead by chance in a few texts.
 
         Args:
             min_count: kinds that occur in fewer texts are left out; at least 2.
@@ -148,7 +149,7 @@ class Tally:
         min_count: int,
     ) -> list[KindRow]:
         kept = np.flatnonzero(sums[:, 0] >= max(2, min_count))
-        if not kept.size:  # an interval below would divide by the number of texts less one
+        if not kept.size:  # the interval below divides by the number of texts less one
             return []
         texts, n, score, size, nn, ns, ss, zz, zw = sums[kept].T
         everyone, words, all_scores, whole, squares = wholes

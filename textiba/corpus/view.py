@@ -10,7 +10,7 @@ from textiba.attribution import Attribution, Word
 from textiba.corpus.tagging import Tagger
 from textiba.corpus.tally import KindRow, Source, Tally
 
-# A written word: "didn't", "well-made", "7/10". Tokenizers split it at the marks.
+# A written word: "didn't", "well-made", "7/10". Tokenizers split such words at the marks.
 _WRITTEN = re.compile(r"[^\W_]+(?:(?:['’-]|(?<=\d)[./,:](?=\d))[^\W_]+)*")
 _CHUNK = 1024  # results that are read ahead, so that the tagger gets many texts together
 
@@ -64,13 +64,13 @@ def written(words: Sequence[Word], text: str, lower: bool) -> tuple[list[int], l
     """Joins the tokenizer's words to written words.
 
     Args:
-        words: of the tokenizer, in the order of the text.
+        words: words of the tokenizer, in the order of the text.
         text: the text.
         lower: whether to fold case. Typographic apostrophes always become plain ones.
 
     Returns:
-        For each written word the index of its first tokenizer's word, and its text. A punctuation mark is a word of its
-        own.
+        For each written word: the index of the first of the tokenizer's words in it, and its text. A punctuation mark
+        is a word of its own.
     """
     spans = _WRITTEN.finditer(text)
     start, end = -1, -1
@@ -91,13 +91,13 @@ def tagged(results: Iterator[tuple[int, Attribution]], tagger: Tagger | None) ->
     """Each attribution with its words and their tags; a text is tagged once for all methods and layers.
 
     Args:
-        results: of `textiba.stream`.
+        results: results of `textiba.stream`.
         tagger: tags the words; with None, the tags are None.
     """
     known: dict[int, tuple[str, ...]] = {}
     while chunk := [(place, a, a.words()) for place, a in itertools.islice(results, _CHUNK)]:
         here = {place: (a.text.source.whole, words) for place, a, words in chunk}
-        # The last chunk may have ended between two layers of a text; the tags of other texts are dropped.
+        # A chunk may end between two layers of a text, so the tags of this text are kept; other tags are dropped.
         known = {place: tags for place, tags in known.items() if place in here}
         if tagger is not None:
             new = [place for place in here if place not in known]

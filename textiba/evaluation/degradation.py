@@ -28,7 +28,7 @@ from textiba.texts.tokens import TokenizedText
 
 Removal = Literal["delete", "mask", "pad", "attention"]
 ORDERS = ("morf", "lerf", "random")
-_WINDOW = 32  # texts whose variants are held in memory at a time
+_WINDOW = 32  # number of texts whose variants are in memory at a time
 
 
 class Degradation(Settings):
@@ -39,10 +39,10 @@ class Degradation(Settings):
             and is attended to; RoBERTa gives it no position) or "attention" (the token keeps its place, and no token
             attends to it).
         by: the unit of `steps`: "fraction" or "count".
-        steps: how much is removed, rising from 0: shares of the text's tokens, or whole numbers of tokens.
-        orders: the curves to make, of "morf", "lerf" and "random".
+        steps: how much is removed, in increasing order from 0: shares of the text's tokens, or whole numbers of tokens.
+        orders: the curves to compute: "morf", "lerf", "random" or several of them.
         part: the text of a pair whose tokens are removed, "text" (the first) or "pair" (the second), or "both".
-        seed: of the random order and of the order of ties; each text derives its own seed from it.
+        seed: seed of the random order and of the order of ties; each text derives its own seed from this one.
     """
 
     removal: Removal = "delete"
@@ -64,7 +64,7 @@ class Degradation(Settings):
 
     @property
     def way(self) -> str:
-        """How tokens are removed, in one word; see `Curve.way`."""
+        """The way of removal as one word; see `Curve.way`."""
         return self.removal if self.part == "both" else f"{self.removal}-{self.part}"
 
     def counts(self, tokens: int, order: str = "morf") -> list[int]:
@@ -74,7 +74,7 @@ class Degradation(Settings):
         removes at the share k.
 
         Args:
-            tokens: of the text that carry a score.
+            tokens: number of the text's tokens that carry a score.
             order: "morf", "lerf" or "random".
         """
         if self.by == "count":
@@ -96,15 +96,17 @@ def degrade(
     (nothing removed, everything removed) go through once.
 
     Args:
-        model: the model that reads the variants; it may be another than the explained model.
-        attributions: of one method with one choice of settings; the probability of their `target` is followed.
+        model: the model that reads the variants; it may differ from the explained model.
+        attributions: attributions of one method with one choice of settings; the curves follow the probability of their
+            `target`.
         settings: how tokens are removed.
-        budget: tokens in a batch.
+        budget: number of tokens in a batch.
 
     Raises:
-        SettingError: no attributions, or no mask (padding) token for "mask" ("pad").
-        InputError: attributions of two methods, or of another question than the model is asked; a single text where
-            tokens of one text of a pair are removed; or a score is NaN.
+        SettingError: there are no attributions; or the tokenizer has no mask token for "mask", or no padding token for
+            "pad".
+        InputError: the attributions are of two methods, or of another question than the model is asked; a text is not a
+            pair, but `part` names one text of a pair; or a score is NaN.
     """
     settings = settings or Degradation()
     source = iter(attributions)
@@ -134,13 +136,13 @@ def degrade(
 def removal_order(attribution: Attribution, order: str, seed: int = 0, part: str = "both") -> list[int]:
     """Positions of the content tokens in the order of their removal; LeRF is MoRF backwards.
 
-    Tokens of equal score are removed in an order that is drawn for the text, the same for every method: the order of
-    the text would favour its beginning or its end.
+    Tokens of equal score are removed in a random order, which is the same for every method. Their order in the text
+    would favour its beginning or its end.
 
     Args:
         attribution: the scores.
         order: "morf", "lerf" or "random".
-        seed: of the random order, and of ties.
+        seed: seed of the random order and of the order of ties.
         part: see `Degradation.part`.
 
     Raises:
@@ -157,22 +159,22 @@ def removal_order(attribution: Attribution, order: str, seed: int = 0, part: str
 def lerf_morf_area(curves: Mapping[str, Curve]) -> Float[np.ndarray, " texts"]:
     """∫ (LeRF − MoRF) of each text over the removed share, by the trapezoid rule; larger is better.
 
-    For steps in counts it is the mean difference over the numbers of removed tokens, so it lies within −1 … 1 too. A
-    text that is shorter than the last step then counts as fully removed, with a difference of 0.
+    For steps in counts the area is the mean difference over the numbers of removed tokens, so it also lies within −1 …
+    1. A text that is shorter than the last step then counts as fully removed, with a difference of 0.
 
     Raises:
-        InputError: one of the two curves is missing, or they differ in their steps or their texts.
+        InputError: one of the two curves is missing, or the curves differ in their steps or their texts.
     """
     morf, lerf = faithfulness.paired(curves)
     return faithfulness.area(morf.probability, lerf.probability, morf.steps)
 
 
 def normalized(curves: Mapping[str, Curve], reference: str = "morf") -> dict[str, Float[np.ndarray, "texts steps"]]:
-    """The paper's scale `(p − b) / (t − b)`: on average 1 for whole texts and 0 for fully degraded texts.
+    """Curves on the paper's scale `(p − b) / (t − b)`: on average 1 for whole texts and 0 for fully degraded texts.
 
     Args:
-        curves: of one method.
-        reference: the curve whose first and last step give t and b, means over texts.
+        curves: curves of one method.
+        reference: the order of the curve whose first and last steps give t and b (means over texts).
 
     Raises:
         InputError: the reference curve is missing, or whole and fully degraded texts have the same probability on
@@ -209,14 +211,14 @@ def _check_question(model: Model, window: Sequence[Attribution]) -> None:
         if a.asked != model.reading.words or a.target >= model.n_labels:
             raise InputError(
                 f"these scores are for answer {a.target} to the question '{a.asked}', and the model is asked "
-                f"'{model.reading.words}', with {model.n_labels} answers; ask it the same with model.asking(outcome)"
+                f"'{model.reading.words}', with {model.n_labels} answers; ask the same with model.asking(outcome)"
             )
 
 
 def _window(
     model: Model, window: Sequence[Attribution], settings: Degradation, budget: int
 ) -> tuple[Float[np.ndarray, "texts orders steps"], Float[np.ndarray, "texts orders steps"]]:
-    """Probability of the target, and whether the gold class is predicted, of every variant of a few texts."""
+    """For every variant of a few texts: the probability of the target, and whether the gold class is predicted."""
     variants: dict[tuple[int, tuple[int, ...]], TokenizedText] = {}
     places: dict[tuple[int, tuple[int, ...]], list[tuple[int, int, int]]] = {}
     for place, key, variant in _variants(model, window, settings):

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int8
 
 from textiba.errors import InputError
 
-_CACHED = 4_000_000  # numbers: a resampling of at most this size is made once and reused
+_CACHED = 4_000_000  # numbers; a resampling of at most this size is cached
 _EXACT = 13  # with at most this many texts all 2ⁿ assignments of signs are tried
 _ROUNDING = 1e-12  # two sums closer than this share of the sum of absolute values are equal
 
@@ -45,10 +45,10 @@ def bootstrap(values: Float[np.ndarray, " texts"], level: float = 0.95, draws: i
     """The mean of `values` and its percentile bootstrap interval over texts.
 
     Args:
-        values: one for each text.
+        values: one value for each text.
         level: the share of the resampled means that lies within the interval.
-        draws: resamplings.
-        seed: of the resamplings; the same seed gives the same interval.
+        draws: number of resamplings.
+        seed: seed of the resamplings; the same seed gives the same interval.
 
     Raises:
         InputError: there are no values.
@@ -74,24 +74,24 @@ def sign_flip_p(differences: Float[np.ndarray, " texts"], draws: int = 9999, see
     """The two-sided p-value of paired differences, by the sign-flip permutation test of their mean.
 
     If neither side of the pairs is better, the difference of each text is as likely to be positive as negative. p is
-    the share of the assignments of signs whose mean is at least as far from 0 as the observed mean. Up to 13 texts all
-    assignments are tried, and p is exact. With more texts `draws` random assignments are tried, and the observed one
-    is counted with them: p = (1 + b) / (1 + draws).
+    the share of the assignments of signs whose mean is at least as far from 0 as the observed mean. With up to 13
+    texts, all assignments are tried, and p is exact. With more texts, `draws` random assignments are tried, and the
+    observed assignment is counted too. If b random assignments have a mean as far from 0, p = (1 + b) / (1 + draws).
 
     Source: Fisher, *The Design of Experiments*, 1935, chapter 3; Phipson and Smyth, *Permutation P-values Should Never
     Be Zero*, 2010.
 
     Args:
-        differences: one for each text.
-        draws: random assignments of signs.
-        seed: of the assignments; the same seed gives the same p.
+        differences: one difference for each text.
+        draws: number of random assignments of signs.
+        seed: seed of the assignments; the same seed gives the same p.
 
     Raises:
         InputError: there are no differences.
     """
     _check(differences)
     texts = len(differences)
-    # Sums that are equal on paper may differ in their last digits.
+    # Sums that are equal in exact arithmetic may differ in their last digits.
     least = abs(differences.sum()) - _ROUNDING * np.abs(differences).sum()
     exact = texts <= _EXACT
     blocks = [_every_sign(texts)] if exact else _sign_flips(texts, draws, seed)
@@ -102,7 +102,8 @@ def sign_flip_p(differences: Float[np.ndarray, " texts"], draws: int = 9999, see
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values adjusted for their number, so that the chance of any false rejection stays below the level.
 
-    The i-th smallest of m is multiplied by m − i + 1; an adjusted p is at least that of every smaller p, and at most 1.
+    The i-th smallest of m p-values is multiplied by m − i + 1. An adjusted p is at least the adjusted p of every
+    smaller p-value, and at most 1.
 
     Source: Holm, *A Simple Sequentially Rejective Multiple Test Procedure*, 1979.
     """
@@ -121,7 +122,7 @@ def _check(values: Float[np.ndarray, " texts"]) -> None:
 
 
 def _resamplings(texts: int, draws: int, seed: int) -> Iterator[Float[np.ndarray, "draws texts"]]:
-    """How often each draw with replacement takes each text; in blocks, so that memory stays bounded."""
+    """How often each draw (with replacement) contains each text; in blocks, so that memory stays bounded."""
     if texts * draws <= _CACHED:
         yield _cached_resampling(texts, draws, seed)
         return

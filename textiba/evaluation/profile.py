@@ -24,12 +24,12 @@ class LayerRow:
         texts: the number of texts.
         total: the sum of a text's scores, in the method's unit.
         per_token: the mean of a text's absolute scores, in the method's unit.
-        usable: bits about the target that the content tokens deliver at this layer: log2 p(target) with all gates open
-            minus log2 p(target) with all gates closed, pointwise as in Xu et al., *A Theory of Usable Information*,
-            ICLR 2020; None for methods other than evidence.
+        usable: usable bits about the target in the content tokens' states at this layer: log2 p(target) with all gates
+            open minus log2 p(target) with all gates closed, pointwise as in Xu et al., *A Theory of Usable
+            Information*, ICLR 2020; None for methods other than evidence.
         kept: probability of the target with the bottleneck in place; None for methods without an optimised bottleneck.
         loss: the objective of the bottleneck, `CE + β · KL`, nats; None for methods without an optimised bottleneck.
-        settings: of the method.
+        settings: settings of the method.
     """
 
     checkpoint: str
@@ -51,8 +51,8 @@ def layer_profile(attributions: Iterable[Attribution], seed: int = 0) -> list[La
     Only a few numbers of each text are kept, so `attributions` may be a stream.
 
     Args:
-        attributions: of any texts, methods and checkpoints.
-        seed: of the bootstrap intervals.
+        attributions: attributions of any texts, methods and checkpoints.
+        seed: seed of the bootstrap intervals.
     """
     groups: dict[tuple, list[tuple[float, float, float | None, float | None, float | None]]] = {}
     for a in attributions:

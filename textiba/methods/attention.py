@@ -13,7 +13,7 @@ from textiba.types import Targets
 
 
 class Attention(Method):
-    """The last layer's attention to each token, mean over heads; the same whatever the target.
+    """The last layer's attention to each token, averaged over heads. The scores do not depend on the target.
 
     The query is the token that the classification head reads: the first token ([CLS]) or the last. Where the head reads
     all tokens, the score is the mean over all queries.

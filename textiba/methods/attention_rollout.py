@@ -19,8 +19,8 @@ from textiba.types import Targets
 class AttentionRollout(Method):
     """Attention multiplied over all layers: each token's share in the state that the head reads.
 
-    The scores are the same whatever the target. The row of the product is that of the token that the classification
-    head reads. Where the head reads all tokens, the score is the mean over all rows.
+    The scores do not depend on the target. They are one row of the product: the row of the token that the
+    classification head reads. Where the head reads all tokens, the scores are the mean over all rows.
 
     Source: Abnar, Zuidema, *Quantifying Attention Flow in Transformers*, ACL 2020, section 3.
     """

@@ -32,7 +32,7 @@ def attention_weights(model: Model, forward: ForwardPass, first: int) -> Float[T
         UnsupportedModelError: a layer did not return its attention weights.
     """
     plain = model.copy()
-    with contextlib.suppress(ValueError, AttributeError):  # a model without this switch has only the eager form
+    with contextlib.suppress(ValueError, AttributeError):  # without this method, a model has only "eager"
         plain.module.set_attn_implementation("eager")
     tokens = forward.batch.input_ids.shape[1]
 

@@ -36,9 +36,9 @@ class Passes:
 class Method(Settings, abc.ABC):
     """A way to score tokens. An instance holds the method's settings and no other state.
 
-    To write a method, implement `_attribute` and `_passes`. The public `attribute` and `passes` first replace the
-    settings that depend on the model by values (see `for_model`). `attribute` then checks the layers and the
-    statistics.
+    To write a method, implement `_attribute` and `_passes`. The public `attribute` first replaces the settings that
+    depend on the model by values (see `for_model`), and checks the layers and the statistics. The public `passes` first
+    replaces the settings that depend on the model's depth (see `at_depth`).
 
     Class attributes:
         name: the method's name in the registry, in configs and in results.
@@ -85,7 +85,7 @@ class Method(Settings, abc.ABC):
         return model.reading.explained
 
     def variants(self) -> tuple["Method", ...]:
-        """The methods whose results `attribute` returns: this method alone, unless it computes several at once."""
+        """The methods whose results `attribute` returns: this method alone, unless it computes those of several."""
         return (self,)
 
     def files(self, model: Model) -> dict[str, str]:

@@ -65,8 +65,9 @@ class Evidence(LayerMethod):
     def _passes(self, layers: int, tokens: int) -> Passes:
         """One forward and one backward pass above the layer for each node; with "mask", one more forward pass.
 
-        The forward pass with "mask" runs the all-[MASK] text below the layer and closed gates above the layer. With
-        "mean", the run with closed gates takes a few tokens only and is not counted.
+        With "mask", the all-[MASK] text runs through the layers below `layer`, and the closed gates through the layers
+        above: together one pass. With "mean", the run with closed gates is not counted, because it is short: if the
+        model allows it, all gated tokens are merged into one.
         """
         above = (layers - self.place) / layers
         closed = 1 if self.closed == "mask" else 0

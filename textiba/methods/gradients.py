@@ -1,4 +1,4 @@
-"""Base class of the gradient baselines, which use the gradient of the target's output by the hidden states.
+"""Base class of the gradient baselines: they use the gradient of the target's output with respect to a hidden state.
 
 The gradient baselines are computed with Captum. They explain the state at one layer, by convention the embedding output
 (layer 0), and reduce its features to one number per token.

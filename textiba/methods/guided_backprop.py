@@ -37,7 +37,7 @@ class GuidedBackprop(GradientMethod):
 
 @contextmanager
 def guided(model: Model) -> Iterator[None]:
-    """Guides the gradients of this model within the context. The hooks are removed at its end, exceptions included.
+    """Applies guided backpropagation to this model within the context, and removes the hooks also after an exception.
 
     Raises:
         UnsupportedModelError: a layer has no activation module.

@@ -28,9 +28,9 @@ class IntegratedGradients(GradientMethod):
     Source: Sundararajan, Taly, Yan, ICML 2017 (arXiv 1703.01365).
 
     Attributes:
-        baseline: the state that a token has when every content token of the text is [MASK] ("mask") or [PAD] ("pad"),
-            all attended to. RoBERTa gives [PAD] tokens no position numbers, so its "pad" baseline has no position
-            information either.
+        baseline: the state that a token has when every content token of the text is [MASK] ("mask") or [PAD] ("pad").
+            All these tokens are attended to. RoBERTa gives [PAD] tokens no position numbers, so its "pad" baseline has
+            no position information either.
         steps: number of nodes of the quadrature; each costs one forward and one backward pass above `layer`.
     """
 

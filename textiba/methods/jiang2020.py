@@ -21,14 +21,14 @@ from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import NoisyState, State, Targets
 
-INITIAL_LOGIT = 5.0  # of the gates: λ = 0.9933
+INITIAL_LOGIT = 5.0  # logit of every gate before the first step: λ = 0.9933
 
 
 # The published estimator sees one sentence, so each sum of squares is 0, is clamped to 1e-5 and divided by n = 1.
 SINGLE_SENTENCE_STD = math.sqrt(1e-5)
 
 
-# The published code clamps the noise variance (1 − λ)² at exp(−10); at λ = 0.9933 the variance is just there.
+# The published code raises a noise variance (1 − λ)² below exp(−10) to this bound; at λ = 0.9933 both are 4.5e-5.
 SMALLEST_NOISE = math.exp(-5)
 
 
@@ -42,7 +42,7 @@ class Jiang2020(LayerMethod):
     update. The published code scales the scores to 0 … 1; here they stay raw.
 
     Attributes:
-        layer: index into hidden_states where the bottleneck sits: the published `layer_idx` + 1, which is 9 of 12. None
+        layer: index into hidden_states of the bottleneck: the published code's `layer_idx` + 1 (9 of 12 there). None
             takes two thirds of the depth (layer 4 of 6, 8 of 12).
         beta: weight of the KL's *mean* over tokens and features.
         steps: number of Adam steps.

@@ -37,11 +37,12 @@ class JointBottleneck(Optimised):
     layer, R is the state that arrives there, and the same gates mix noise with that layer's μ and σ into R. KL_l is the
     KL for the state that arrives at layer l, mean over the noise draws.
 
-    Averaged over texts, the *sum* of the KL over layers bounds the information about the text that the noised states
-    of all layers hold together (chain rule of the KL; Q is independent over layers). The information that passes all
-    layers is smaller. If special tokens are gated too, it is at most the KL of each single layer (data processing
-    inequality), so at most the *mean* over layers. The loss and the scores use this mean, so that β and bits mean the
-    same as with one layer. With one layer, this method equals `PerSampleBottleneck`.
+    Averaged over texts, the *sum* of the KL over layers bounds the information about the text that the noised states of
+    all layers hold together (chain rule of the KL; Q is independent over layers). The information that passes all
+    layers is smaller. If special tokens are gated too, the information that passes all layers is at most the KL of each
+    single layer (data processing inequality), so it is also at most the *mean* over layers. The loss and the scores use
+    this mean, so that β and bits mean the same as with one layer. With one layer, this method equals
+    `PerSampleBottleneck`.
 
     Attributes:
         layers: indices into hidden_states, in increasing order; None takes a sixth, a third and a half of the depth

@@ -35,7 +35,7 @@ class KernelSHAP(Surrogate):
     def explain(self, worth: Worth, tokens: int, seed: int) -> Float[Tensor, " tokens"]:
         """See `Surrogate.explain`."""
         attr, _, _ = captum_lime()
-        if tokens == 1:  # Captum's sampling needs two tokens; the regression would give this
+        if tokens == 1:  # Captum's sampling needs two tokens; a regression would give this score
             empty, whole = worth(torch.tensor([[False], [True]]))
             return (whole - empty)[None]
         return fitted(attr.KernelShap(lambda rows: worth(rows.bool())), tokens, self.samples, seed)

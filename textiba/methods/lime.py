@@ -57,9 +57,10 @@ class LIME(Surrogate):
 
 
 def lime_samples(tokens: int) -> Iterator[Int[Tensor, "1 tokens"]]:
-    """Yields samples without end, 1 for each present token: the whole text first, then texts that lack 1 … T tokens.
+    """Yields samples without end: first the whole text, then texts that lack 1 … T tokens.
 
-    The samples are drawn from torch's global random state.
+    A sample has a 1 for each present token, and a 0 for each removed token. The samples are drawn from torch's global
+    random state.
     """
     whole = torch.ones(1, tokens, dtype=torch.long)
     yield whole

@@ -28,7 +28,7 @@ SHARES = {
     "constant": {"query": 0.0, "key": 0.0, "value": 1.0},
 }
 _Made = Model | UnsupportedModelError  # a model with the rules, or the reason why there is none
-_MADE: WeakKeyDictionary[Model, dict[Hashable, _Made]] = WeakKeyDictionary()  # by the model without them
+_MADE: WeakKeyDictionary[Model, dict[Hashable, _Made]] = WeakKeyDictionary()  # by the original model
 
 
 def with_rules(model: Model, shares: dict[str, float]) -> Model:
@@ -68,7 +68,7 @@ def run_with_rules(
     state: State,
     through: Mapping[int, Callable[[State], State]] | None = None,
 ) -> Logits:
-    """Runs `Model.run_from` with the rule for `torch.tanh` as well, which no module of the copy can carry."""
+    """Runs `Model.run_from`, also with the rule for `torch.tanh`: a head calls it as a function, not as a module."""
     with _TanhRule():
         return changed.run_from(batch, layer, state, through)
 
@@ -100,7 +100,7 @@ def layer_norm_rule(
 
 
 class _Scaled(nn.Module):
-    """Scales the gradient at a projection's output; with n shares, the output has n equal parts with a share each."""
+    """Scales the gradient at a projection's output. With n shares, the output has n equal parts, one a share."""
 
     def __init__(self, projection: nn.Module, shares: Sequence[float]):
         super().__init__()

@@ -101,7 +101,7 @@ Pass = tuple[Float[Tensor, "samples batch"], Float[Tensor, "layers batch tokens"
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """The end of the optimisation at one β, and the way there.
+    """The result of the optimisation at one β, and the course of its two terms.
 
     Attributes:
         nats: information of each token at each layer, nats.
@@ -189,7 +189,7 @@ def bits_details(
         settled = (loss[-1] - loss[-2]).abs() <= tolerance * loss[-2].abs()
     probability = (-entropies[-1]).exp().mean(dim=0)
     special = (scores * forward.batch.special).sum(dim=1)
-    # One copy from the device for the whole batch.
+    # Copies the columns of the whole batch from the device at once.
     columns = zip(settled.tolist(), probability.tolist(), special.tolist(), loss[-1].tolist(), strict=True)
     open_, entropy, information = (x.float().cpu().numpy() for x in (gates, entropies.mean(dim=1), bits(nats)))
     layers = None if by_layer is None else by_layer.float().cpu().numpy()

@@ -128,7 +128,7 @@ class PerSampleBottleneck(Optimised, LayerMethod):
         return cross_entropies(model, logits, targets, self.samples), nats.unsqueeze(0)
 
     def _price(self, beta: float, gated: Mask, state: State) -> Float[Tensor, " batch"]:
-        """β on the KL's sum, for each text; with `beta_on="mean"` this β depends on the text's length."""
+        """The weight of the KL's sum for each text; with `beta_on="mean"` it depends on the number of gated tokens."""
         if self.beta_on == "sum":
             return state.new_full((len(state),), beta)
         return state.new_tensor([beta_for_sum(beta, int(n) * state.shape[2]) for n in gated.sum(dim=1)])

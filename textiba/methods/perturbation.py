@@ -15,7 +15,7 @@ from textiba.texts.tokens import TokenizedText
 
 
 class Perturbation(Method, abc.ABC):
-    """A method that scores tokens by the change of the output when they are removed.
+    """A method that removes tokens and scores them by the change of the output.
 
     Attributes:
         output: the target's output that is compared; see `GradientMethod.output`.
@@ -35,7 +35,7 @@ def variant_outputs(
     """Returns the target's output for each variant of a text, float64, on the CPU.
 
     Args:
-        model: the model, which runs in batches of like length.
+        model: the model; variants of similar length share a batch.
         variants: texts without some of their tokens.
         targets: the outcome to read, for each variant.
         output: see `GradientMethod.output`.

@@ -66,13 +66,13 @@ class ReadoutBottleneck(LayerMethod):
         """
         if not isinstance(model.outcome, Classes):
             raise TargetError(
-                "a readout explains the predicted one of a model's classes, which it was trained for; this model was "
-                f"asked: {model.reading.words}. Use per_sample or evidence"
+                "a readout explains the predicted one of a model's classes, and is trained for this alone; this model "
+                f"was asked: {model.reading.words}. Use per_sample or evidence"
             )
         if bool((targets != model.predict(forward)).any()):
             raise TargetError(
-                "a readout explains the predicted class only, which it was trained for; another target was given. Use "
-                "per_sample or evidence for other targets"
+                "a readout explains the predicted class only, and is trained for this alone; another target was given. "
+                "Use per_sample or evidence for other targets"
             )
         network, state, content = (
             readout_for(model, self.weights),

@@ -1,4 +1,4 @@
-"""From a batch of scores to results, and from a target in words to targets."""
+"""Turns a batch of scores into results, and the setting `target` into the index of an outcome for each text."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
@@ -73,7 +73,7 @@ def results(
     """
     probabilities = model.target_output(forward.logits, targets, "probability")
     settings: dict[str, Any] = method.model_dump(mode="json")  # plain values, as a config file has them
-    # One copy from the device for the whole batch.
+    # Copies the columns of the whole batch from the device at once.
     columns = (
         targets.tolist(),
         probabilities.tolist(),

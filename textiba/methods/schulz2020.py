@@ -17,7 +17,7 @@ from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
 from textiba.types import Targets
 
-INITIAL_LOGIT = 5.0  # of the gates: λ = 0.9933
+INITIAL_LOGIT = 5.0  # logit of every gate before the first step: λ = 0.9933
 
 
 class Schulz2020(LayerMethod):

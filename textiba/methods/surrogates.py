@@ -35,7 +35,7 @@ class Surrogate(Perturbation, abc.ABC):
         """Returns the scores of one text's content tokens.
 
         Args:
-            worth: function from coalitions to the target's output for each.
+            worth: function that returns the target's output for each coalition.
             tokens: number of the text's tokens that carry a score.
             seed: the text's own seed.
         """

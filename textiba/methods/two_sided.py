@@ -51,9 +51,9 @@ def start_methods(layers: int, rules: bool = True, masks: bool = True) -> tuple[
 class TwoSided(LayerMethod):
     """Relevance optimised for the area of the degradation test, signed: positive speaks for the target.
 
-    The initial score is the sum over several methods' scores, each scaled to an absolute sum of 1 per text, and divided
-    by the sum's standard deviation over the text. Adam then changes the scores. Only the order of the scores has a
-    meaning; their size has none.
+    The scores of several methods are scaled to an absolute sum of 1 per text, and added. The initial scores are this
+    sum, divided by its standard deviation over the text. Adam then changes the scores. Only the order of the scores has
+    a meaning; their size has none.
 
     Attributes:
         layer: index into hidden_states where the gates sit; None takes a sixth of the depth (layer 1 of 6, 2 of 12).
@@ -90,8 +90,9 @@ class TwoSided(LayerMethod):
     def _passes(self, layers: int, tokens: int) -> Passes:
         """The passes of the initial scores, of the optimisation, and of the all-[MASK] text below the layer.
 
-        The optimisation takes two forward and two backward passes above the layer for each step and share. Where LRP
-        has no rules, or the tokenizer no mask token, the true number is smaller: those initial scores are left out.
+        The optimisation takes two forward and two backward passes above the layer for each step and share. If LRP's
+        rules do not hold for the model, or the tokenizer has no mask token, some initial scores are left out, and the
+        true number of passes is smaller.
         """
         start = [method.passes(layers, tokens) for method in start_methods(layers)]
         moved = 2 * self.steps * len(self.shares) * (layers - self.place) / layers

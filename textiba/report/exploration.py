@@ -14,7 +14,7 @@ Board = Mapping[str, Sequence[str]]  # a table as columns of text
 
 @dataclass(frozen=True, eq=False)
 class Removed:
-    """The degradation of one text: its tokens removed in the order of one attribution.
+    """The degradation of one text, with its tokens removed in the order of one attribution.
 
     Attributes:
         attribution: the attribution whose scores gave the order.
@@ -36,7 +36,7 @@ class Made:
 
     Attributes:
         name: the run's folder.
-        facts: the run's main settings in a few words: {"seed": "0", …}.
+        facts: main facts about the run: {"seed": "0", …}.
         manifest: settings, versions, fingerprints and timings, as YAML.
     """
 
@@ -50,14 +50,14 @@ class Exploration:
     """The results that one page shows.
 
     Attributes:
-        title: of the page.
-        attributions: of texts × checkpoints × methods × layers × β, in any order; some may be missing.
+        title: title of the page.
+        attributions: attributions of texts × checkpoints × methods × layers × β, in any order; some may be missing.
         profile: the rows of `layer_profile`.
-        curves: over many texts, each a dict by order, as `degrade` returns it.
+        curves: curves over many texts; each entry is a dict by order, as `degrade` returns it.
         removed: the degradation of single texts of `attributions`.
         leaderboards: tables by their titles.
         made: the runs that the results come from.
-        advice: for each result that is missing, a sentence that says how to make it.
+        advice: a sentence for each result that is missing; it says why, or how to make the result.
     """
 
     title: str

@@ -22,25 +22,26 @@ from textiba.store import Key, RunFolder, settings_key
 from textiba.store.check import incomplete, runs
 from textiba.texts.tokens import TokenizedText
 
-TEXTS = 200  # of a run that a page shows by default
-_SAME = 5e-3  # the probability of a whole text may differ by this between two passes of a model
+TEXTS = 200  # number of texts of each run that a page shows by default
+_SAME = 5e-3  # largest difference of a whole text's probability between two passes of a model
 _FACTS = {"seed": "seed", "target": "explained class", "outcome": "question", "max_length": "tokens of a text, at most"}
 
 
 def explore(paths: Sequence[str | Path], title: str | None = None, limit: int = TEXTS) -> Exploration:
     """Returns the results of one or several runs, for one page.
 
-    Runs may share texts and results: the same result is shown once. A benchmark adds its leaderboard. Of a run with a
-    damaged file nothing is shown; such runs, and those that are not whole, are named in `Exploration.advice`.
+    Runs may share texts and results: the same result is shown once. A benchmark adds its leaderboard. A run whose
+    results cannot be read is left out. `Exploration.advice` names every run that has a damaged file or is incomplete.
 
     Args:
         paths: folders that `sweep` (and `degrade_run`) or `benchmark` made, or folders of such folders.
-        title: of the page; the folders' names when None.
+        title: title of the page; the folders' names when None.
         limit: number of texts of each run that are shown. Profiles and curves are over all texts.
 
     Raises:
-        InputError: a folder holds no run; no run has results of a sweep; or one name stands for two models.
-        CorruptFileError: a file of the only run cannot be read.
+        InputError: a folder holds no run; no run has results of a sweep; or one name stands for two models or
+            questions.
+        CorruptFileError: there are no results to show, because a file is damaged.
     """
     found = _Found()
     sweeps, benches = _sort(paths, found)
@@ -78,12 +79,12 @@ class _Found:
     seen: set[tuple] = field(default_factory=set)
     models: dict[str, tuple[str, str, Path]] = field(default_factory=dict)
     numbered: dict[tuple[Path, Key], dict[int, Attribution]] = field(default_factory=dict)
-    counts: Counter[Path] = field(default_factory=Counter)  # of the results in each run
+    counts: Counter[Path] = field(default_factory=Counter)  # number of results in each run
     advice: list[str] = field(default_factory=list)
     damage: list[CorruptFileError] = field(default_factory=list)
 
     def tried(self, read: Callable[[Any, "_Found", Any], None], folder: Any, how: Any) -> bool:
-        """Reads a folder; a damaged one is named in the advice. Returns whether the folder could be read."""
+        """Reads a folder. If a file is damaged, adds this to the advice. Returns whether the folder could be read."""
         try:
             read(folder, self, how)
         except CorruptFileError as error:
@@ -94,16 +95,16 @@ class _Found:
         return True
 
     def add(self, a: Attribution) -> Attribution:
-        """Adds a result, and returns it or the equal result that was added before. Equal texts become one object."""
+        """Adds a result. Returns the result, or an equal earlier one. Equal texts become one object."""
         a = replace(a, text=self.texts.setdefault(a.text, a.text))
         key = (id(a.text), a.checkpoint, a.method, settings_key(a.settings), a.target)
         return self.results.setdefault(key, a)
 
     def name_model(self, name: str, fingerprint: str, question: str, path: Path) -> None:
-        """Notes which model a name stands for, and what it is asked.
+        """Records which model a name stands for, and which question the model is asked.
 
         Raises:
-            InputError: the name stood for another model, or the model was asked something else.
+            InputError: in an earlier run the name stood for another model, or the model was asked another question.
         """
         known, asked, where = self.models.setdefault(name, (fingerprint, question, path))
         if known != fingerprint:
@@ -191,8 +192,8 @@ def _read_curves(folder: RunFolder, found: _Found, limit: int) -> None:
 def _match(folder: RunFolder, key: Key, group: dict[str, Curve], found: _Found, limit: int) -> None:
     """Finds the attribution that each row of the curves belongs to.
 
-    Curves are left out if the probability of a whole text differs from the attribution's: then the results have changed
-    since.
+    No removal is added if the probability of a whole text differs from the attribution's, because the results have
+    changed since the curves were made.
     """
     curve = next(iter(group.values()))
     known = found.numbered.get((folder.path, key), {})

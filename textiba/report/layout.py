@@ -1,4 +1,4 @@
-"""A text cut into words and the stretches between words, and the tokens of each word."""
+"""How a text is cut into words and the characters between words, and the tokens of each word."""
 
 import itertools
 from dataclasses import dataclass

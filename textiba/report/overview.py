@@ -11,7 +11,7 @@ from textiba.evaluation.profile import LayerRow
 
 ORDERS = ("morf", "lerf", "random")
 _NAMES = {"per_sample": "Bits", "evidence": "Evidence", "evidence_mean": "Evidence, mean", "lrp": "LRP", "lime": "LIME"}
-_DRAWS = 500  # of the bootstrap, for bands
+_DRAWS = 500  # number of bootstrap resamplings, for bands
 _DIGITS = 4
 
 

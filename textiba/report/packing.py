@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int16, Shaped
 
-LEVELS = 600  # whole numbers on either side of 0 that `quantise` uses; more of them make a page larger than 5 MB
-POWER = 3  # a page colours small scores too: cube roots keep the relative error small over four powers of ten
+LEVELS = 600  # number of levels above 0, and below 0, in `quantise`; more levels make a page larger than 5 MB
+POWER = 3  # pages colour small scores too, and cube roots keep the relative error small over four powers of ten
 MISSING = -32768  # stands for NaN among quantised numbers
 _TYPES = {"int8": "i1", "int16": "i2", "int32": "i4", "float32": "f4"}
 
@@ -29,12 +29,12 @@ def pack(columns: Mapping[str, Shaped[np.ndarray, " values"]]) -> dict[str, Any]
         column = _small(values)
         index[name] = [_TYPES[column.dtype.name], len(column)]
         planes.append(column.view(np.uint8).reshape(len(column), column.itemsize).T.tobytes())
-    deflated = gzip.compress(b"".join(planes), 9, mtime=0)  # without the time, the same data give the same page
+    deflated = gzip.compress(b"".join(planes), 9, mtime=0)  # without a time stamp, the same data give the same page
     return {"columns": index, "bytes": base64.b64encode(deflated).decode()}
 
 
 def quantise(values: Float[np.ndarray, " values"]) -> tuple[Int16[np.ndarray, " values"], float]:
-    """Whole numbers whose cubes times a step are the values, and the step; NaN becomes `MISSING`.
+    """Returns whole numbers and a step. Each value is about the cube of its number, times the step. NaN: `MISSING`.
 
     A value is off by at most 0.25 % of itself near the group's largest |value|, 2.5 % at a thousandth of the largest.
     """

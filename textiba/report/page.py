@@ -39,7 +39,7 @@ def build_page(exploration: Exploration) -> str:
     return environment.from_string(_asset("page.html.j2")).render(
         title=exploration.title,
         made=list(exploration.made),
-        data=Markup(to_json(payload(exploration))),  # noqa: S704 - it has no "<"
+        data=Markup(to_json(payload(exploration))),  # noqa: S704 - the JSON has no "<"
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own files
         style_hash=_hash(style),
@@ -48,7 +48,7 @@ def build_page(exploration: Exploration) -> str:
 
 
 def write_page(exploration: Exploration, path: str | Path) -> Path:
-    """Writes `build_page(exploration)` to `path`, whole or not at all; makes the folder and returns the path.
+    """Writes `build_page(exploration)` to `path`, completely or not at all. Makes the folder and returns the path.
 
     Raises:
         InputError: see `payload`; or the path is a folder.

@@ -18,7 +18,7 @@ from textiba.show.legend import meaning, outside_note
 from textiba.show.scale import DARK_GROUND, FAINTEST, RAMPS, STRONGEST, Scale
 from textiba.texts.text import Text
 
-_PARTS = 10_000  # a probability is a whole number of these
+_PARTS = 10_000  # a probability p is stored as the whole number p · 10,000
 _NONE = -1
 _SINGLE = ("checkpoint", "measure", "layer", "beta", "layout", "target", "predicted", "converged", "steps")
 _FLOATS = ("probability", "total", "step", "kept", "closed", "opened", "entropyStep", "bitsStep")
@@ -32,8 +32,8 @@ def payload(exploration: Exploration) -> dict[str, Any]:
     `quantise`); other numbers keep four significant digits or four bytes.
 
     Raises:
-        InputError: there are no attributions; two are of the same text, checkpoint, measure, layer and β; their models
-            have different classes; or a `Removed` is of an attribution that the page does not show.
+        InputError: there are no attributions; two attributions have the same text, checkpoint, measure, layer and β;
+            their models have different classes; or a `Removed` belongs to an attribution that the page does not show.
     """
     attributions = exploration.attributions
     scale = Scale.of(attributions)
@@ -41,7 +41,7 @@ def payload(exploration: Exploration) -> dict[str, Any]:
     for a in attributions:
         if a.labels != labels[: len(a.labels)]:
             raise InputError(
-                "the results of one page share their classes, or one name would stand for another; got "
+                "the results of one page share their classes, or a class would get a wrong name; got "
                 f"{list(labels)} and {list(a.labels)}. Make two pages"
             )
     names = {
@@ -86,9 +86,9 @@ def payload(exploration: Exploration) -> dict[str, Any]:
 
 
 def _text_values(text: Text) -> dict[str, Any]:
-    """A text as the page has it; `second` is the start of a pair's second text, counted as JavaScript counts."""
+    """A text as plain values; `second` is the start of a pair's second text, in UTF-16 units."""
     second = None if text.pair is None else len(text.whole[: text.pair_start].encode("utf-16-le")) // 2
-    gold = None if isinstance(text.label, str) else text.label  # a name is no answer to the question that is asked
+    gold = None if isinstance(text.label, str) else text.label  # a label as a name is not an answer of the question
     return {"text": text.whole, "second": second, "id": text.id, "kind": text.kind, "gold": gold}
 
 
@@ -99,7 +99,7 @@ class _Runs:
         self.names, self.layouts = names, layouts
         self.places: dict[tuple, int] = {}
         self.layout_of: list[int] = []
-        self._known: dict[int, tuple[Any, int]] = {}  # a text that many runs share is cut into words once
+        self._known: dict[int, tuple[Any, int]] = {}  # by the text's id: a shared text is cut only once
         self._single: dict[str, list[float]] = {name: [] for name in (*_SINGLE, *_FLOATS)}
         self._lists: dict[str, list[np.ndarray]] = {name: [] for name in ("score", "entropy", "bits")}
 
@@ -153,7 +153,7 @@ class _Runs:
     def _layout(self, a: Attribution) -> int:
         if id(a.text) not in self._known:
             layout = Layout.of(a)
-            # The text is kept too: while it lives, no other object gets its id.
+            # The text is kept too, because a freed text's id could go to another object.
             self._known[id(a.text)] = a.text, self.layouts.setdefault(layout, len(self.layouts))
         return self._known[id(a.text)][1]
 
@@ -173,7 +173,7 @@ def _layout_columns(layouts: Sequence[Layout]) -> dict[str, np.ndarray]:
 def _removed(
     removed: Sequence[Removed], runs: _Runs, layouts: Sequence[Layout]
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """Returns the ways of removal, and columns: for each text its run and way, its tokens' cells, and probabilities.
+    """Returns the ways of removal, and columns: for each text its run, way, tokens' cells and probabilities.
 
     Tokens that are removed in the same step, in both orders, share a cell. Cells start at the ranks 0 … n at which a
     step ends: the counts of removed tokens, and n minus these counts. `removal.js` derives both orders from the cells.
@@ -184,7 +184,7 @@ def _removed(
         place = runs.place(r.attribution)
         if place not in runs.places:
             raise InputError(
-                f"a removal belongs to an attribution that the page shows; it has none of '{place[1]}', "
+                f"a removal must belong to an attribution that the page shows; the page has none of '{place[1]}', "
                 f"'{r.attribution.method}'. Add the attribution, or leave the removal out"
             )
         orders = tuple(order for order in ORDERS if order in r.probability)

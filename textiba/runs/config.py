@@ -1,4 +1,4 @@
-"""What a run is: the YAML files under experiments/, validated. An unknown key is an error."""
+"""The settings of a run: the YAML files under experiments/, validated. An unknown key is an error."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -18,12 +18,13 @@ from textiba.texts.text import Text
 
 
 class DataChoice(Settings):
-    """Which texts.
+    """Which texts a run reads.
 
     Attributes:
         source: "bundled"; a file of texts (`.jsonl`, `.json`, `.csv`, `.tsv`, `.txt` or `.parquet`), or "-" for
             standard input; or the hub id or folder of IMDB, or of a data set in its layout.
-        split: of a hub id or folder: "train" or "test"; "train" or "validation" for rationales.
+        split: part of the data set, for a hub id or a folder: "train" or "test"; "train" or "validation" for
+            rationales.
         text_column: column of the texts; None takes `text`, `sentence` or `review`.
         label_column: column of the labels; None takes `label`, where there is one; "" reads none.
         id_column: column of the ids; None takes `id`, where there is one.
@@ -34,8 +35,9 @@ class DataChoice(Settings):
         value_column: column of gold values for regression; None reads none.
         rationales: whether the source holds ERASER movie rationales rather than a data set in IMDB's layout.
         skip: number of texts left out at the beginning, so that two runs can take disjoint texts.
-        limit: number of texts after those; None takes all.
-        seed: of the order of a hub id, a folder or a Parquet file, which are shuffled; other files keep their order.
+        limit: number of texts to take after the skipped texts; None takes all.
+        seed: seed of the order: the texts of a hub id, a folder or a Parquet file are shuffled; other files keep their
+            order.
         ids: keep only the texts with these ids.
         streaming: take a hub id, a folder or a Parquet file in the order of its file, text by text, without
             downloading or shuffling it. The hub's IMDB is sorted by label.
@@ -68,25 +70,23 @@ class DataChoice(Settings):
     def _columns_exist(self) -> "DataChoice":
         if self.named != Named() and (self.rationales or self.source == BUNDLED):
             kind = "rationales" if self.rationales else BUNDLED
-            raise ValueError(
-                f"columns are named for files and data sets of your own; {kind} have columns that are known"
-            )
+            raise ValueError(f"columns are named for files and data sets of your own; {kind} have fixed columns")
         return self
 
     @property
     def named(self) -> Named:
-        """The columns that are named."""
+        """The columns that the user named."""
         return Named(
             self.text_column, self.label_column, self.id_column, self.pair_column, self.rationale_column,
             self.pair_rationale_column, self.value_column,
         )  # fmt: skip
 
     def open(self) -> Iterable[Text]:
-        """The texts, read when they are asked for; of unknown number when they are streamed."""
+        """The texts, read lazily; if they are streamed, their number is unknown."""
         return _Streamed(self) if self.streaming else self.load()
 
     def load(self) -> Sequence[Text]:
-        """The texts. Those of a hub id, a folder or a Parquet file are read when they are asked for.
+        """The texts; a hub id, a folder or a Parquet file is read lazily.
 
         Raises:
             InputError: no text is left, an id does not exist or belongs to two texts, or a row is no text.
@@ -133,10 +133,11 @@ class MethodChoice(Settings):
 
     Attributes:
         name: the method's name in the registry.
-        settings: of the method; a setting that is not named keeps its default.
+        settings: settings of the method; a setting that is not named keeps its default.
         layers: "all" for every layer below the last, or a list; empty keeps the method's own layer.
         betas: values of β; empty keeps the method's own β.
-        path: each β is a warm start from the gates of the β before it, with `steps` steps of its own; the values rise.
+        path: whether the optimisation at each β is a warm start from the gates at the β before, with `steps` steps at
+            each β; name the values of β from low to high.
     """
 
     name: str
@@ -158,7 +159,7 @@ class MethodChoice(Settings):
     def expand(self, model: Model) -> list[Method]:
         """The method at every layer and β, for a model.
 
-        Most heads read the first token only of the last layer's output, so "all" stops below that layer.
+        Most heads read only the first token of the last layer's output, so "all" stops below the last layer.
         """
         layers = range(model.n_layers) if self.layers == "all" else self.layers
         swept = sweep_grid(methods.method(self.name, **self.settings), layers, self.betas, self.path)
@@ -174,9 +175,9 @@ class SweepConfig(Settings):
         methods: the methods.
         target: "predicted", "gold", or the index or the label of one class for all texts.
         outcome: what is asked of the model, by name and settings, such as {kind: above, threshold: 3.5}; see
-            `textiba.model.questions`. None takes what the head and config tell.
-        seed: of everything random in the methods.
-        max_length: tokens of a text; None takes the checkpoint's limit.
+            `textiba.model.questions`. None takes the question that follows from the model's head and config.
+        seed: seed of all random draws of the methods.
+        max_length: largest number of tokens of a text; None takes the checkpoint's limit.
         statistics: a file of `textiba estimate` for each checkpoint that comes without feature statistics.
     """
 

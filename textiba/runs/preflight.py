@@ -22,7 +22,7 @@ def check_sweep(config: SweepConfig) -> None:
 
     Raises:
         CheckpointError: a checkpoint's name is wrong, or the hub cannot be reached.
-        SettingError: statistics are named for no checkpoint of the run, or are missing.
+        SettingError: statistics are named for a checkpoint that is not in the run, or statistics are missing.
         InputError: a file of statistics or a readout network does not exist.
         MissingExtraError: a method's package is not installed.
     """
@@ -36,7 +36,7 @@ def check_run(chosen: Iterable[Method], checkpoints: Iterable[str], statistics: 
     Args:
         chosen: the methods.
         checkpoints: built-in names, folders or hub ids.
-        statistics: a file of feature statistics for each checkpoint that is given some.
+        statistics: the file of feature statistics of each checkpoint for which one was named.
     """
     chosen, checkpoints = list(chosen), list(checkpoints)
     if unknown := [name for name in statistics if name not in checkpoints]:
@@ -57,7 +57,7 @@ def check_method(method: Method, checkpoint: str, statistics: bool) -> None:
     Args:
         method: the method.
         checkpoint: a built-in name, a folder or a hub id.
-        statistics: whether feature statistics are given beside those that may come with the checkpoint.
+        statistics: whether feature statistics are given; a checkpoint may also come with its own.
 
     Raises:
         SettingError: the method needs feature statistics, and there are none.
@@ -77,11 +77,11 @@ def check_method(method: Method, checkpoint: str, statistics: bool) -> None:
 
 
 def packages_of(name: str, extra: str) -> tuple[str, ...]:
-    """The optional packages that a method imports, by their names in an import.
+    """The optional packages that a method imports, as they are named in an import.
 
     Args:
-        name: of the method.
-        extra: the extra that the method names as needed.
+        name: name of the method.
+        extra: the extra that the method needs.
     """
     return _PACKAGES.get(name, _CAPTUM if extra else ())
 
@@ -90,11 +90,11 @@ def require_packages(packages: Iterable[str], extra: str) -> None:
     """Checks that packages are installed, without importing them.
 
     Args:
-        packages: their names in an import.
+        packages: names of the packages, as in an import.
         extra: the extra of textiba that installs them.
 
     Raises:
-        MissingExtraError: one is not.
+        MissingExtraError: a package is not installed.
     """
     for package in packages:
         if find_spec(package) is None:

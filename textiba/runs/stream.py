@@ -92,7 +92,7 @@ def stream_batches(
     source, shares = iter(checked), Shares(processes)
     start = 0
     while window := list(islice(source, WINDOW)):
-        # In a continued run most windows are done, and their texts need not be tokenized.
+        # In a resumed run most windows are done, and their texts need not be tokenized.
         if not all(place in done for place in range(start, start + len(window))):
             tokenized = model.tokenize(window, start)
             model.check_places(tokenized, start)

@@ -26,22 +26,22 @@ from textiba.store.manifest import no_empty_run
 from textiba.store.processes import Processes, best_device, current
 from textiba.texts.sources import Text
 
-Progress = Callable[[str, int, int], None]  # the task, how much is done, how much there is (0 where nobody knows)
+Progress = Callable[[str, int, int], None]  # the task, how much is done, how much there is (0 if unknown)
 
 
 def sweep(
     config: SweepConfig, output: str | Path, progress: Progress = lambda *_: None, processes: Processes | None = None
 ) -> RunFolder:
-    """Runs a sweep into a folder; results that the folder holds already are kept and not computed again.
+    """Runs a sweep into a folder; results that are already in the folder are kept and not computed again.
 
-    Several processes (`accelerate launch`, `torchrun`) share the texts out by work, and each writes shards of its own.
-    A run that is begun on four processes and stopped may be resumed on one, and ends with the same numbers.
+    Several processes (`accelerate launch`, `torchrun`) split the texts by work, and each process writes its own shards.
+    A run that was started on four processes and stopped can be resumed on one process, and gives the same numbers.
 
     Args:
         config: the run.
         output: the run's folder.
-        progress: called after every batch of this process, with the results that were there before counted as done.
-        processes: None finds out how this process was launched.
+        progress: called after every batch of this process; results from an earlier start of the run count as done.
+        processes: the processes that share the run; None takes the processes of the launcher.
 
     Raises:
         TextibaError: any error of `check_sweep`, before anything is loaded.
@@ -60,12 +60,12 @@ def sweep(
         folder = RunFolder(output, config.model_dump(), processes)
         if processes.main:
             _put_in_order(folder)
-            processes.wait()  # the others enter
+            processes.wait()  # the other processes go on
         texts = config.data.open()
         folder.manifest.hold("texts", "data", texts_hash(_known(texts)))
         groups = folder.groups()
-        processes.wait()  # all have seen the same results before anyone adds to them
-        for name in config.checkpoints[1:]:  # the first is loaded next
+        processes.wait()  # every process has read the same results before any process adds new ones
+        for name in config.checkpoints[1:]:  # the first checkpoint is loaded next
             _prepare(config, folder, name, processes)
         for name in config.checkpoints:
             _sweep_one(_Job(config, folder, processes), name, texts, groups, progress)
@@ -85,7 +85,7 @@ class _Job:
 def _prepare(
     config: SweepConfig, folder: RunFolder, name: str, processes: Processes
 ) -> tuple[Model, list[Method], FeatureStatistics | None]:
-    """Loads a checkpoint and checks everything that is to run on it: model, methods, statistics, target."""
+    """Loads a checkpoint, and checks the methods, the statistics and the target for it."""
     model = load(name, config.max_length, outcome=outcome_of(config.outcome)).to(best_device(processes))
     folder.manifest.hold("checkpoints", name, model.fingerprint)
     statistics = load_statistics(config.statistics[name]) if name in config.statistics else own_statistics(name)
@@ -124,7 +124,7 @@ def _sweep_one(job: _Job, name: str, texts: Iterable[Text], groups: dict[Key, Nu
 
 
 class _InAll:
-    """The text numbers that are in every one of several sets."""
+    """The numbers of the texts that are in each of several sets."""
 
     def __init__(self, sets: Sequence[Numbers]):
         self._sets = sets
@@ -133,11 +133,11 @@ class _InAll:
         return all(number in numbers for numbers in self._sets)
 
     def __len__(self) -> int:
-        return min(len(numbers) for numbers in self._sets)  # all methods' results of a text are written together
+        return min(len(numbers) for numbers in self._sets)  # the results of all methods for a text are written together
 
 
 def _count(folder: RunFolder) -> None:
-    """Writes down how many results a run over a stream has, now that the stream has ended."""
+    """Records how many results a run over a stream has, after the end of the stream."""
     counts: dict[str, int] = {}
     for (checkpoint, _, _), numbers in folder.groups().items():
         counts[checkpoint] = counts.get(checkpoint, 0) + len(numbers)
@@ -148,12 +148,12 @@ def _count(folder: RunFolder) -> None:
 def _put_in_order(folder: RunFolder) -> None:
     for aside in set_aside_damaged(folder.shards()):
         warnings.warn(
-            f"a shard was damaged; it is {aside} now, and its results are computed again", RepairWarning, stacklevel=3
+            f"a shard was damaged; it is now {aside}, and its results are computed again", RepairWarning, stacklevel=3
         )
 
 
 def _known(texts: Iterable[Text]) -> Iterable[Text]:
-    """The texts that tell one source from another: all, or the first 1,024 of a stream."""
+    """The texts whose hash identifies a source: all texts, or the first 1,024 of a stream."""
     return texts if isinstance(texts, Sized) else islice(texts, WINDOW)
 
 
@@ -162,8 +162,8 @@ def degrade_run(
 ) -> list[Curve]:
     """Degradation curves of every method on every checkpoint of a run; they are saved in its folder.
 
-    Curves of the same settings and texts that the folder holds already are kept and not computed again. Stopped, it
-    keeps the curves of every method that was done.
+    Curves in the folder with the same settings and texts are kept and not computed again. If the function is stopped,
+    the folder keeps the curves of every finished method.
 
     Args:
         folder: a run that `sweep` made.
@@ -171,7 +171,7 @@ def degrade_run(
         progress: called after every text.
 
     Raises:
-        InputError: the run has no result, or its checkpoint is another model by now.
+        InputError: the run has no result, or its checkpoint has become another model.
         StorageError: the curves cannot be written.
     """
     settings = settings or Degradation()
@@ -202,13 +202,13 @@ def degrade_run(
 
 
 def _known_curves(folder: RunFolder, settings: Degradation) -> list[Curve]:
-    """The curves in a folder that were made with these settings, those of an unfinished degradation first."""
+    """The curves in a folder that were made with these settings; an unfinished degradation comes first."""
     found: dict[tuple[Key, str], Curve] = {}
     for unfinished in (True, False):
         try:
             curves = folder.read_curves(settings.way, unfinished)
         except (InputError, CorruptFileError):
-            continue  # there are none, and they are made anew
+            continue  # no curves can be read, so they are computed again
         for curve in curves:
             same = (curve.by, curve.seed, tuple(curve.steps.tolist())) == (settings.by, settings.seed, settings.steps)
             if same and curve.texts:
@@ -226,7 +226,7 @@ def _key(curve: Curve) -> Key:
 
 
 def grouped(curves: list[Curve]) -> list[dict[str, Curve]]:
-    """Curves by checkpoint, method and settings: each group a dict by order, as `degrade` gives it."""
+    """Curves by checkpoint, method and settings; each group is a dict by order, as `degrade` returns it."""
     groups: dict[Key, dict[str, Curve]] = {}
     for curve in curves:
         groups.setdefault(_key(curve), {})[curve.order] = curve

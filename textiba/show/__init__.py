@@ -1,6 +1,6 @@
 """Shows results: highlighted texts, plots and tables. Everything here is made from results, never from a model.
 
-Importing this package provides results with the functions that draw and store them; see `textiba.hooks`.
+Importing this package registers the functions by which results are drawn and stored; see `textiba.hooks`.
 """
 
 from collections.abc import Sequence

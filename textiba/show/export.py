@@ -28,13 +28,13 @@ def save_highlight(
     titles: Sequence[str] | None = None,
     heading: str = "textiba explain",
 ) -> Path:
-    """Writes highlighted texts as .html, .png, .svg or .pdf, by the path's ending. Returns the path.
+    """Writes highlighted texts as .html, .png, .svg or .pdf; the path's ending decides. Returns the path.
 
     Args:
-        attributions: what to show; HTML shows the first 24.
+        attributions: the attributions to show; HTML shows the first 24.
         path: the file; its folder is made.
-        scale: shared by all; made from `attributions` when None.
-        titles: one for each; made from the attributions when None.
+        scale: colour scale for all attributions; made from `attributions` when None.
+        titles: one title for each attribution; made from the attributions when None.
         heading: the title of a page of HTML, as a browser's tab shows it.
 
     Raises:

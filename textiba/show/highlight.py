@@ -1,4 +1,4 @@
-"""Texts with each word on the colour of its score: in a terminal (rich) and as HTML (spaCy's displaCy).
+"""Texts whose words have the colours of their scores: in a terminal (rich) and as HTML (spaCy's displaCy).
 
 Text between words, such as spaces, stays as in the source. Text that was cut off at the model's length stays too, and
 a note says that it carries no score.
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_TOP = 5  # words that are listed under a text
-_SHOWN = 24  # texts that HTML shows; a notebook's cell is no place for a corpus
-# Without colours a score is printed where it has at least this share of its text's sum of |scores|: at most 20 words of
-# a text, and 1 to 6 on the bundled reviews, in bits and in nats. A threshold relative to the largest score (a quarter
-# of the colour scale's end, as before) printed twenty words of a review in nats.
+_TOP = 5  # number of words that are listed under a text
+_SHOWN = 24  # number of texts that HTML shows, since a notebook's cell should stay small
+# Without colours, a word's score is printed if it is at least this share of its text's sum of |scores|: at most 20
+# words of a text, and 1 to 6 words of a bundled review, in bits and in nats. A threshold relative to the largest score
+# (a quarter of the colour scale's end) would print twenty words of a review in nats.
 _ACCOUNT = 0.05
-_BAR = 21  # columns of a full bar
+_BAR = 21  # width of a full bar, in columns
 _EIGHTHS = " ▏▎▍▌▋▊▉"  # the end of a bar, in eighths of a column
-_NARROWEST = 60  # columns from which the texts of a pair stand beside each other
-_WIDEST = 100  # columns of a terminal that a text takes; longer lines are hard to read
+_NARROWEST = 60  # number of columns from which the texts of a pair are side by side
+_WIDEST = 100  # largest number of columns of a text; longer lines are hard to read
 _GROUNDS = {"light": "#ffffff", "dark": DARK_GROUND}
-_CONTROLS = {c: "\ufffd" for c in (*range(32), *range(127, 160)) if chr(c) not in "\n\t"}  # a text is no command
+_CONTROLS = {c: "\ufffd" for c in (*range(32), *range(127, 160)) if chr(c) not in "\n\t"}  # no terminal commands
 _MARK = (
     '<mark data-score="{score}" title="{score} {unit}" style="background-color: {tint}; color: inherit; '
     'padding: 0.1em 0; border-radius: 0.2em; {rule}">{text}</mark>'
@@ -74,17 +74,17 @@ def facts(attribution: Attribution) -> str:
 def print_highlight(
     attributions: Sequence[Attribution], scale: Scale | None = None, console: "Console | None" = None
 ) -> None:
-    """Prints texts to a terminal: each word on its colour, the sum, the top words with bars, and a legend for all.
+    """Prints texts to a terminal: words in the colours of their scores, the sum, the top words as bars, and one legend.
 
-    Each text has a background of its own, dark or (where COLORFGBG says that the terminal's background is light)
-    light, so that a colour means the same in every terminal. Human rationales are underlined. Bars are proportional to
-    the scores; the longest bar is the largest score of all texts. A terminal with fewer than 256 colours, and a file,
-    get the scores of the words that matter in the text: `I [loved +1.73] it`.
+    Each text has a background of its own, dark or (where COLORFGBG says that the terminal's background is light) light,
+    so that a colour means the same in every terminal. Human rationales are underlined. Bars are proportional to the
+    scores; the longest bar is the largest score of all texts. For a terminal with fewer than 256 colours, and for a
+    file, the scores of the most important words are printed in the text: `I [loved +1.73] it`.
 
     Args:
-        attributions: what to show.
-        scale: a scale that is shared with other output; made from `attributions` when None.
-        console: rich's; a new one on standard output when None.
+        attributions: the attributions to show.
+        scale: colour scale that other outputs may share; made from `attributions` when None.
+        console: rich's console; a new console on standard output when None.
 
     Raises:
         InputError: no attributions.
@@ -110,7 +110,7 @@ def print_highlight(
             console.print(Padding(Group(text, beside, top), (0, 1), style=style), width=width)
         else:
             for part in (text, *bodies, top):
-                console.print(part, soft_wrap=not console.is_terminal)  # a pipe gets whole lines
+                console.print(part, soft_wrap=not console.is_terminal)  # lines to a pipe are not broken
         console.print()
     for span, group in groups.items():
         console.print(_legend(span, group, theme, console), soft_wrap=not console.is_terminal)
@@ -124,9 +124,9 @@ def highlight_html(
     The colours are translucent tints, for a light or a dark page, and need neither scripts nor a style sheet.
 
     Args:
-        attributions: what to show; the first 24 of them.
-        scale: shared by all of them; made from all, shown or not, when None.
-        titles: one for each; made from the attributions when None.
+        attributions: the attributions; the first 24 are shown.
+        scale: colour scale for all attributions; made from all of them, shown or not, when None.
+        titles: one title for each attribution; made from the attributions when None.
 
     Returns:
         A fragment of HTML. All text is escaped (spaCy's displaCy sets it); hovering a word shows its score.
@@ -180,7 +180,7 @@ def _bodies(attribution: Attribution, span: Range, theme: str | None, console: "
 
 
 def _beside(bodies: "Sequence[Text]") -> "Text | Table":
-    """Texts beside each other."""
+    """The texts of a pair side by side."""
     from rich.table import Table
 
     if len(bodies) == 1:
@@ -193,7 +193,7 @@ def _beside(bodies: "Sequence[Text]") -> "Text | Table":
 
 
 def _top_words(attribution: Attribution, span: Range, longest: float, theme: str | None, console: "Console") -> "Text":
-    """A line for each top word: the word, its score, and a bar in proportion to the score; `longest` fills the bar."""
+    """A line for each top word: the word, its score, and a bar in proportion to it; `longest` gives the full bar."""
     from rich.cells import cell_len, set_cell_size
     from rich.text import Text
 
@@ -204,14 +204,14 @@ def _top_words(attribution: Attribution, span: Range, longest: float, theme: str
     for (text, score), figure in zip(words, scores, strict=True):
         lines.append(f"\n{set_cell_size(text, width)} {figure:>{max(map(len, scores))}}")
         if bar := _bar(abs(score) / longest, console.options.ascii_only):
-            # The length says how much; one colour for all lengths keeps short bars visible.
+            # The length shows the score; one colour for all lengths keeps short bars visible.
             end = math.copysign(span.limit, score)
             lines.append(" ").append(bar, style=terminal_color(span, end, theme, console) if theme else "")
     return lines
 
 
 def _bar(share: float, ascii_only: bool) -> str:
-    """A bar of `share` of its full length."""
+    """A bar with the share `share` of the full length."""
     if ascii_only:
         return "#" * round(_BAR * share)
     whole, part = divmod(round(8 * _BAR * share), 8)
@@ -219,13 +219,13 @@ def _bar(share: float, ascii_only: bool) -> str:
 
 
 def _largest(attribution: Attribution) -> float:
-    """The largest |score| of a word; 0 where no word carries one."""
+    """The largest |score| of a word; 0 if no word has a score."""
     sizes = np.abs(word_scores(attribution))
     return float(sizes[np.isfinite(sizes)].max(initial=0.0))
 
 
 def _legend(span: Range, attributions: Sequence[Attribution], theme: str | None, console: "Console") -> "Text":
-    """The colours from end to end and what they mean; without colours, which scores are printed."""
+    """The legend: the colours from end to end and their meaning, or, without colours, which scores are printed."""
     from rich.text import Text
 
     if theme is None:
@@ -264,7 +264,7 @@ def _card(attribution: Attribution, title: str, span: Range) -> str:
 
 
 def _entity(segment: Segment, span: Range) -> dict:
-    """A span as displaCy takes it; `params` fill the template."""
+    """A segment in displaCy's format; `params` fill the template."""
     params = {"score": "", "unit": "", "tint": "transparent", "rule": _RULE if segment.marked else ""}
     if segment.score is not None:
         params |= {"score": f"{segment.score:.4g}", "unit": span.unit, "tint": span.tint(segment.score)}

@@ -1,4 +1,4 @@
-"""What a colour scale says of itself: its colours from end to end, and which words have none.
+"""The legend of a colour scale: its colours from end to end, and which words have no colour.
 
 The terminal, HTML and the figures draw the same parts in their own way.
 """
@@ -14,23 +14,23 @@ _MEANING = {
     "bits": "bits per word: how much of it the model needs to keep its answer",
     "nats": "nats per word: red speaks for the explained class, blue against it",
 }
-_CELLS = 30  # of a legend, over the whole scale
+_CELLS = 30  # number of cells of a legend, over the whole scale
 
 
 def meaning(unit: str) -> str:
-    """What a unit says about a word, in plain words, for readers who see red and blue."""
+    """What scores in a unit mean, for readers who see red and blue."""
     return _MEANING.get(unit, "score per word, in the method's own scale")
 
 
 def meaning_without_colours(unit: str) -> str:
-    """What a unit says about a word, for readers who see signs instead of colours."""
+    """What scores in a unit mean, for readers who see signs instead of colours."""
     return "nats per word: + speaks for the explained class, − against it" if unit == "nats" else meaning(unit)
 
 
 def legend_parts(span: Range) -> list[str | float]:
-    """A legend in reading order: numbers to write (str), and scores whose colours stand between them (float).
+    """A legend in reading order: numbers to write (str), and scores whose colours are between the numbers (float).
 
-    The colours between two numbers are as many as the scale's colour changes between them.
+    The more the colour changes between two numbers, the more scores there are between them.
     """
     side: list[str | float] = []
     for low, high in itertools.pairwise(span.ticks):
@@ -43,7 +43,7 @@ def legend_parts(span: Range) -> list[str | float]:
 
 
 def outside_note(span: Range, attributions: Iterable[Attribution]) -> str:
-    """Which words a scale has no colours for, in a line: how many lie below its start, how many beyond its end."""
+    """One line on the words without their own colour: how many are below the scale's start, how many beyond its end."""
     words, below, beyond = span.outside(attributions)
     parts = ["logarithmic"] if span.floor else []
     parts += [f"{below:,} of {words:,} words, below {amount(span.floor)}, have no colour"] if below else []

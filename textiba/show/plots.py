@@ -28,7 +28,7 @@ ORDERS = {"morf": ("most relevant first", "#b2182b", "-"), "lerf": ("least relev
           "random": ("random", "#6b7280", "--")}  # fmt: skip
 LEGEND = {"frameon": False, "prop": {"family": FONT, "size": 8}, "labelcolor": INK, "handlelength": 1.6}
 _COLUMN, _WIDE = 330.0, 560.0  # points
-_DRAWS = 500  # of the bootstrap, for bands
+_DRAWS = 500  # number of bootstrap resamplings, for bands
 
 
 def plot_highlight(
@@ -40,13 +40,13 @@ def plot_highlight(
     """Draws highlighted texts side by side, on one colour scale: two checkpoints, for example, or bits and evidence.
 
     Args:
-        attributions: one for each block, row by row.
-        scale: shared by all; made from `attributions` when None.
-        titles: one for each; made from the attributions when None.
+        attributions: one attribution for each block, row by row.
+        scale: colour scale for all attributions; made from `attributions` when None.
+        titles: one title for each attribution; made from the attributions when None.
         columns: the largest number of blocks in a row.
 
     Raises:
-        InputError: no attributions, or a number of titles that differs from theirs.
+        InputError: no attributions, or the number of titles differs from the number of attributions.
     """
     scale = scale or Scale.of(attributions)
     titles = checked_titles(attributions, titles)
@@ -60,9 +60,9 @@ def plot_layer_map(
     """Draws a map of layers × words: the text, and above each line a strip of colour for every layer.
 
     Args:
-        attributions: of one text at several layers; several checkpoints stand side by side.
-        scale: shared by all; made from `attributions` when None.
-        title: of the map; the checkpoint's name is added if there are several. Made from the attributions when None.
+        attributions: attributions of one text at several layers; several checkpoints are drawn side by side.
+        scale: colour scale for all attributions; made from `attributions` when None.
+        title: title of the map, made from the attributions when None; with several checkpoints, their names are added.
 
     Raises:
         InputError: there are several texts or units, a layer is None, or a checkpoint has a layer twice.
@@ -71,12 +71,12 @@ def plot_layer_map(
 
 
 def plot_betas(attributions: Sequence[Attribution], scale: Scale | None = None, title: str | None = None) -> "Figure":
-    """Draws a map of β × words, and by β the total information that passes and the probability that is kept.
+    """Draws a map of β × words, and two curves over β: the total information that passes, and the kept probability.
 
     Args:
-        attributions: of one text at several β; several checkpoints stand side by side.
-        scale: shared by all; made from `attributions` when None.
-        title: of the map; made from the attributions when None.
+        attributions: attributions of one text at several β; several checkpoints are drawn side by side.
+        scale: colour scale for all attributions; made from `attributions` when None.
+        title: title of the map; made from the attributions when None.
 
     Raises:
         InputError: there are several texts or units, an attribution has no β, or a checkpoint has a β twice.
@@ -106,7 +106,8 @@ def plot_profile(rows: Sequence[LayerRow]) -> "Figure":
     """Draws information by layer, a line for each checkpoint (and β): bits that pass, and usable bits; 95 % bands.
 
     Args:
-        rows: from `layer_profile`. The first panel shows rows that have `kept`, the second rows that have `usable`.
+        rows: the rows of `layer_profile`. The first panel shows rows that have `kept`, the second rows that have
+            `usable`.
 
     Raises:
         InputError: no row has a layer and `kept` or `usable`.
@@ -122,7 +123,7 @@ def plot_profile(rows: Sequence[LayerRow]) -> "Figure":
     panels = [(title, unit, pairs) for title, unit, pairs in wanted if pairs]
     if not panels:
         raise InputError(
-            f"a profile needs rows of bits or evidence at a layer; none of {len(rows)} rows with a layer is of either"
+            f"a profile needs rows of bits or evidence at a layer; none of {len(rows)} rows with a layer has them"
         )
     names = list(dict.fromkeys(r.checkpoint for r in rows))
     figure = Figure(figsize=(5.2 * len(panels), 3.6), facecolor="white", layout="constrained")
@@ -161,7 +162,7 @@ def plot_curves(curves: Mapping[str, Mapping[str, Curve]], columns: int = 3) -> 
 
 
 def save(figure: "Figure", path: str | Path) -> Path:
-    """Writes a figure as .png, .svg or .pdf, by the path's ending, at 200 dpi. Makes the folder and returns the path.
+    """Writes a figure as .png, .svg or .pdf (the path's ending decides), at 200 dpi. Returns the path.
 
     An SVG draws letters as outlines, so it looks the same on a computer without the figures' font.
 
@@ -209,7 +210,7 @@ _AXES = {"layer": "layer", "beta": "β"}
 
 
 def _fixed(group: Sequence[Attribution], axis: str) -> str:
-    """The setting that all share, in words."""
+    """The setting that all attributions share, in words."""
     beta, layer = {a.settings.get("beta") for a in group}, {a.layer for a in group}
     if axis == "layer":
         return f"β {min(beta):g} · " if len(beta) == 1 and None not in beta else ""  # type: ignore[type-var]

@@ -1,14 +1,14 @@
 """One colour scale for many attributions, so that layers, β and checkpoints can be compared by eye.
 
-Only the colour is scaled: scores stay raw. Make a scale once, from all attributions that will be shown, and hand the
+Only the colour is scaled: scores stay raw. Make a scale once, from all attributions that will be shown, and pass the
 scale to every picture.
 
 Why the colours are logarithmic. On twenty bundled reviews, half of the words have 0.33 bits (their gates are closed)
 and a few have 30 to 2,184. A linear scale that ends at the 98th percentile (24 bits) gave 32 and 2,184 bits one colour;
-a linear scale that ends at 2,184 left the 32 bits, the largest score of its text, as white as the 0.33. On a
-logarithmic scale the same ratio of scores is the same step of colour everywhere: no word is lost, and two words whose
-scores differ by a factor of 3 look different. Evidence (nats) is less sparse, so its scale starts closer to its end.
-Lengths (bars) stay proportional to the scores.
+a linear scale that ends at 2,184 showed 32 bits, the largest score of its text, as white as 0.33 bits. On a logarithmic
+scale, equal ratios of scores are equal steps of colour: no word is lost, and two words whose scores differ by a factor
+of 3 look different. Evidence (nats) is less sparse, so its scale starts closer to its end. The lengths of bars stay
+proportional to the scores.
 """
 
 import math
@@ -21,14 +21,15 @@ from jaxtyping import Float
 from textiba.attribution import Attribution, word_scores
 from textiba.errors import InputError
 
-_ABOVE_MEDIAN = 3.0  # colours start at this multiple of a median word's |score|: most words have no account
-_NARROWEST, _WIDEST = 30.0, 5_000.0  # the ratio of a scale's end to its start is between these
+_ABOVE_MEDIAN = 3.0  # colours start at this multiple of a median word's |score|, so most words have no colour
+_NARROWEST, _WIDEST = 30.0, 5_000.0  # bounds of the ratio of a scale's end to its start
 # Shares of the full colour at a scale's start and at its end. A word just below the start has no colour, and a word
-# beyond the end the full colour, so both look different from their neighbours on the scale.
+# beyond the end has the full colour, so both look different from their neighbours on the scale.
 FAINTEST, STRONGEST = 0.1, 0.96
 
-# From nothing to everything, and from against to for. "light" lies on white, "dark" on DARK_GROUND. The diverging ramp
-# is ColorBrewer's RdBu, which colour-blind readers can tell apart; the sequential one works by lightness alone.
+# Sequential ramps go from no score to a full score, diverging ramps from "against" to "for". "light" is for a white
+# background, "dark" for DARK_GROUND. The diverging ramp is ColorBrewer's RdBu, whose colours colour-blind readers can
+# distinguish; the sequential ramp works by lightness alone.
 DARK_GROUND = "#16191d"
 RAMPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "light": {
@@ -42,8 +43,8 @@ RAMPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 _INKS = ("#111111", "#ffffff")
 
-# For a page whose background and text colour are not ours, such as a notebook, light or dark: a translucent tint. Even
-# the densest tint leaves the page's text readable; a test checks the contrast.
+# Translucent tints, for a page with its own background and text colour, light or dark, such as a notebook. Even the
+# densest tint leaves the page's text readable; a test checks the contrast.
 _TINTS = {"for": (214, 72, 54), "against": (46, 124, 204), "sequential": (13, 148, 132)}
 _DENSEST = 0.55
 
@@ -54,12 +55,13 @@ class Range:
 
     Attributes:
         unit: "bits", "nats" or "score".
-        limit: the end of the scale: the |score|, in `unit`, from which the colour is full; above 0.
-        signed: the colours diverge from −limit to limit (blue against, red for) instead of rising from 0 to limit.
+        limit: the end of the scale: the |score|, in `unit`, beyond which the colour is full; above 0.
+        signed: whether the colours diverge from −limit (blue, against) to limit (red, for) instead of growing from 0 to
+            limit.
         floor: the start of a logarithmic scale: a smaller |score| gets no colour. 0 makes the colours linear.
 
     Raises:
-        InputError: `floor` is not below `limit`, or either is negative or not finite.
+        InputError: `floor` is not below `limit`, or one of the two is negative or not finite.
     """
 
     unit: str
@@ -78,7 +80,7 @@ class Range:
 
     @property
     def ticks(self) -> tuple[float, ...]:
-        """The |scores| that a legend names: the scale's start and end, and the powers of ten well inside."""
+        """The |scores| that a legend names: the scale's start and end, and the powers of ten not close to them."""
         if not self.floor:
             return 0.0, self.limit
         exponents = range(math.ceil(math.log10(self.floor)), math.floor(math.log10(self.limit)) + 1)
@@ -90,17 +92,17 @@ class Range:
         return RAMPS[theme]["diverging" if self.signed else "sequential"]
 
     def strength(self, score: float) -> float:
-        """How much of the full colour `score` (in `unit`) has, 0 … 1, whichever its sign.
+        """The share of the full colour, 0 … 1, that `score` (in `unit`) has, whatever its sign.
 
-        Below `floor` it is 0. From `floor` to `limit` it grows with log |score| from 0.1 to 0.96, and beyond `limit` it
-        is 1. Where `floor` is 0, it is |score| / limit, at most 1. A negative score has no colour on a range that is
-        not signed.
+        Below `floor` the share is 0. From `floor` to `limit` the share grows with log |score| from 0.1 to 0.96, and
+        beyond `limit` the share is 1. If `floor` is 0, the share is |score| / limit, at most 1. A negative score has no
+        colour on a range that is not signed.
 
         Raises:
-            InputError: NaN or infinity, which no colour may stand for.
+            InputError: the score is NaN or infinite, and has no colour.
         """
         if not math.isfinite(score):
-            raise InputError(f"only finite scores have a colour; got {score}. Special tokens carry none: use words()")
+            raise InputError(f"only finite scores have a colour; got {score}. Special tokens have none: use words()")
         size = abs(score) if self.signed else max(0.0, score)
         if not self.floor:
             return min(1.0, size / self.limit)
@@ -109,7 +111,7 @@ class Range:
         return FAINTEST + (STRONGEST - FAINTEST) * math.log(size / self.floor) / math.log(self.limit / self.floor)
 
     def position(self, score: float) -> float:
-        """The place of `score` (in `unit`) on the ramp, 0 … 1, cut at the ramp's ends. Raises as `strength`."""
+        """The position of `score` (in `unit`) on the ramp, 0 … 1. Raises the errors of `strength`."""
         strength = self.strength(score)
         return (1 + math.copysign(strength, score)) / 2 if self.signed else strength
 
@@ -127,17 +129,17 @@ class Range:
         return "rgba({}, {}, {}, {:.3g})".format(*_TINTS[kind], _DENSEST * self.strength(score))
 
     def outside(self, attributions: Iterable[Attribution]) -> tuple[int, int, int]:
-        """Counts of words: (all that carry a score, below `floor`, beyond `limit`)."""
+        """Numbers of words: (with a score, below `floor`, beyond `limit`)."""
         sizes = _sizes(attributions)
         return sizes.size, int((sizes < self.floor).sum()), int((sizes > self.limit).sum())
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The ranges that a set of attributions shares: one for each unit, and one for each method of unit "score".
+    """The ranges that a set of attributions shares: one for each unit, and for the unit "score" one for each method.
 
     Attributes:
-        ranges: by unit, or by the method's name for unit "score".
+        ranges: each range by its unit, or by the method's name for the unit "score".
     """
 
     ranges: Mapping[str, Range]
@@ -174,7 +176,7 @@ class Scale:
         return self.ranges[key]
 
     def groups(self, attributions: Iterable[Attribution]) -> dict[Range, list[Attribution]]:
-        """The attributions by their range: what one legend is for. Raises as `at`."""
+        """The attributions of each range, which share one legend. Raises the errors of `at`."""
         found: dict[Range, list[Attribution]] = {}
         for a in attributions:
             found.setdefault(self.at(a), []).append(a)
@@ -182,7 +184,7 @@ class Scale:
 
 
 def range_key(attribution: Attribution) -> str:
-    """The name of the range that an attribution belongs to; scores without a unit are compared within a method only."""
+    """The name of the range that an attribution belongs to; scores without a unit compare only within a method."""
     return attribution.method if attribution.unit == "score" else attribution.unit
 
 
@@ -224,7 +226,7 @@ def _range(attributions: list[Attribution]) -> Range:
 
 
 def _sizes(attributions: Iterable[Attribution]) -> Float[np.ndarray, " words"]:
-    """|score| of every word that carries one."""
+    """|score| of every word that has a score."""
     scores = [word_scores(a) for a in attributions]
     joined = np.abs(np.concatenate(scores)) if scores else np.zeros(0)
     return joined[np.isfinite(joined)]

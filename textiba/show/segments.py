@@ -1,4 +1,4 @@
-"""A text cut into its words and the stretches between words: what the terminal, HTML, figures and the page draw."""
+"""A text cut into its words and the characters between words; the terminal, HTML, figures and the page draw this."""
 
 import itertools
 import math
@@ -10,15 +10,15 @@ from textiba.attribution import Attribution
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of a text: a scored word, or the characters between two words.
+    """A part of a text: a scored word, or the characters between two words.
 
     Attributes:
         text: the characters, as in the source.
         start: place of the first character in the source.
         end: place after the last character.
         word: index into `attribution.words()`, or None between words.
-        score: in the attribution's unit, or None where there is none (between words, or NaN).
-        marked: whether a person marked the stretch as the reason for the gold label.
+        score: score in the attribution's unit; None between words, and for NaN.
+        marked: whether a person marked the segment as the reason for the gold label.
     """
 
     text: str
@@ -30,10 +30,11 @@ class Segment:
 
 
 def segments(attribution: Attribution) -> list[Segment]:
-    """Cuts a whole text into its words and the stretches between words; joined, the segments give the source.
+    """Cuts a whole text into its words and the characters between words; the joined segments equal the source.
 
-    A word is marked when it overlaps a human rationale. A stretch between words is cut where a rationale starts or
-    ends, so that the underline of a rationale continues between its words; and where a text of a pair does.
+    A word is marked when it overlaps a human rationale. The characters between words are cut where a rationale starts
+    or ends, so that the underline of a rationale continues between its words. They are also cut where a text of a pair
+    starts or ends.
     """
     text, spans = attribution.text.source.whole, attribution.text.source.marked
     between = (len(attribution.text.source.text), attribution.text.source.pair_start)  # the texts of a pair
@@ -60,7 +61,7 @@ def segments(attribution: Attribution) -> list[Segment]:
 
 
 def by_text(attribution: Attribution) -> list[tuple[str, list[Segment]]]:
-    """For the text, or for both texts of a pair: its characters, and its segments with places in it."""
+    """For the text, or for each text of a pair: its characters, and its segments with positions in this text."""
     source, found = attribution.text.source, segments(attribution)
     if source.pair is None:
         return [(source.text, found)]

@@ -30,7 +30,7 @@ def _varied(settings: Mapping[str, Any], alike: Sequence[Mapping[str, Any]]) -> 
 
 
 def _others(row: LayerRow, rows: Sequence[LayerRow]) -> str:
-    """The settings other than layer and β in which the rows of one method differ."""
+    """The settings, except layer and β, in which the rows of one method differ."""
     varied = _varied(row.settings, [r.settings for r in rows if r.method == row.method])
     return " · ".join(f"{k} {row.settings[k]}" for k in varied if k not in ("layer", "beta"))
 
@@ -82,7 +82,7 @@ def markdown_table(columns: Mapping[str, Sequence[object]]) -> str:
 
 
 def write_csv(columns: Mapping[str, Sequence[str]], path: Path) -> None:
-    """Writes a table as CSV, with the columns' names in the first line; the file is written whole or not at all.
+    """Writes a table as CSV, with the columns' names in the first line; the file is written completely or not at all.
 
     Raises:
         InputError: the path is a folder.

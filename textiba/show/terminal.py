@@ -1,8 +1,8 @@
 """Colours that a terminal can show.
 
-Rich replaces a colour by the nearest of the 256 that a terminal has. On a dark background that gave two words one
-colour although their scores differed by a factor of 30. Here such a terminal gets nine of its own colours instead:
-eight steps from a scale's start to its end, each a ratio of less than 3, and one for words beyond the end.
+Rich replaces a colour by the nearest of the 256 that a terminal has. On a dark background, two words then had one
+colour although their scores differed by a factor of 30. For such a terminal this module uses nine of the 256 colours:
+eight steps from a scale's start to its end, each a ratio of less than 3, and one colour for words beyond the end.
 """
 
 import os
@@ -13,15 +13,16 @@ from textiba.show.scale import FAINTEST, STRONGEST, Range
 if TYPE_CHECKING:
     from rich.console import Console
 
-_LEVELS = (95, 135, 175, 215, 255)  # of a channel in the palette of 256, beside 0
-_CHANNELS = {"sequential": (1, 2), "for": (0,), "against": (2,)}  # that shine first: cyan, red, blue
+_LEVELS = (95, 135, 175, 215, 255)  # values of a channel in the palette of 256, besides 0
+_CHANNELS = {"sequential": (1, 2), "for": (0,), "against": (2,)}  # the channels that grow first: cyan, red, blue
 _STEPS = 8
 
 
 def terminal_theme(console: "Console") -> str | None:
-    """The theme, "dark" or "light", that a terminal's colours are made for; None where there are too few colours.
+    """The theme for a terminal's background, "dark" or "light"; None if the terminal has too few colours.
 
-    COLORFGBG says which background a terminal has. Most terminals do not set it, and dark is readable on both.
+    COLORFGBG says which background a terminal has. Most terminals do not set COLORFGBG, and the dark theme is readable
+    on both backgrounds.
     """
     if console.no_color or console.color_system not in ("256", "truecolor"):
         return None
@@ -29,7 +30,7 @@ def terminal_theme(console: "Console") -> str | None:
 
 
 def terminal_color(span: Range, score: float, theme: str, console: "Console") -> str:
-    """The background for `score`, as CSS hex, that `console` shows as it is."""
+    """The background for `score`, as CSS hex, in a colour that `console` shows unchanged."""
     strength = span.strength(score)
     if console.color_system == "truecolor" or strength == 0:
         return span.color(score, theme)
@@ -40,7 +41,7 @@ def terminal_color(span: Range, score: float, theme: str, console: "Console") ->
 
 
 def _palette(kind: str) -> list[str]:
-    """Nine colours of the 256, from dark to light: first the kind's own channels rise, then the others."""
+    """Nine colours of the 256, from dark to light: first the channels of `kind` grow, then the other channels."""
     pairs = [*((level, 0) for level in _LEVELS), *((_LEVELS[-1], level) for level in _LEVELS[:-1])]
     own = _CHANNELS[kind]
     return ["#" + "".join(f"{high if i in own else low:02x}" for i in range(3)) for high, low in pairs]

@@ -23,7 +23,7 @@ FONT = "DejaVu Sans"  # comes with matplotlib, so a picture looks the same on ev
 GLYPH_MISSING = "Glyph .* missing from font"  # matplotlib draws an empty box
 SIZE = 9.0
 _LINE, _STRIP, _LEADING = 15.0, 7.0, 7.0
-_HEAD = 32.0  # title and subtitle of a block
+_HEAD = 32.0  # height of the title and subtitle of a block
 _MARGIN, _GUTTER = 18.0, 26.0
 _BAR, _BAR_WIDTH = 36.0, 190.0  # the height of a row of the legend, and the length of its colour bar
 
@@ -33,8 +33,8 @@ class Strip:
     """A row of colour above the text.
 
     Attributes:
-        label: names the row: its layer or β.
-        attribution: of the same text; its word scores colour the row.
+        label: name of the row: its layer or β.
+        attribution: attribution of the same text; its word scores colour the row.
     """
 
     label: str
@@ -43,13 +43,13 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A text to draw: with `strips` above its lines or, without strips, with its words on coloured boxes.
+    """A text to draw: with `strips` above its lines, or with its words on coloured boxes if there are no strips.
 
     Attributes:
-        title: bold, above the text.
+        title: title above the text, in bold.
         attribution: gives the text, and the scores of the boxes.
-        span: the colours.
-        strips: from bottom to top.
+        span: the colour range.
+        strips: the strips from bottom to top.
     """
 
     title: str
@@ -64,7 +64,7 @@ class Piece:
 
     Attributes:
         segment: the segment that the piece is part of.
-        text: the characters to draw; fewer than the segment's if the segment has spaces.
+        text: the characters to draw; fewer than in the segment if the segment contains spaces.
         line: number of the line, from 0 at the top.
         x: left edge, points.
         width: points.
@@ -83,7 +83,7 @@ def typeset(parts: Sequence[Segment], measure: Callable[[str], float], width: fl
     Args:
         parts: the segments of the whole text, in order.
         measure: returns the width of a text, points.
-        width: width of the column, points. A single longer run gets a line of its own and is wider than the column.
+        width: width of the column, points. A run that is wider than the column gets a line of its own.
     """
     space = measure("n n") - measure("nn")
     pieces: list[Piece] = []
@@ -152,10 +152,10 @@ def draw_blocks(blocks: Sequence[Block], columns: int, width: float, below: floa
     """Returns a figure with blocks in a grid and, below, a colour bar for each unit.
 
     Args:
-        blocks: row by row.
-        columns: of the grid.
-        width: of a column of text.
-        below: height kept free between the grid and the colour bars.
+        blocks: the blocks, row by row.
+        columns: number of columns of the grid.
+        width: width of a column of text.
+        below: free height between the grid and the colour bars.
     """
     from matplotlib.figure import Figure
 
@@ -254,7 +254,7 @@ def _fill(axes: "Axes", boxes: Sequence[tuple[float, float, float, float, str]],
     from matplotlib.collections import PolyCollection
 
     corners = [((x, y), (x + w, y), (x + w, y + h), (x, y + h)) for x, y, w, h, _ in boxes]
-    # A hairline separates neighbours; in a map it also shows the cells that have no colour.
+    # A hairline separates neighbours; in a map the hairline also shows the cells that have no colour.
     cells = PolyCollection(corners, facecolors=[c for *_, c in boxes], edgecolors=edge, linewidths=0.35)
     axes.add_collection(cells, autolim=False)
 
@@ -274,7 +274,7 @@ def _unit_note(span: Range) -> str:
 
 
 def _color_bar(axes: "Axes", span: Range) -> None:
-    """Draws the colours of a scale from end to end, with the scores at which they stand."""
+    """Draws the colours of a scale from end to end, with their scores."""
     from matplotlib.colors import to_rgb
 
     places = [(i + 0.5) / 256 for i in range(256)]
@@ -282,7 +282,8 @@ def _color_bar(axes: "Axes", span: Range) -> None:
     faintest = FAINTEST / (1 + span.signed) if span.floor else 0.0
     colors = [blend(span.stops, middle if abs(place - middle) < faintest else place) for place in places]
     axes.imshow([[to_rgb(color) for color in colors]], extent=(0, 1, 0, 1), aspect="auto")
-    # Numbers need room: a start beside 0 is left to the note beside the bar, and so are powers of ten near an end.
+    # Numbers need room, so powers of ten near an end have none, nor has the start of a signed scale, next to the 0.
+    # The note beside the bar names the start.
     start, *inside, end = (span.position(size) for size in span.ticks)
     keep = [size for size, at in zip(span.ticks[1:-1], inside, strict=True) if min(at - start, end - at) > 0.15]
     sizes = [*([] if span.signed else span.ticks[:1]), *keep, span.limit]

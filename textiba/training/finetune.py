@@ -1,7 +1,7 @@
 """Makes checkpoints: a LoRA adapter (Hu et al., ICLR 2022), a linear probe, or a fresh head, on a base.
 
-PEFT, Trainer and scikit-learn do the work. A checkpoint is a folder with safetensors, the statistics of its features,
-and a card: data, classes, recipe, seed, accuracy, loss curve. `textiba finetune` makes them.
+PEFT, Trainer and scikit-learn do the training. A checkpoint is a folder with safetensors, the statistics of its
+features, and a card: data, classes, recipe, seed, accuracy, loss curve. `textiba finetune` makes checkpoints.
 """
 
 import json
@@ -32,7 +32,7 @@ _MEASURES = ("test_accuracy", "test_pearson", "test_spearman")
 def finetune(recipe: Recipe, output: str | Path, progress: Progress = lambda *_: None) -> dict[str, Any]:
     """Makes a checkpoint from a recipe: weights, statistics and card, in the folder `output`.
 
-    The training of an adapter that was stopped is resumed from its last state.
+    If the training of an adapter was stopped, it resumes from its last saved state.
 
     Args:
         recipe: the settings.
@@ -82,10 +82,10 @@ def finish(
 
     Args:
         recipe: the settings.
-        output: folder of the checkpoint, with its weights.
-        losses: the loss curve.
-        texts: for training and test.
-        seconds: that training took.
+        output: folder of the checkpoint, which already has the weights.
+        losses: the points of the loss curve.
+        texts: texts for training and test.
+        seconds: seconds that training took.
         progress: called after every batch.
 
     Returns:
@@ -156,7 +156,7 @@ def correlations(model: Model, texts: Sequence[Text], progress: Progress = lambd
 
 
 def _counted(batches: Iterable[Batch], task: str, total: int, progress: Progress) -> Iterator[Batch]:
-    """The batches; `progress` is called when the next one is asked for."""
+    """Yields the batches; calls `progress` each time that the next batch is requested."""
     done = 0
     for batch in batches:
         progress(task, done, total)

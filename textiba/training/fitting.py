@@ -1,4 +1,4 @@
-"""Fits what makes a checkpoint of a base: a LoRA adapter with its head, or a linear probe."""
+"""Fits the trained part of a checkpoint on a base model: a LoRA adapter with its head, or a linear probe."""
 
 import copy
 import math
@@ -23,10 +23,10 @@ from textiba.texts.text import Text
 from textiba.texts.tokenizing import padding_id
 from textiba.training.recipe import Recipe
 
-_STATES = "trainer"  # folder of the states of an unfinished training
-_LOGGED = 20  # steps that a point of the loss curve is the mean of
-_SAVED = 20  # states in the course of a training
-FOLDS = 3  # of the cross-validation that chooses the probe's regularisation
+_STATES = "trainer"  # folder of the saved states of an unfinished training
+_LOGGED = 20  # number of steps whose mean loss is a point of the loss curve
+_SAVED = 20  # number of states that are saved during a training
+FOLDS = 3  # number of folds of the cross-validation that chooses the probe's regularisation
 
 
 def train_adapter(
@@ -34,10 +34,9 @@ def train_adapter(
 ) -> list[dict]:
     """Trains a LoRA adapter, the pooler and the head, and saves them in `output` as PEFT does.
 
-    About twenty times on its way, at most every 20 steps, it saves a state in `output/trainer`, from which the same
-    recipe on the same texts resumes.
-    Within the first epoch the result is that of a training that was not stopped; in a later one the order of the texts
-    is another.
+    About twenty times during the training, at most every 20 steps, a state is saved in `output/trainer`. A stopped
+    training with the same recipe and texts resumes from this state. If the training was stopped in the first epoch, the
+    result equals that of an uninterrupted training. After a stop in a later epoch, the order of the texts differs.
 
     Args:
         recipe: the settings.
@@ -51,12 +50,12 @@ def train_adapter(
         The loss curve: `{"step": …, "loss": …}`, in nats, each the mean over 20 steps.
 
     Raises:
-        InputError: a text without a label, pairs among single texts, or an unfinished training with another recipe or
-            other texts in `output`.
+        InputError: a text has no label, some texts are pairs and some are not, or `output` has an unfinished training
+            with another recipe or other texts.
         MissingExtraError: PEFT or accelerate is not installed.
     """
     try:
-        import accelerate  # noqa: F401 - Trainer needs it, and says so less clearly
+        import accelerate  # noqa: F401 - Trainer needs accelerate, but its own error is less clear
         import peft
     except ImportError as error:
         raise missing_extra("peft or accelerate", "finetune") from error
@@ -142,7 +141,7 @@ def check_pairs(texts: Sequence[Text]) -> bool:
     """Whether the texts are pairs.
 
     Raises:
-        InputError: some are, and some are not.
+        InputError: some texts are pairs, and some are not.
     """
     pairs = sum(text.pair is not None for text in texts)
     if 0 < pairs < len(texts):
@@ -151,13 +150,16 @@ def check_pairs(texts: Sequence[Text]) -> bool:
 
 
 def _saved_every(recipe: Recipe, texts: int) -> int:
-    """Steps between two states: a twentieth of all, in whole intervals of the log, whose sums a state lacks."""
+    """Steps between two saved states: about a twentieth of all steps, rounded to whole logging intervals.
+
+    A saved state does not hold the sums of an unfinished logging interval.
+    """
     steps = math.ceil(texts / recipe.batch_size) * recipe.epochs
     return _LOGGED * max(1, round(steps / _SAVED / _LOGGED))
 
 
 def _last_state(folder: Path) -> str | None:
-    """The last state that was saved whole; Trainer writes the state's own file last."""
+    """The last state that was saved completely; Trainer writes `trainer_state.json` last."""
     whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
     return str(max(whole, key=lambda path: int(path.name.partition("-")[2]))) if whole else None
 
@@ -174,8 +176,8 @@ def _reporter(base: type, progress: Progress) -> Any:
 def train_probe(recipe: Recipe, texts: Sequence[Text], output: Path, base: Any, tokenizer: Any) -> None:
     """Fits a logistic regression on the inputs of the untouched model's last linear layer, and saves it as that layer.
 
-    With two classes the regression is binomial, with more multinomial. Features are standardised for the fit; their
-    scale is folded into the weights afterwards.
+    With two classes the regression is binomial, and with more classes it is multinomial. Features are standardised for
+    the fit; the standardisation is merged into the weights afterwards.
 
     Args:
         recipe: the settings.
@@ -208,7 +210,7 @@ def train_probe(recipe: Recipe, texts: Sequence[Text], output: Path, base: Any, 
         Cs=7, cv=FOLDS, max_iter=2000, random_state=recipe.seed, fit_intercept=affine, scoring="accuracy"
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of attributes that are not used here
+        warnings.simplefilter("ignore", FutureWarning)  # warnings about attributes that are not used here
         scaled = make_pipeline(StandardScaler(with_mean=affine), regression).fit(features, labels)
     scaler = scaled.named_steps["standardscaler"]
     weight = regression.coef_ / scaler.scale_
@@ -257,7 +259,7 @@ def save_head(model: Any, output: Path) -> None:
     from safetensors.torch import save_file
 
     inside = f"{model.base_model_prefix}."
-    # The pooler is saved too: where the base came without one, it was drawn at random with the recipe's seed.
+    # The pooler is saved too: a base without a trained pooler got random weights, drawn with the recipe's seed.
     head = {k: v for k, v in model.state_dict().items() if not k.startswith(inside) or ".pooler." in k}
     save_file({k: v.contiguous() for k, v in head.items()}, str(output / HEAD))
 
@@ -281,7 +283,7 @@ def _reset(module: nn.Module) -> None:
 
 
 def _padding(tokenizer: Any, config: Any) -> Any:
-    """The tokenizer, or a copy with a padding token where it has none; attention masks hide padding."""
+    """The tokenizer, or a copy with a padding token if the tokenizer has none; attention masks hide padding."""
     if tokenizer.pad_token_id is not None:
         return tokenizer
     padded = copy.deepcopy(tokenizer)

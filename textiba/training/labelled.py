@@ -1,4 +1,4 @@
-"""Labelled texts to train on: which classes there are, and which texts are for training and which for the test."""
+"""Labelled texts for training: the classes, and the split into texts for training and texts for the test."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -22,10 +22,10 @@ class LabelledTexts:
     """Texts for training and test, with labels as indices of the classes.
 
     Attributes:
-        train: for training.
-        test: for the test; none of them is in `train`, except where a data set's own test part repeats a text.
-        labels: names of the classes, by index; of a regression the name of the value.
-        tested_on: says where the test texts come from.
+        train: texts for training.
+        test: texts for the test. None of them is in `train`, unless a data set's own test part repeats a training text.
+        labels: names of the classes, by index; for a regression, the name of the value.
+        tested_on: where the test texts come from, in words.
     """
 
     train: Sequence[Text]
@@ -41,13 +41,13 @@ class Choice:
     Attributes:
         data: a file, which is split unless there is a `test_data`; or a folder or hub id with a "train" part.
         test_data: where the test texts come from; None takes the "test" part of `data`, or a share of the file.
-        test_share: of a file's texts that are held out for the test.
+        test_share: share of a file's texts that is held out for the test.
         named: the columns that the user named.
-        labels: names of the classes, by index; empty takes them from the data: the names that a data set has for its
+        labels: names of the classes, by index. If empty, the names come from the data: the data set's names for its
             indices, or the labels themselves.
-        limit: most texts for training; None takes all.
-        test_limit: most texts for the test; None takes all.
-        seed: of the order and of the split.
+        limit: largest number of texts for training; None takes all.
+        test_limit: largest number of texts for the test; None takes all.
+        seed: seed of the order and of the split.
     """
 
     data: str
@@ -63,16 +63,16 @@ class Choice:
 def labelled_texts(choice: Choice, own: Sequence[str] | None) -> LabelledTexts:
     """Reads the texts, and splits those of one file.
 
-    Repeated texts of a file count once. A split keeps the share of each class, and a class with one text is for
-    training alone.
+    Repeated texts of a file count once. A split keeps the share of each class; a class with one text is used only for
+    training.
 
     Args:
         choice: where the texts come from.
         own: the class names of the model's own trained head, or None.
 
     Raises:
-        InputError: a text without a label, fewer than two classes, labels that do not tell the classes, or no text
-            left for training or test.
+        InputError: a text has no label, there are fewer than two classes, the labels do not determine the classes, or
+            no text is left for training or test.
     """
     train, test, tested_on, schema = _parts(choice)
     if choice.named.value is not None:
@@ -95,7 +95,7 @@ def labelled_texts(choice: Choice, own: Sequence[str] | None) -> LabelledTexts:
 
 
 def _opened(source: str, part: str, choice: Choice) -> tuple[Sequence[Text], tuple[str, ...]]:
-    """The texts of a source, and the names that it has for its classes; where it has them, its labels are names."""
+    """The texts of a source, and its names of classes (maybe none). If it has names, its labels become names."""
     texts = open_texts(source, part, choice.seed, choice.named)
     if not isinstance(texts, Rows) or not texts.names:
         return texts, ()
@@ -109,9 +109,10 @@ def class_names(
 ) -> tuple[str, ...]:
     """The names of the classes, by index.
 
-    They are those given; else those of the model's own head, if it has a class for every label; else those of the data
-    set's schema; else the labels themselves where they are names, in alphabetical order (numbers in theirs). Labels
-    that are indices name the classes "negative" and "positive" where there are two, and "0", "1", "2" … otherwise.
+    The names come from the first of these sources that applies: the names that were given; the model's own head, if it
+    has a class for every label; the data set's schema; the labels themselves if they are names, in alphabetical order
+    (numbers by value). If the labels are indices, two classes are named "negative" and "positive", and more classes
+    "0", "1", "2" ….
 
     Args:
         found: the labels in the data.
@@ -124,7 +125,7 @@ def class_names(
     """
     if given:
         if len(given) < 2:
-            raise InputError(f"labels names at least two classes; got {list(given)}")
+            raise InputError(f"the setting labels names at least two classes; got {list(given)}")
         return tuple(given)
     if own is not None and all(_is_class(label, own) for label in found):
         return tuple(own)
@@ -164,7 +165,7 @@ def _order(label: int | str) -> tuple[float, str]:
 
 
 def _parts(choice: Choice) -> tuple[Sequence[Text], Sequence[Text], str, tuple[str, ...]]:
-    """Texts for training and test, where the latter come from, and the names that the data set has for its classes."""
+    """Training texts, test texts, where the test texts come from, and the data set's names of its classes."""
     if choice.test_data is None and not is_file(choice.data):
         (train, names), (test, _) = (_opened(choice.data, part, choice) for part in ("train", "test"))
         return train, test, f"{choice.data}, its test part", names
@@ -193,7 +194,7 @@ def _parts(choice: Choice) -> tuple[Sequence[Text], Sequence[Text], str, tuple[s
 
 
 def _distinct(texts: Iterable[Text]) -> list[Text]:
-    """Each different text once, the first of its kind."""
+    """Each distinct text once: its first occurrence."""
     return list({text_hash(text.whole): text for text in reversed(list(texts))}.values())[::-1]
 
 
@@ -202,7 +203,7 @@ def _same_file(one: str, other: str) -> bool:
 
 
 def _held_out(texts: Sequence[Text], choice: Choice) -> set[int]:
-    """The places of the test texts: the first of each class, as many as its share, and of two texts or more one."""
+    """The positions of the test texts: the first `test_share` of each class, at least one text, but never all."""
     classes: dict[int | str | None, list[int]] = {}
     for place, text in enumerate(texts):
         classes.setdefault(text.label, []).append(place)

@@ -19,9 +19,9 @@ class Recipe(Settings):
         base: the model to start from: "built-in", a hub id, or a folder.
         data: the hub id or folder of a data set with a training and a test part, or one file (`.csv`, `.tsv`,
             `.jsonl`, `.json` or `.parquet`).
-        test_data: where the test texts come from, as `data`. None takes the test part of `data`; a share of a file is
-            held out then.
-        test_share: share of the texts of a file that are held out for the test, of each class alike.
+        test_data: where the test texts come from, in the same form as `data`. None takes the test part of `data`, or
+            holds out a share if `data` is a file.
+        test_share: share of the texts of a file that is held out for the test, equal for each class.
         text_column: column of the texts; None takes `text`, `sentence` or `review`.
         label_column: column of the labels; None takes `label`.
         pair_column: column of the second texts of pairs; None takes `pair`, or the second of two columns that are known
@@ -29,17 +29,19 @@ class Recipe(Settings):
         value_column: column of the gold values of a regression.
         labels: names of the classes, by index; empty takes them from the data (see
             `textiba.training.labelled.class_names`).
-        limit: most training texts; None takes all.
-        statistics: most training texts whose features give mean and standard deviation.
-        test_limit: most test texts for the card's accuracy; None takes all.
-        max_length: tokens; longer texts are cut.
-        rank: of the LoRA matrices, which every linear layer gets; alpha is twice the rank.
-        epochs: passes over the training texts.
-        batch_size: texts in a step.
-        learning_rate: of AdamW; falls linearly to 0 after a warm-up of 6 % of the steps.
-        dropout: 0 by default: dropout doubles the time of a step on a CPU, and one epoch of LoRA does not overfit.
-        bfloat16: autocast; twice as fast on processors with AVX-512 BF16 and on recent GPUs.
-        seed: of the head, the LoRA matrices, the order, and the texts that are held out.
+        limit: largest number of training texts; None takes all.
+        statistics: largest number of training texts from which the feature statistics are estimated.
+        test_limit: largest number of test texts for the card's accuracy; None takes all.
+        max_length: largest number of tokens; longer texts are cut.
+        rank: rank of the LoRA matrices, which are added to every linear layer; alpha is twice the rank.
+        epochs: number of passes over the training texts.
+        batch_size: number of texts in a step.
+        learning_rate: highest learning rate of AdamW, which falls linearly to 0 after a warm-up of 6 % of the steps.
+        dropout: dropout rate; 0 by default, because dropout doubles the time of a step on a CPU, and one epoch of LoRA
+            does not overfit.
+        bfloat16: whether to use autocast to bfloat16, which is twice as fast on processors with AVX-512 BF16 and on
+            recent GPUs.
+        seed: seed of the head, the LoRA matrices, the order, and the choice of the held-out texts.
     """
 
     kind: Literal["adapter", "probe", "fresh"] = "adapter"

@@ -7,7 +7,7 @@ from textiba.errors import InputError
 
 
 def check_numbers(scores: Shaped[np.ndarray, "..."]) -> None:
-    """Raises `InputError` if a score is NaN; the scores of special tokens are."""
+    """Raises `InputError` if a score is NaN, as the scores of special tokens are."""
     if missing := int(np.isnan(scores).sum()):
         raise InputError(
             f"a metric needs a score for every unit; {missing} of {scores.size} are NaN. "

@@ -1,8 +1,8 @@
 """Does the prediction rest on the tokens that the attribution scores highest? Pure functions on probabilities.
 
-All probabilities are of the target class. `whole` is the probability of the untouched text. `removed` is that of the
-text without its highest-scored tokens, and `kept` that of its highest-scored tokens alone, at several shares of the
-text's tokens.
+All probabilities are of the target class. `whole` is the probability on the whole text. `removed` is the probability on
+the text without its highest-scored tokens, and `kept` is the probability on its highest-scored tokens alone, both at
+several shares of the text's tokens.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from textiba.errors import InputError, SettingError
 from textiba.evaluation.metrics.checks import check_numbers
 
 AOPC_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # DeYoung et al., ACL 2020, section 4
-FLOOR = 1e-12  # smaller probabilities count as this, so that their logarithm is finite
+FLOOR = 1e-12  # smaller probabilities are raised to this value, so that their logarithm is finite
 LOWER_IS_BETTER = ("morf", "sufficiency", "log_odds")  # for all other metrics of `from_curves` higher is better
 _SAME_STEP = 1e-9  # steps closer than this are equal: 1 − 0.9 is not quite 0.1
 _SAME_COUNT = 6  # decimals of a number of tokens: (1 − 0.95) · 10 is not quite 0.5
@@ -25,12 +25,12 @@ _CONSTANT = 1e-12  # values whose spread is below this share of their size are c
 def top_count(share: float, tokens: int) -> int:
     """The number of tokens in the top share of a text: `share · tokens`, rounded; halves go to the even number.
 
-    MoRF removes this many tokens and LeRF at the step 1 − share keeps this many, so that comprehensiveness and
-    sufficiency are about the same tokens.
+    MoRF removes this number of tokens, and LeRF at the step 1 − share keeps this number, so that comprehensiveness and
+    sufficiency concern the same tokens.
 
     Args:
         share: 0 … 1.
-        tokens: of the text that carry a score.
+        tokens: number of the text's tokens that carry a score.
     """
     return round(round(share * tokens, _SAME_COUNT))
 
@@ -91,8 +91,8 @@ def log_odds(
 ) -> Float[np.ndarray, " texts"]:
     """The mean over shares k of log(p(without the top k) / p(whole)), nats; lower is better.
 
-    The name is the literature's, though the quantity is a ratio of probabilities. Those below `FLOOR` count as `FLOOR`.
-    Source: Shrikumar et al., ICML 2017; in this form Chen et al., ACL 2020 (arXiv 2004.02015).
+    The literature uses this name, although the quantity is a ratio of probabilities. Probabilities below `FLOOR` count
+    as `FLOOR`. Source: Shrikumar et al., ICML 2017; in this form Chen et al., ACL 2020 (arXiv 2004.02015).
     """
     ratio = np.log(np.maximum(removed, FLOOR)) - np.log(np.maximum(whole, FLOOR))[:, None]
     return ratio.mean(axis=1)
@@ -108,7 +108,7 @@ def sensitivity_n(
     Source: Ancona et al., *Towards better understanding of gradient-based attribution methods*, ICLR 2018, section 4.
 
     Args:
-        scores: of the content tokens.
+        scores: scores of the content tokens.
         subsets: True on the tokens that a subset removes; each of the paper's subsets has n tokens.
         drops: output of the whole text minus output without the subset.
 
@@ -163,13 +163,13 @@ def aopc(
 ) -> dict[str, Float[np.ndarray, " texts"]]:
     """The metrics that curves with the steps of `aopc_steps` give: `comprehensiveness`, `sufficiency`, `log_odds`.
 
-    MoRF at step k is without the top k, and LeRF at step 1 − k has the top k alone.
+    MoRF at step k has removed the top k, and LeRF at step 1 − k has only the top k left.
 
     Args:
         morf: most relevant first.
         lerf: least relevant first.
-        steps: shares removed, among them 0, all k and all 1 − k.
-        shares: the k.
+        steps: shares of removed tokens, which include 0, all k and all 1 − k.
+        shares: values of k.
 
     Raises:
         SettingError: steps are missing; the message names them.
@@ -194,15 +194,16 @@ def from_curves(
 ) -> dict[str, Float[np.ndarray, " texts"]]:
     """Every metric of a MoRF and a LeRF curve, by name, text by text.
 
-    A step removes a whole number of tokens: 1 % of a text of 30 tokens is no token. That share then adds 0 to
-    comprehensiveness and log-odds.
+    A step removes a whole number of tokens. For example, 1 % of a text of 30 tokens is 0 tokens, and this share then
+    adds 0 to comprehensiveness and log-odds.
 
     Args:
-        curves: "morf" and "lerf", in fractions; their steps include those of `aopc_steps`.
-        shares: the k of comprehensiveness, sufficiency and log-odds.
+        curves: the curves "morf" and "lerf", with steps in fractions that include the steps of `aopc_steps`.
+        shares: values of k for comprehensiveness, sufficiency and log-odds.
 
     Returns:
-        area, morf, lerf, comprehensiveness, sufficiency, log_odds. Lower is better for those in `LOWER_IS_BETTER`.
+        area, morf, lerf, comprehensiveness, sufficiency, log_odds. Lower is better for the metrics in
+        `LOWER_IS_BETTER`.
 
     Raises:
         InputError: a curve is missing, or the two differ in their steps or their texts.
@@ -210,13 +211,13 @@ def from_curves(
     """
     morf, lerf = paired(curves)
     if morf.by != "fraction":
-        raise SettingError(f"shares are read off curves in fractions; got by='{morf.by}'. Set by='fraction'")
+        raise SettingError(f"shares need curves in fractions; got by='{morf.by}'. Set by='fraction'")
     pair = morf.probability, lerf.probability, morf.steps
     return areas(*pair) | aopc(*pair, shares)
 
 
 def paired(curves: Mapping[str, Curve]) -> tuple[Curve, Curve]:
-    """The MoRF and the LeRF curve, which are about the same texts at the same steps.
+    """The MoRF and the LeRF curve, after a check that they have the same texts and the same steps.
 
     Raises:
         InputError: a curve is missing, or the two differ in their steps or their texts.
@@ -238,7 +239,7 @@ def paired(curves: Mapping[str, Curve]) -> tuple[Curve, Curve]:
 
 
 def aopc_steps(shares: Sequence[float] = AOPC_SHARES, others: Sequence[float] = (1.0,)) -> tuple[float, ...]:
-    """The steps of `Degradation` that `from_curves` needs: 0, all k, all 1 − k, and `others`, rising."""
+    """The steps of `Degradation` that `from_curves` needs: 0, all k, all 1 − k, and `others`, in increasing order."""
     return tuple(sorted({round(float(s), 9) for s in (0.0, *shares, *(1 - k for k in shares), *others)}))
 
 

@@ -13,7 +13,7 @@ from textiba.evaluation.metrics.checks import check_numbers
 
 
 def top(scores: Float[np.ndarray, " units"], count: int) -> Bool[np.ndarray, " units"]:
-    """True on the `count` highest scores; of equal scores the unit that is first in the text is chosen.
+    """True on the `count` highest scores; of several equal scores, the first in the text is chosen.
 
     Raises:
         InputError: a score is NaN, or there are fewer than `count` scores.
@@ -41,8 +41,8 @@ def top_share(scores: Float[np.ndarray, " units"], marked: Bool[np.ndarray, " un
 def auprc(scores: Float[np.ndarray, " units"], marked: Bool[np.ndarray, " units"]) -> float:
     """Average precision, `Σ (R_i − R_{i−1}) P_i` over the distinct scores from the highest: 0 … 1; higher is better.
 
-    It equals sklearn.metrics.average_precision_score. ERASER (DeYoung et al., ACL 2020, section 4) interpolates the
-    same points linearly, which overestimates.
+    The result equals sklearn.metrics.average_precision_score. ERASER (DeYoung et al., ACL 2020, section 4) interpolates
+    the same points linearly, which overestimates the area.
 
     Raises:
         InputError: nothing is marked, or a score is NaN.
@@ -85,10 +85,11 @@ def from_units(
     """Every metric, by name: top_share, auprc, token_f1, iou.
 
     Args:
-        scores: raw.
+        scores: raw scores of the units.
         marked: the rationale.
-        share: of the units that token_f1 and iou choose, rounded, one unit at least; ERASER takes the mean length of a
-            rationale in the data set. None chooses as many units as are marked; token_f1 is then equal to top_share.
+        share: share of the units that token_f1 and iou choose; the number is rounded, and at least one unit is chosen;
+            ERASER takes the mean length of a rationale in the data set. None chooses as many units as are marked;
+            token_f1 is then equal to top_share.
 
     Raises:
         InputError: nothing is marked, or a score is NaN.

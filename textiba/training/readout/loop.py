@@ -38,7 +38,7 @@ from textiba.training.readout.card import as_markdown
 from textiba.training.readout.objective import agreement, restricted
 from textiba.training.readout.recipe import ReadoutRecipe
 
-_WINDOW = 32  # batches whose texts are sorted by length together
+_WINDOW = 32  # number of batches whose texts are sorted by length together
 _STATE = "training-"
 
 
@@ -87,7 +87,7 @@ def train_readout(recipe: ReadoutRecipe, output: str | Path, progress: Progress 
         accelerator = Accelerator(mixed_precision="bf16" if recipe.bfloat16 else "no")
         model.to(accelerator.device)
         if recipe.bfloat16:
-            # PyTorch's fused attention has a slow backward pass in bfloat16 on a CPU: half the step's time.
+            # PyTorch's fused attention has a slow backward pass in bfloat16 on a CPU: half of a step's time.
             model.module.set_attn_implementation("eager")
         return _Training(recipe, output, model, statistics, accelerator).run(held_out, rest, progress)
 
@@ -151,7 +151,7 @@ class _Training:
 
     def _encode(self, texts: Sequence[Text]) -> list[TokenizedText]:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TruncationWarning)  # the recipe names the length
+            warnings.simplefilter("ignore", TruncationWarning)  # the recipe sets the length
             return self.model.tokenize(texts)
 
     def _cut(self, text: TokenizedText, draw: random.Random) -> TokenizedText:
@@ -178,7 +178,7 @@ class _Training:
     def _losses(
         self, texts: Sequence[TokenizedText], places: Sequence[int], samples: int, seed: int
     ) -> tuple[Float[Tensor, "places batch"], Float[Tensor, "places batch"], Float[Tensor, "layers batch"]]:
-        """Cross-entropy and KL with each of some bottlenecks in place by itself; and the order at every layer."""
+        """Cross-entropy and KL of some bottlenecks, one at a time; and the second objective at every layer."""
         with self.accelerator.autocast():
             forward = self.model.forward(self.model.collate(texts))
             hidden = tuple(state.float() for state in forward.hidden_states)
@@ -238,7 +238,7 @@ class _Training:
         return sorted(self.output.glob(f"{_STATE}[0-9]*[0-9]"))
 
     def _remember(self) -> None:
-        """Saves the state of the training, whole or not at all."""
+        """Saves the state of the training, completely or not at all."""
         older = self._states()
         final = self.output / f"{_STATE}{self.memory['step']:08d}"
         temporary = final.with_suffix(".tmp")
@@ -278,7 +278,7 @@ class _Training:
 
 
 def _same_shape(trained: ReadoutNetwork, network: ReadoutNetwork) -> ReadoutNetwork:
-    """The trained network, if it has the shape of the other; β may differ."""
+    """Returns `trained` if it has the shape of `network`; β may differ."""
     given, wanted = (n.architecture.model_copy(update={"beta": 0.0}) for n in (trained, network))
     if given != wanted:
         raise InputError(

@@ -32,12 +32,12 @@ def restricted(
 
     Args:
         model: the model.
-        network: predicts the gates.
+        network: the network that predicts the gates.
         forward: the plain pass.
         raw: the output of the network for this layer, before it is bounded.
         place: the layer's index in `network.architecture.layers`.
-        samples: noise draws.
-        seed: of the noise; each text derives its own seed from it.
+        samples: number of noise draws.
+        seed: seed of the noise; each text derives its own seed from this one.
 
     Returns:
         For each text, in nats: the cross-entropy of the predicted class, mean over the draws; and the KL, sum over
@@ -57,14 +57,14 @@ def restricted(
 def agreement(
     model: Model, network: ReadoutNetwork, forward: ForwardPass, raw: Float[Tensor, "layers batch tokens"]
 ) -> Float[Tensor, "layers batch"]:
-    """The correlation of the gates with the rank of the tokens' relevance, at each of the network's layers: −1 … 1.
+    """The correlation of the network's output with the ranks of the tokens' relevance, at each of its layers: −1 … 1.
 
     `raw` is correlated with the normal quantiles of the ranks. The relevance is AttnLRP's for the predicted class, at
-    the hidden states of the bottlenecks. One forward and one backward pass serve all layers.
+    the hidden states of the bottlenecks. One forward and one backward pass give the relevance at all layers.
 
     Args:
         model: the model.
-        network: predicts the gates.
+        network: the network that predicts the gates.
         forward: the plain pass.
         raw: the output of the network, before it is bounded.
     """

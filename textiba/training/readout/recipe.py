@@ -20,17 +20,17 @@ class ReadoutRecipe(Settings):
         limit: the number of training texts; None takes all that are not held out.
         validation: the number of texts of the training part that are held out for early stopping.
         statistics: a file of `textiba estimate`, for a checkpoint that comes without statistics.
-        max_length: tokens; longer texts are cut.
+        max_length: largest number of tokens; longer texts are cut.
         shortest: in each epoch every training text is cut at a random length between `shortest` and its own length, so
             that the network learns short texts too; None leaves the texts whole.
         layers: the layers of the bottlenecks, trained round-robin; "all" takes every layer below the last. Repeat an
             index to give its layer more steps.
         at_once: the number of layers that one step trains; they share one plain pass.
         reads: the layers whose hidden states the network reads.
-        widths: of the network's two hidden layers.
+        widths: widths of the network's two hidden layers.
         logit_limit: bound of the gates' logits.
         initial_gate: λ before the first step.
-        min_std: floor of σ, for features that hardly vary.
+        min_std: lower bound of σ, for features that hardly vary.
         start: a folder or file with a trained network of the same shape, for a warm start; None starts with open gates.
         beta: the price of a nat of the KL, which is summed over tokens and features.
         order: weight of the second objective, the order of the tokens; 0 leaves the paper's loss alone. The paper's
@@ -38,15 +38,16 @@ class ReadoutRecipe(Settings):
             network's output with the ranks of the tokens' relevance (AttnLRP) at the same layer, mean over all layers.
         beta_decades: β starts this many powers of ten lower, so that gates differ before they close.
         beta_rise: the share of the steps over which β rises to `beta`.
-        samples: noise draws in each step.
-        steps: of AdamW.
-        batch_size: texts in each step, over all processes.
-        learning_rate: it falls linearly to 0 after a warm-up of 20 steps.
-        weight_decay: of AdamW.
+        samples: number of noise draws in each step.
+        steps: number of AdamW steps.
+        batch_size: number of texts in each step, over all processes.
+        learning_rate: highest learning rate, which falls linearly to 0 after a warm-up of 20 steps.
+        weight_decay: weight decay of AdamW.
         evaluate_every: steps between two evaluations on the held-out texts; each evaluation saves the state.
         patience: training stops after this many evaluations at the full β without a lower loss.
-        bfloat16: autocast; faster on processors with AVX-512 BF16 and on recent GPUs.
-        seed: of the weights, the order of the texts and the noise.
+        bfloat16: whether to use autocast to bfloat16, which is faster on processors with AVX-512 BF16 and on recent
+            GPUs.
+        seed: seed of the weights, the order of the texts and the noise.
     """
 
     checkpoint: str = "fine-tuned"
@@ -106,7 +107,7 @@ class ReadoutRecipe(Settings):
         )
 
     def layers_at(self, step: int, known: Sequence[int]) -> list[int]:
-        """The layers that a step trains, each once.
+        """The layers that a step trains, without repeats.
 
         Args:
             step: the step's number, from 0.

@@ -13,8 +13,8 @@ _INPUTS = """
 Args:
     morf: for each text, the target's probability as tokens are removed, the most relevant first.
     lerf: the same with the least relevant tokens first.
-    steps: the share of the tokens that is removed at each step of a curve, rising.
-    shares: the k of comprehensiveness, sufficiency and log_odds.
+    steps: the share of the tokens that is removed at each step of a curve, in increasing order.
+    shares: values of k for comprehensiveness, sufficiency and log_odds.
 
 Returns:
     The means over texts of area (LeRF − MoRF; higher is better), lerf (higher is better) and morf (lower is better). If

@@ -13,7 +13,7 @@ _INPUTS = """
 Args:
     scores: for each text, the raw scores of its units (tokens or words); units that speak for the target score highest.
     rationales: for each text, 1 (or True) on the marked units and 0 on all others; at least one unit is marked.
-    share: of the units that token_f1 and iou choose; None chooses as many units as are marked.
+    share: share of the units that token_f1 and iou choose; None chooses as many units as are marked.
 
 Returns:
     The means over texts of top_share, auprc, token_f1 and iou: 0 … 1, higher is better.
