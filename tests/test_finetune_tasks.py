@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pandas
 import pytest
@@ -42,8 +43,8 @@ def pairs(count: int, folder: Path, name: str) -> Path:
     return path
 
 
-def recipe(base: Path, folder: Path, **settings: object) -> Recipe:
-    common = {
+def recipe(base: Path, folder: Path, **settings: Any) -> Recipe:
+    common: dict[str, Any] = {
         "base": str(base), "data": str(pairs(320, folder, "train.parquet")), "text_column": "one", "pair_column": "two",
         "test_data": str(pairs(81, folder, "test.parquet")), "max_length": 24, "epochs": 6, "learning_rate": 5e-3,
         "statistics": 50,
@@ -79,7 +80,12 @@ def test_a_regression_learns_and_loads_again(base: Path, tmp_path: Path):
 def test_a_value_is_a_number_of_every_text(base: Path, tmp_path: Path):
     rows = [{"text": "a dog", "z": 0.5}, {"text": "a man", "z": None}]
     pandas.DataFrame(rows).to_json(tmp_path / "a.jsonl", orient="records", lines=True)
-    common = {"base": str(base), "data": str(tmp_path / "a.jsonl"), "task": "value", "value_column": "z"}
+    common: dict[str, Any] = {
+        "base": str(base),
+        "data": str(tmp_path / "a.jsonl"),
+        "task": "value",
+        "value_column": "z",
+    }
     with pytest.raises(InputError, match="a regression needs a value for every text"):
         finetune(Recipe(**common), tmp_path / "out")
     (tmp_path / "b.csv").write_text("text,z\na dog,high\n")
@@ -95,6 +101,6 @@ def test_a_value_is_a_number_of_every_text(base: Path, tmp_path: Path):
         ({"task": "value", "value_column": "z", "kind": "probe"}, "a probe is a classifier"),
     ],
 )
-def test_settings_that_do_not_go_together(settings: dict[str, str], message: str):
+def test_settings_that_do_not_go_together(settings: dict[str, Any], message: str):
     with pytest.raises(SettingError, match=message):
         Recipe(**settings)

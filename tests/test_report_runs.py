@@ -100,6 +100,7 @@ def test_curves_that_do_not_fit_the_results_are_left_out_with_a_word(copy: Path)
     pq.write_table(pa.Table.from_pylist(rows), path)
     found = explore([copy])
     assert not found.removed
+    assert not found.curves
     assert f"make them again with: textiba degrade {copy} --removal delete" in found.advice[0]
 
 

@@ -102,6 +102,15 @@ def _sentence_encoder(holder: Any) -> Taken:
     return Taken(getattr(first, "auto_model", None), getattr(first, "tokenizer", None) or holder.tokenizer)
 
 
+def _pooling_modes(pooling: Any) -> list[Any]:
+    """The ways in which a Pooling module of sentence-transformers pools: "mean", "first", or its own names of others."""
+    if pooling is None:
+        return ["mean"]
+    known = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first"}
+    switches = {name: on for name, on in vars(pooling).items() if name.startswith("pooling_mode_") and on is True}
+    return [known.get(name, name.removeprefix("pooling_mode_")) for name in switches]
+
+
 def _linear_head(holder: Any) -> Outcome:
     """Returns the outcome of SetFit's logistic regression on pooled embeddings.
 
@@ -116,11 +125,15 @@ def _linear_head(holder: Any) -> Outcome:
         )
     kinds = [type(part).__name__ for part in holder.model_body]
     pooling = next((part for part in holder.model_body if type(part).__name__ == "Pooling"), None)
-    mode = "mean" if pooling is None or getattr(pooling, "pooling_mode_mean_tokens", True) else "first"
+    modes = _pooling_modes(pooling)
+    if modes not in (["mean"], ["first"]):
+        raise UnsupportedModelError(
+            f"a SetFit model must pool the mean of the tokens or the first token; got {', '.join(modes) or 'none'}"
+        )
     names = getattr(holder, "labels", None) or [str(name) for name in head.classes_]
     if len(weights) == 1:  # one logit z for two classes: [−z/2, z/2] has the same probabilities
         weights, bias = [-weights[0] / 2, weights[0] / 2], [-bias[0] / 2, bias[0] / 2]
     return PooledClasses(
         weights=tuple(tuple(float(w) for w in row) for row in weights), bias=tuple(float(b) for b in bias),
-        names=tuple(str(name) for name in names), pooling=mode, normalize="Normalize" in kinds,
+        names=tuple(str(name) for name in names), pooling=modes[0], normalize="Normalize" in kinds,
     )  # fmt: skip

@@ -177,33 +177,41 @@ def _best_rows(by_run: Sequence[Sequence[LayerRow]]) -> list[LayerRow]:
     return [row for line in lines.values() for row in max(line.values(), key=lambda rows: (len(rows), rows[0].texts))]
 
 
-def _read_curves(folder: RunFolder, found: _Found, limit: int) -> None:
+def _read_curves(folder: RunFolder, found: _Found, _limit: int) -> None:
     for way in folder.removals():
         for group in grouped(folder.read_curves(way)):
             curve = next(iter(group.values()))
             key = (curve.checkpoint, curve.method, settings_key(curve.settings))
+            rows = _rows_of(folder, key, curve, found)
+            if rows is None:
+                continue
             known = found.curves.get((*key, way))
             if known is None or len(next(iter(known.values())).probability) < len(curve.probability):
                 found.curves[*key, way] = group
             if curve.part == "both":  # the page removes words of both texts of a pair
-                _match(folder, key, group, found, limit)
+                _add_removals(rows, group, found)
 
 
-def _match(folder: RunFolder, key: Key, group: dict[str, Curve], found: _Found, limit: int) -> None:
-    """Finds the attribution that each row of the curves belongs to.
+def _rows_of(folder: RunFolder, key: Key, curve: Curve, found: _Found) -> list[tuple[int, Attribution]] | None:
+    """The rows of a curve whose attributions the page shows, each with its attribution; None for curves of the past.
 
-    No removal is added if the probability of a whole text differs from the attribution's, because the results have
-    changed since the curves were made.
+    Curves are of the past if the probability of a whole text differs from the attribution's, because the results have
+    changed since the curves were made. The advice then says how to make them again.
     """
-    curve = next(iter(group.values()))
     known = found.numbered.get((folder.path, key), {})
     rows = [(row, known[number]) for row, number in enumerate(curve.texts) if number in known]
-    if any(abs(curve.probability[row, 0] - a.probability) > _SAME for row, a in rows):
-        again = f"textiba degrade {folder.path} --removal {curve.removal}"
-        note = f"The curves in {folder.path} do not belong to the results in that folder; make them again with: {again}"
-        if note not in found.advice:
-            found.advice.append(note)
-        return
+    if all(abs(curve.probability[row, 0] - a.probability) <= _SAME for row, a in rows):
+        return rows
+    only = "" if curve.part == "both" else f" --part {curve.part}"
+    again = f"textiba degrade {folder.path} --removal {curve.removal}{only}"
+    note = f"The curves in {folder.path} do not belong to the results in that folder; make them again with: {again}"
+    if note not in found.advice:
+        found.advice.append(note)
+    return None
+
+
+def _add_removals(rows: Sequence[tuple[int, Attribution]], group: dict[str, Curve], found: _Found) -> None:
+    curve = next(iter(group.values()))
     for row, attribution in rows:
         place = (id(attribution), curve.removal)
         if place not in found.seen:

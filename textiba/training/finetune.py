@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from textiba.bottleneck.statistics import STATISTICS, estimate_statistics
 from textiba.checkpoints.cache import file_hash
 from textiba.checkpoints.find import CARD
@@ -148,11 +150,9 @@ def correlations(model: Model, texts: Sequence[Text], progress: Progress = lambd
     for batch in _counted(model.batches(tokenized), "test texts", len(tokenized), progress):
         predicted = model.logits(batch)[:, 1].tolist()
         pairs += [(p, float(text.source.value or 0)) for p, text in zip(predicted, batch.texts, strict=True)]
-    predicted, gold = zip(*pairs, strict=True)
-    return {
-        "test_pearson": float(stats.pearsonr(predicted, gold)[0]),
-        "test_spearman": float(stats.spearmanr(predicted, gold)[0]),
-    }
+    predicted, gold = np.asarray(pairs).T
+    measures: dict[str, Any] = {"test_pearson": stats.pearsonr, "test_spearman": stats.spearmanr}
+    return {name: float(measure(predicted, gold)[0]) for name, measure in measures.items()}
 
 
 def _counted(batches: Iterable[Batch], task: str, total: int, progress: Progress) -> Iterator[Batch]:
