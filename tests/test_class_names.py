@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import toys
 
@@ -45,13 +47,34 @@ def test_the_gold_class_is_explained():
     assert [a.target for a in found] == [2, 0, 1, 0, 1, 2]
 
 
-@pytest.mark.parametrize("names", [["a", "b", "c"], ["contradiction", "entailment", "other"]])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a", "b", "c"],
+        ["contradiction", "entailment", "other"],
+        ["neutral", "Neutral", "entailment"],  # two classes of the data set would be one of the model's
+    ],
+)
 def test_other_names_leave_the_indices(names: list[str]):
     assert [text.label for text in resolve_labels(texts_from(table(names)), OWN)] == [0, 1, 2, 1, 2, 0]
 
 
 def test_upper_and_lower_case_do_not_matter():
     assert [t.label for t in resolve_labels(texts_from(table([name.upper() for name in NAMES])), OWN)][:2] == [2, 0]
+
+
+def test_a_data_set_may_have_fewer_classes_than_the_model():
+    texts = texts_from(table(["contradiction", "entailment"], (0, 1, 1)))
+    assert [text.label for text in resolve_labels(texts, OWN)] == [2, 0, 0]
+
+
+def test_a_file_with_an_index_beyond_its_own_names_is_refused(tmp_path: Path):
+    path = tmp_path / "data.parquet"
+    table(labels=(0, 1, 2)).to_parquet(path)
+    stored = pq.read_table(path)
+    pq.write_table(stored.set_column(1, stored.schema.field("label"), pa.array([0, 1, 3], pa.int64())), path)
+    with pytest.raises(InputError, match="label 3 is none of the data set's 3 classes"):
+        resolve_labels(read_texts(path), OWN)
 
 
 def test_no_class_of_the_model():

@@ -76,6 +76,25 @@ def test_a_mean_over_all_tokens_is_found():
     assert Model(module, families.tokenizer()).reads == "all"
 
 
+@pytest.mark.parametrize("kind", ["bert", "xlnet", "longformer"])  # Longformer pads its states to whole windows
+def test_a_change_at_a_layer_above_sees_and_gives_a_state_batch_first(kind: str):
+    model = Model(families.tiny(kind), families.tokenizer())
+    batch = model.collate(model.tokenize(families.texts(6, (9, 6, 3))))  # 11 tokens: no whole windows of 4
+    forward = model.forward(batch)
+    scale = torch.rand(*batch.input_ids.shape, 1, generator=torch.Generator().manual_seed(0)) + 0.5
+    for layer in range(1, model.n_layers + 1):
+        seen: list[torch.Tensor] = []
+
+        def change(state: torch.Tensor, seen: list[torch.Tensor] = seen) -> torch.Tensor:
+            seen.append(state)
+            return state * scale
+
+        state = forward.hidden_states[layer]
+        logits = model.run_from(batch, 0, forward.hidden_states[0], {layer: change})
+        torch.testing.assert_close(seen[0][batch.attention_mask], state[batch.attention_mask])
+        torch.testing.assert_close(logits, model.run_from(batch, layer, state * scale))
+
+
 @pytest.mark.parametrize("kind", ["bert", "xlnet"])  # XLNet's layers take [tokens, batch, features]
 def test_the_axes_are_not_mistaken_in_a_batch_of_as_many_texts_as_tokens(kind: str):
     model = Model(families.tiny(kind), families.tokenizer())
