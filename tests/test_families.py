@@ -4,9 +4,13 @@
 transformers adds.
 """
 
+from typing import Any
+
 import families
 import pytest
 import torch
+from torch import nn
+from transformers.modeling_outputs import BaseModelOutput
 
 from textiba.errors import UnsupportedModelError
 from textiba.model.view import Model
@@ -74,6 +78,25 @@ def test_which_token_the_head_reads_is_found(kind: str, reads: str):
 def test_a_mean_over_all_tokens_is_found():
     module = families.tiny("modernbert", classifier_pooling="mean")
     assert Model(module, families.tokenizer()).reads == "all"
+
+
+class Named(nn.Module):
+    """A layer whose output is a mapping."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, *args: Any, **kwargs: Any) -> BaseModelOutput:
+        return BaseModelOutput(last_hidden_state=self.layer(*args, **kwargs)[0])
+
+
+def test_layers_may_return_a_mapping():
+    module = families.tiny("mpnet")
+    layers = module.mpnet.encoder.layer
+    for place, layer in enumerate(layers):
+        layers[place] = Named(layer)
+    assert families.fault(module, Model(module, families.tokenizer())) is None
 
 
 @pytest.mark.parametrize("kind", ["bert", "xlnet", "longformer"])  # Longformer pads its states to whole windows
