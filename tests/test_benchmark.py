@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from textiba.benchmark.config import Subsets
 from textiba.benchmark.figure import plot_leaderboard
 from textiba.benchmark.folder import SUBSETS, BenchmarkFolder, Place
 from textiba.benchmark.leaderboard import agreements
-from textiba.benchmark.score import attribute, rows, subset_rows, subsets
+from textiba.benchmark.score import attribute, is_marked, plausibility, rows, subset_rows, subsets
 from textiba.benchmark.tables import by_table, lead_table, write_tables
 from textiba.checkpoints.load import load
 from textiba.errors import InputError, SettingError
@@ -71,6 +72,20 @@ def test_rows_hold_scores_metrics_and_cost():
         assert (row["forward"], row["backward"], row["seconds"]) == (2.0, 1.0, seconds)
         assert not any(name.startswith("rationale") for name in row)
         assert ("noise kept" in row) == (row["index"] < 4), "the config limits noise to four texts"
+
+
+def test_plausibility_is_of_the_text_of_a_pair_that_people_marked():
+    pair = textiba.Text("a dog saw", rationale=((2, 5),), pair="the man had", pair_rationale=((4, 7),))
+    [text, first, second] = MODEL.tokenize([pair, replace(pair, pair_rationale=()), replace(pair, rationale=())])
+    # The second text's marked word comes first of all words, the first text's comes last.
+    a = toys.scored(text, [2, -1, 3, 0, 5, 1])
+    shares = {"both": 0.5, "text": 0.0, "pair": 1.0}
+    for part, share in shares.items():
+        config = BenchmarkConfig.from_mapping(changed(rationale_part=part), "test")
+        assert plausibility(a, config)["rationale top_share"] == share, part
+        for marked, own in ((first, "text"), (second, "pair")):
+            found = plausibility(replace(a, text=marked), config)
+            assert bool(found) == is_marked(marked, part) == (part in ("both", own)), "nothing is marked: no metric"
 
 
 def test_subsets_have_one_size_and_do_not_depend_on_the_batch():

@@ -10,7 +10,7 @@ import textiba
 from textiba.errors import InputError
 from textiba.model.view import Model
 from textiba.texts.inputs import texts_from
-from textiba.texts.labels import resolve_labels
+from textiba.texts.labels import _moved, resolve_labels
 from textiba.texts.rows import Named
 from textiba.texts.sources import read_texts
 from textiba.training.labelled import Choice, labelled_texts
@@ -19,7 +19,7 @@ NAMES = ["contradiction", "entailment", "neutral"]  # alphabetical; the model's 
 OWN = ("entailment", "neutral", "contradiction")
 
 
-def table(names: list[str] = NAMES, labels: tuple[int, ...] = (0, 1, 2, 1, 2, 0)) -> datasets.Dataset:
+def table(names: list[str] = NAMES, labels: tuple[int | None, ...] = (0, 1, 2, 1, 2, 0)) -> datasets.Dataset:
     features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=names)})
     texts = [f"a dog number {i}" for i in range(len(labels))]
     return datasets.Dataset.from_dict({"text": texts, "label": list(labels)}, features=features)
@@ -45,13 +45,36 @@ def test_the_gold_class_is_explained():
     assert [a.target for a in found] == [2, 0, 1, 0, 1, 2]
 
 
-@pytest.mark.parametrize("names", [["a", "b", "c"], ["contradiction", "entailment", "other"]])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a", "b", "c"],
+        ["contradiction", "entailment", "other"],
+        ["neutral", "Neutral", "entailment"],  # two classes of the data set would be one of the model's
+    ],
+)
 def test_other_names_leave_the_indices(names: list[str]):
     assert [text.label for text in resolve_labels(texts_from(table(names)), OWN)] == [0, 1, 2, 1, 2, 0]
 
 
 def test_upper_and_lower_case_do_not_matter():
     assert [t.label for t in resolve_labels(texts_from(table([name.upper() for name in NAMES])), OWN)][:2] == [2, 0]
+
+
+def test_a_data_set_may_have_fewer_classes_than_the_model():
+    texts = texts_from(table(["contradiction", "entailment"], (0, 1, 1)))
+    assert [text.label for text in resolve_labels(texts, OWN)] == [2, 0, 0]
+
+
+def test_a_text_without_a_label_stays_without():
+    texts = texts_from(table(labels=(0, None, 1)))
+    assert [text.label for text in resolve_labels(texts, OWN)] == [2, None, 0]
+
+
+def test_an_index_beyond_the_data_set_s_own_names_is_refused():
+    # Of one text: the type checks of the tests read some text of a table, and would raise in the middle of their check.
+    with pytest.raises(InputError, match="text 'data-3': label 3 is none of the data set's 3 classes"):
+        _moved(textiba.Text("a dog", 3, id="data-3"), [2, 0, 1])
 
 
 def test_no_class_of_the_model():

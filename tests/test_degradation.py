@@ -282,6 +282,14 @@ def test_scores_for_another_question_are_refused():
     assert set(curves) == {"morf", "lerf", "random"}
 
 
+def test_a_label_says_nothing_on_another_question_than_which_class():
+    asked = MODEL.asking(Rather(this=2, that=0))
+    found = [replace(a, asked=asked.reading.words, labels=asked.labels, target=1) for a in attributions(8)]
+    assert {a.text.source.label for a in found} == {0, 1, 2, None}
+    for curve in degrade(asked, found).values():
+        np.testing.assert_array_equal(curve.correct, curve.probability > 0.5)
+
+
 @pytest.mark.parametrize("removal", ["mask", "pad"])
 def test_a_stand_in_needs_its_token(monkeypatch: pytest.MonkeyPatch, removal: Any):
     found = attributions()

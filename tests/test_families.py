@@ -4,9 +4,13 @@
 transformers adds.
 """
 
+from typing import Any
+
 import families
 import pytest
 import torch
+from torch import nn
+from transformers.modeling_outputs import BaseModelOutput
 
 from textiba.errors import UnsupportedModelError
 from textiba.model.view import Model
@@ -74,6 +78,44 @@ def test_which_token_the_head_reads_is_found(kind: str, reads: str):
 def test_a_mean_over_all_tokens_is_found():
     module = families.tiny("modernbert", classifier_pooling="mean")
     assert Model(module, families.tokenizer()).reads == "all"
+
+
+class Named(nn.Module):
+    """A layer whose output is a mapping."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, *args: Any, **kwargs: Any) -> BaseModelOutput:
+        return BaseModelOutput(last_hidden_state=self.layer(*args, **kwargs)[0])
+
+
+def test_layers_may_return_a_mapping():
+    module = families.tiny("mpnet")
+    layers = module.mpnet.encoder.layer
+    for place, layer in enumerate(layers):
+        layers[place] = Named(layer)
+    assert families.fault(module, Model(module, families.tokenizer())) is None
+
+
+@pytest.mark.parametrize("kind", ["bert", "xlnet", "longformer"])  # Longformer pads its states to whole windows
+def test_a_change_at_a_layer_above_sees_and_gives_a_state_batch_first(kind: str):
+    model = Model(families.tiny(kind), families.tokenizer())
+    batch = model.collate(model.tokenize(families.texts(6, (9, 6, 3))))  # 11 tokens: no whole windows of 4
+    forward = model.forward(batch)
+    scale = torch.rand(*batch.input_ids.shape, 1, generator=torch.Generator().manual_seed(0)) + 0.5
+    for layer in range(1, model.n_layers + 1):
+        seen: list[torch.Tensor] = []
+
+        def change(state: torch.Tensor, seen: list[torch.Tensor] = seen) -> torch.Tensor:
+            seen.append(state)
+            return state * scale
+
+        state = forward.hidden_states[layer]
+        logits = model.run_from(batch, 0, forward.hidden_states[0], {layer: change})
+        torch.testing.assert_close(seen[0][batch.attention_mask], state[batch.attention_mask])
+        torch.testing.assert_close(logits, model.run_from(batch, layer, state * scale))
 
 
 @pytest.mark.parametrize("kind", ["bert", "xlnet"])  # XLNet's layers take [tokens, batch, features]

@@ -1,5 +1,9 @@
 """Noise at a hidden layer, against a literal loop: one text, one share and one draw at a time."""
 
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +11,13 @@ import toys
 from benches import CONFIG, changed
 
 from textiba.benchmark import BenchmarkConfig, benchmark
+from textiba.benchmark import noise as metric
 from textiba.benchmark import run as module
 from textiba.benchmark.config import Noise
 from textiba.benchmark.noise import noise_kept
+from textiba.benchmark.score import NOISE_KEPT, attribute, rows
 from textiba.errors import LayerError, SettingError
-from textiba.methods import METHODS
+from textiba.methods import METHODS, PerSampleBottleneck, optimised, per_sample
 
 MODEL = toys.model()
 LENGTHS = (5, 9, 13, 10)  # half of the odd ones lies between two whole numbers
@@ -55,6 +61,28 @@ def test_it_does_not_depend_on_the_batch_and_all_methods_meet_the_same_noise():
     alone = [float(noise_kept(MODEL, [a], toys.statistics(MODEL), choice, 0)[0]) for a in found]
     np.testing.assert_allclose(together, alone, atol=1e-5)
     assert not np.allclose(together, noise_kept(MODEL, found, toys.statistics(MODEL), choice, 1), atol=1e-4)
+
+
+def test_the_metric_s_noise_is_none_that_a_bottleneck_has_seen(monkeypatch: pytest.MonkeyPatch):
+    """At one layer with one seed, the gates would have been optimised for the very noise that they are judged by."""
+    drawn: dict[str, list[torch.Tensor]] = {"method": [], "metric": []}
+    standard_normal = optimised.standard_normal
+
+    def recorded(who: str, *arguments: Any) -> Iterator[torch.Tensor]:
+        for draws in standard_normal(*arguments):
+            drawn[who] += list(draws.flatten(0, 1))
+            yield draws
+
+    monkeypatch.setattr(per_sample, "standard_normal", partial(recorded, "method"))
+    monkeypatch.setattr(metric, "standard_normal", partial(recorded, "metric"))
+    values = changed(noise={"layer": 1, "shares": [0.5], "draws": 2}, removals=[], seed=5)
+    config = BenchmarkConfig.from_mapping(values, "test")
+    method, statistics = PerSampleBottleneck(layer=1, steps=2), toys.statistics(MODEL)
+    timed = attribute(MODEL, method, ["a film with a plot"], statistics, "predicted", config.seed)
+    [row] = rows(MODEL, method, timed, [0], config, statistics)
+    assert NOISE_KEPT in row
+    assert (len(drawn["method"]), len(drawn["metric"])) == (3 * 2, 2)
+    assert not any(torch.equal(one, other) for one in drawn["method"] for other in drawn["metric"])
 
 
 def test_the_layer_is_half_of_the_depth_unless_named():

@@ -140,6 +140,21 @@ def test_similarity_to_another_text_by_an_encoder_without_a_head():
     assert float(z) == pytest.approx(float((cosine - 0.2) / 0.5), abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Similarity(to="w5 w6 w7"),
+        PooledClasses(weights=((1.0,) * 32, (0.5, -0.5) * 16), bias=(0.0, 0.0), names=("no", "yes")),
+    ],
+)
+def test_padding_is_no_part_of_a_mean(outcome: Outcome):
+    asked = Model(families.tiny("bert", made_by=AutoModel), families.tokenizer(), outcome=outcome)
+    texts = asked.tokenize(["w8 w6", "w9 w10 w11 w12 w13 w14 w15"])
+    together = asked.logits(asked.collate(texts))
+    alone = torch.cat([asked.logits(asked.collate([text])) for text in texts])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
 def test_another_text_that_is_too_long_is_cut_at_the_models_limit():
     module = families.tiny("bert", made_by=AutoModel)
     limit = Model(module, families.tokenizer(), outcome=Similarity(to="w5")).max_length
@@ -159,6 +174,14 @@ def test_several_values_need_to_know_which_one_is_asked_about():
     assert asked.labels == ("at most 0.5", "above 0.5")
 
 
+@pytest.mark.parametrize(("label", "place"), [("LABEL_2", 2), (1, 1)])
+def test_the_value_is_the_output_that_was_named(label: str | int, place: int):
+    asked = model(problem_type="regression", outcome=Above(label=label, threshold=0.5, scale=2))
+    batch = asked.collate(asked.tokenize(TEXTS))
+    value = asked.module(**asked.inputs(batch)).logits[:, place]
+    torch.testing.assert_close(asked.logits(batch)[:, 1], (value - 0.5) / 2)
+
+
 @pytest.mark.parametrize("label", [np.int64(1), np.uint8(1), 1, "LABEL_1", "label_1"])
 def test_a_label_by_any_whole_number_or_name(label: Any):
     assert model().find_label(label) == 1
@@ -171,13 +194,15 @@ def test_what_is_no_label(label: Any):
         model().find_label(label)
 
 
-def test_a_linear_head_on_pooled_states():
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+def test_a_linear_head_on_pooled_states(pooling: Any):
     module = families.tiny("bert", made_by=AutoModel)
     weights = torch.randn(2, 32, generator=torch.Generator().manual_seed(0))
     head = {"weights": tuple(map(tuple, weights.tolist())), "bias": (0.1, -0.2), "names": ("no", "yes")}
-    asked = Model(module, families.tokenizer(), outcome=PooledClasses(**head, normalize=True))
+    asked = Model(module, families.tokenizer(), outcome=PooledClasses(**head, pooling=pooling, normalize=True))
     [text] = asked.tokenize(["w8 w6"])
-    pooled = module(input_ids=torch.tensor([text.ids])).last_hidden_state[0].mean(dim=0)
+    states = module(input_ids=torch.tensor([text.ids])).last_hidden_state[0]
+    pooled = states.mean(dim=0) if pooling == "mean" else states[0]
     expected = weights @ (pooled / pooled.norm()) + torch.tensor([0.1, -0.2])
     torch.testing.assert_close(asked.logits(asked.collate([text]))[0], expected, rtol=1e-4, atol=1e-5)
 

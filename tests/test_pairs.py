@@ -14,7 +14,7 @@ from commands import World, command, make_world
 from rich.console import Console
 
 import textiba
-from textiba.errors import EmptyTextError, InputError, TruncationWarning
+from textiba.errors import EmptyTextError, InputError, SpecialTokenWarning, TruncationWarning
 from textiba.evaluation.degradation import Degradation, degrade
 from textiba.methods import Evidence, InputXGradient, Occlusion, PerSampleBottleneck, Random
 from textiba.model.view import Model
@@ -82,6 +82,10 @@ class TestTokens:
         count = 1 + 5
         assert one.ids[:count] == other.ids[:count]
         assert one.offsets[:count] == other.offsets[:count]
+
+    def test_a_special_token_that_the_second_text_spells_out_is_told(self):
+        with pytest.warns(SpecialTokenWarning, match=r"1 of 1 texts spell out \[SEP\]"):
+            tokenize([Text("a dog", pair="the man [SEP] had")], toys.tokenizer(), 64)
 
     def test_pairs_and_single_texts_keep_their_order(self):
         mixed = ["a dog", PAIR, "the river", Text("the road", pair="the war")]

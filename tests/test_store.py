@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import toys
 from folders import table
 
 import textiba
@@ -16,6 +17,7 @@ from textiba import JointBottleneck, PerSampleBottleneck, Random, explain, load,
 from textiba.attribution import BitsDetails
 from textiba.errors import CorruptFileError, InputError, RepairWarning
 from textiba.evaluation.degradation import Degradation
+from textiba.methods import Evidence, Method, ReadoutBottleneck
 from textiba.model.outcomes import Rather
 from textiba.runs.config import DataChoice, MethodChoice, SweepConfig
 from textiba.runs.stream import stream_batches
@@ -53,6 +55,25 @@ def test_what_is_read_equals_what_was_computed(folder: RunFolder):
         assert found.text == expected.text
         assert dict(found.settings) == dict(expected.settings)
         assert (found.target, found.unit, found.signed) == (expected.target, "bits", False)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [Random(), Evidence(layer=1), ReadoutBottleneck(), PerSampleBottleneck(layer=1, steps=2), JointBottleneck(steps=2)],
+    ids=lambda method: method.name,
+)
+def test_every_field_of_an_attribution_comes_back(method: Method, tmp_path: Path):
+    """From a run's own files, which have no column for what does not fit: `Attributions.save` has one."""
+    model = toys.model()
+    if isinstance(method, ReadoutBottleneck):
+        method = ReadoutBottleneck(weights=toys.readout_file(model))
+    pair = textiba.Text("the actor, a man", 1, ((4, 9),), "one", "plot", "a woman was", ((2, 7), (8, 11)))
+    texts = [pair, textiba.Text("a dog", None, ((2, 5),)), "the road " * 40]
+    found = explain(model, method, texts, toys.statistics(model))
+    folder = RunFolder(tmp_path / "run", {})
+    folder.append(enumerate(found))
+    folder.flush()
+    assert [a.to_dict() for _, a in folder.read()] == [a.to_dict() for a in found]
 
 
 def test_a_label_that_is_a_name_comes_back(tmp_path: Path):
