@@ -13,9 +13,10 @@ from textiba.errors import SettingError
 from textiba.methods.base import Method
 from textiba.methods.per_sample import BetaPath, PerSampleBottleneck
 from textiba.methods.results import resolve_targets
+from textiba.model.torch_state import own_torch_state
 from textiba.model.view import Model
 from textiba.store.processes import ALONE, Processes, Shares
-from textiba.texts.batches import TOKEN_BUDGET, Batch
+from textiba.texts.batches import TOKEN_BUDGET
 from textiba.texts.inputs import texts_from
 from textiba.texts.labels import resolve_labels
 from textiba.texts.tokens import TokenizedText
@@ -99,8 +100,7 @@ def stream_batches(
             groups = list(model.buckets(tokenized, [len(text) for text in tokenized], budget))
             left = [g for g in groups if not all(places[id(text)] in done for text in g)]
             for place in shares.mine([work(group) for group in left]):
-                batch = model.collate(left[place])
-                found = _attribute(model, methods, batch, statistics, target, seed)
+                found = _attribute(model, methods, left[place], statistics, target, seed)
                 yield [(places[id(a.text)], a) for a in found if places[id(a.text)] not in done]
         start += len(window)
 
@@ -111,15 +111,16 @@ def work(texts: Sequence[TokenizedText]) -> float:
     return len(texts) * longest * (1 + longest / 2048)
 
 
+@own_torch_state()
 def _attribute(
     model: Model,
     methods: Sequence[Method],
-    batch: Batch,
+    texts: Sequence[TokenizedText],
     statistics: FeatureStatistics | None,
     target: str | SupportsIndex,
     seed: int,
 ) -> list[Attribution]:
-    forward = model.forward(batch)
+    forward = model.forward(model.collate(texts))
     targets = resolve_targets(model, forward, target)
     return [a for method in methods for a in method.attribute(model, forward, targets, statistics, seed)]
 

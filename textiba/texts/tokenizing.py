@@ -65,19 +65,25 @@ def check_fast(tokenizer: Any) -> None:
         )
 
 
-def padding_id(tokenizer: Any, config: Any) -> int:
+def padding_id(tokenizer: Any, config: Any, rows: int | None = None) -> int:
     """The token id that fills batches up to one length.
 
-    The tokenizer's padding token, else the config's, which some heads look for to find a text's last token, else 0:
+    The config's padding token, which some heads look for to find a text's last token, else the tokenizer's, else 0:
     the attention mask hides padding, so any id of the vocabulary will do. An end-of-text token will not, since some
     heads read the state at it.
 
     Args:
         tokenizer: of the model.
         config: of the model.
+        rows: rows of the model's embedding table; a token beyond them is not taken. None if unknown.
     """
-    known = (tokenizer.pad_token_id, getattr(config, "pad_token_id", None))
-    return next((int(found) for found in known if isinstance(found, int) and found >= 0), 0)
+    known = (getattr(config, "pad_token_id", None), tokenizer.pad_token_id)
+    return next((int(found) for found in known if in_table(found, rows)), 0)
+
+
+def in_table(token: object, rows: int | None) -> bool:
+    """Whether a value is a token id of a model whose embedding table has `rows` rows; None if the number is unknown."""
+    return isinstance(token, int) and token >= 0 and (rows is None or token < rows)
 
 
 def _item(text: Text | str, where: str, labels: Sequence[str] | None) -> Text:
