@@ -9,7 +9,7 @@ import toys
 from peft import LoraConfig, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, get_peft_model
 
 import textiba
-from textiba.errors import InputError, UnsupportedModelError
+from textiba.errors import InputError, SettingError, UnsupportedModelError
 from textiba.model.view import Model
 
 TEXTS = ["w7 w9 w11 w5", "w8 w5", "w6", "w7 [SEP]"]
@@ -98,3 +98,25 @@ def test_weights_without_numbers_are_refused():
         module = toys.classifier(biases=False)
     with pytest.raises(UnsupportedModelError, match="device 'meta', which holds no numbers; load it without"):
         Model(module, toys.tokenizer())
+
+
+@pytest.mark.parametrize("length", ["16", 10.5, 2, 65, True])
+def test_a_length_that_is_no_number_of_tokens_is_refused(length: Any):
+    with pytest.raises(
+        InputError, match=f"max_length must lie between 3 and 64, the model's own limit; got {length!r}"
+    ):
+        Model(toys.classifier(), toys.tokenizer(), max_length=length)
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "statistics", "fix"),
+    [
+        (toys.classifier(), textiba.Saliency(), None, "got BertFor.* Make one: textiba.load"),
+        (toys.model(), textiba.Saliency, None, r"got Saliency\. Make one: textiba\.Saliency\(\)"),
+        (toys.model(), None, None, r"got NoneType\. Make one: textiba\.method\(name\)"),
+        (toys.model(), textiba.PerSampleBottleneck(), "fine-tuned", r"got str\. Load them: textiba\.load_statistics"),
+    ],
+)
+def test_arguments_that_are_easily_mistaken_are_refused(model: Any, method: Any, statistics: Any, fix: str):
+    with pytest.raises(SettingError, match=fix):
+        textiba.explain(model, method, ["the film"], statistics)

@@ -1,6 +1,7 @@
 """The length limit of a model, and the sizes of its embedding tables."""
 
-from typing import Any
+from operator import index
+from typing import Any, SupportsIndex
 
 from torch import nn
 
@@ -40,9 +41,9 @@ def usable_length(module: Any, tokenizer: Any, asked: int | None) -> int:
     if 0 < longest < UNLIMITED:
         limits.append(int(longest))
     limit = min(limits, default=UNLIMITED)
-    if asked is not None and not 3 <= asked <= limit:
-        raise InputError(f"max_length must lie between 3 and {limit}, the model's own limit; got {asked}")
-    return asked or limit
+    if asked is not None and not (isinstance(asked, SupportsIndex) and 3 <= index(asked) <= limit):
+        raise InputError(f"max_length must lie between 3 and {limit}, the model's own limit; got {asked!r}")
+    return limit if asked is None else index(asked)
 
 
 def embedding_rows(module: Any) -> int | None:

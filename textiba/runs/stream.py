@@ -85,6 +85,7 @@ def stream_batches(
     Raises:
         The same errors as `stream`.
     """
+    _check_arguments(model, methods, statistics)
     for method in methods:
         method.check(model, statistics)
     checked = texts_from(texts)
@@ -103,6 +104,25 @@ def stream_batches(
                 found = _attribute(model, methods, left[place], statistics, target, seed)
                 yield [(places[id(a.text)], a) for a in found if places[id(a.text)] not in done]
         start += len(window)
+
+
+def _check_arguments(model: object, methods: Sequence[object], statistics: object) -> None:
+    """Raises `SettingError` for arguments that are easily mistaken: a class or a name in place of what it makes."""
+    if not isinstance(model, Model):
+        raise SettingError(
+            f"a textiba.Model is needed; got {type(model).__name__}. Make one: textiba.load(name or folder), or "
+            "textiba.Model(module, tokenizer)"
+        )
+    for one in methods:
+        if not isinstance(one, Method):
+            name = one.__name__ if isinstance(one, type) else type(one).__name__
+            fix = f"textiba.{name}()" if isinstance(one, type) else "textiba.method(name)"
+            raise SettingError(f"a method with its settings is needed; got {name}. Make one: {fix}")
+    if statistics is not None and not isinstance(statistics, FeatureStatistics):
+        raise SettingError(
+            f"feature statistics are needed; got {type(statistics).__name__}. Load them: textiba.load_statistics(name "
+            "or file)"
+        )
 
 
 def work(texts: Sequence[TokenizedText]) -> float:
