@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import toys
@@ -144,3 +145,25 @@ def test_the_committed_weights_stay_small():
     assert weights
     assert sum(f.stat().st_size for f in weights) < 4_000_000
     assert not list(BUILTIN_FOLDER.rglob("*.bin"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "reason"),
+    [
+        ("hidden_size", "32", "'hidden_size' expected int, got str"),
+        ("hidden_act", None, "'hidden_act' expected str, got NoneType"),
+        ("pad_token_id", [0], "'pad_token_id' with value"),
+        ("num_attention_heads", 0, "modulo by zero"),
+        ("attn_implementation", "flash_attention_2", "FlashAttention2"),
+        ("quantization_config", {"quant_method": "gptq", "bits": 4}, "optimum"),
+    ],
+)
+def test_a_config_that_transformers_cannot_use_is_refused_with_the_reason(
+    tmp_path: Path, setting: str, value: Any, reason: str
+):
+    toys.classifier().save_pretrained(tmp_path)
+    toys.tokenizer().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {setting: value}))
+    with pytest.raises(NotACheckpointError, match=reason):
+        load(tmp_path)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import toys
+import yaml
 
 from textiba.benchmark import BenchmarkConfig
 from textiba.corpus import CorpusConfig
@@ -13,11 +14,12 @@ from textiba.training.finetune import Recipe
 from textiba.training.readout import ReadoutRecipe
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
-RECIPES = sorted((EXPERIMENTS / "checkpoints").glob("*.yaml"))
-BENCHMARKS = sorted((EXPERIMENTS / "benchmark").rglob("*.yaml"))
-CORPORA = sorted((EXPERIMENTS / "corpus").glob("*.yaml"))
+ALL = {path: yaml.safe_load(path.read_text("utf-8")) for path in sorted(EXPERIMENTS.rglob("*.yaml"))}
 READOUTS = sorted((EXPERIMENTS / "readout" / "recipes").glob("*.yaml"))
-SWEEPS = sorted(p for p in EXPERIMENTS.rglob("*.yaml") if p not in (*RECIPES, *BENCHMARKS, *CORPORA, *READOUTS))
+CORPORA = sorted((EXPERIMENTS / "corpus").glob("*.yaml"))
+RECIPES = [path for path, values in ALL.items() if "kind" in values]
+BENCHMARKS = [path for path, values in ALL.items() if "reference" in values]
+SWEEPS = [path for path in ALL if path not in (*RECIPES, *BENCHMARKS, *CORPORA, *READOUTS)]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)

@@ -89,8 +89,9 @@ def test_a_value_is_a_number_of_every_text(base: Path, tmp_path: Path):
     with pytest.raises(InputError, match="a regression needs a value for every text"):
         finetune(Recipe(**common), tmp_path / "out")
     (tmp_path / "b.csv").write_text("text,z\na dog,high\n")
+    common["data"] = str(tmp_path / "b.csv")
     with pytest.raises(InputError, match="row 1 .*a value is a finite number; got 'high'"):
-        finetune(Recipe(**(common | {"data": str(tmp_path / "b.csv")})), tmp_path / "out")
+        finetune(Recipe(**common), tmp_path / "out")
 
 
 @pytest.mark.parametrize(

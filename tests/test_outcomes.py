@@ -252,3 +252,39 @@ def test_every_method_answers_every_outcome_or_says_why_not(name: str, kind: str
     assert any(np.abs(content_scores(a)).max() > 0 for a in found)
     curves = textiba.degrade(asked, found, textiba.Degradation(steps=(0, 0.5, 1)))
     assert np.isfinite(textiba.lerf_morf_area(curves)).all()
+
+
+@pytest.mark.parametrize("outcome", [None, Labels(), Rather(this=0, that=1), Label(label=1), Above(label=0)])
+@pytest.mark.parametrize("head", [1, 2, 5])
+def test_a_head_of_another_size_than_the_config_s_labels_is_refused(head: int, outcome: Outcome | None):
+    module = toys.classifier(labels=3)
+    module.classifier = torch.nn.Linear(32, head)
+    with pytest.raises(
+        UnsupportedModelError, match=rf"{head} logit\(s\), and the config names 3 label.* 0 to {head - 1}"
+    ):
+        Model(module, toys.tokenizer(), outcome=outcome)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["bad", "good"], ("bad", "good")),
+        (("bad", "good"), ("bad", "good")),
+        ({"0": "bad", "1": "good"}, ("bad", "good")),
+        ({"good": 1, "bad": 0}, ("bad", "good")),
+        ({0: "0", 1: "1"}, ("0", "1")),
+        ({0: None, 1: "good"}, ("LABEL_0", "good")),
+    ],
+)
+def test_names_of_labels_are_read_as_people_write_them(given: Any, expected: tuple[str, ...]):
+    module = toys.classifier(labels=2)
+    module.config.id2label = given
+    assert Model(module, toys.tokenizer()).labels == expected
+
+
+@pytest.mark.parametrize("given", [None, {1: "bad", 2: "good"}, {"bad": 1, "good": 2.5}, {0: "bad", -1: "good"}])
+def test_labels_that_the_config_does_not_tell_are_refused(given: Any):
+    module = toys.classifier(labels=2)
+    module.config.id2label = given
+    with pytest.raises(UnsupportedModelError, match=r"id2label.*model\.config\.id2label"):
+        Model(module, toys.tokenizer())

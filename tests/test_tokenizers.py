@@ -297,9 +297,9 @@ class TestPadding:
 
     @pytest.mark.parametrize(
         ("tokens", "config", "wanted"),
-        [(5, 7, 5), (None, 7, 7), (None, None, 0), (0, 7, 0), (None, -1, 0), (None, "absent", 0)],
+        [(5, 7, 7), (None, 7, 7), (5, None, 5), (None, None, 0), (0, -1, 0), (None, -1, 0), (6, "absent", 6)],
     )
-    def test_the_tokenizer_s_else_the_config_s_else_any(self, tokens: int | None, config: Any, wanted: int):
+    def test_the_config_s_else_the_tokenizer_s_else_any(self, tokens: int | None, config: Any, wanted: int):
         settings = SimpleNamespace() if config == "absent" else SimpleNamespace(pad_token_id=config)
         assert padding_id(SimpleNamespace(pad_token_id=tokens, eos_token_id=9), settings) == wanted
 

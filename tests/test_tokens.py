@@ -1,11 +1,15 @@
 """Texts as token ids: what carries a score, what is cut, and what a removal keeps."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import torch
 import toys
 
-from textiba.errors import EmptyTextError, TruncationWarning
+import textiba
+from textiba.errors import EmptyTextError, InputError, SettingError, TruncationWarning
+from textiba.model.view import Model
 from textiba.texts.batches import buckets
 from textiba.texts.sources import Text
 from textiba.texts.tokens import TokenizedText
@@ -181,3 +185,45 @@ def test_buckets_lose_nothing_and_keep_to_the_budget():
     groups = list(buckets(range(7), lengths, budget=12))
     assert groups == [[5], [1], [3, 4, 0], [6, 2]]
     assert list(buckets([], [], budget=12)) == []
+
+
+class TestTokensWithoutEmbedding:
+    """Tokens that were added to a tokenizer whose model was not resized."""
+
+    def added(self, **tokens: Any) -> Model:
+        tokenizer = toys.tokenizer.__wrapped__()
+        for name in tokens:
+            setattr(tokenizer, name, None)
+        tokenizer.add_special_tokens(tokens)
+        return Model(toys.classifier(), tokenizer)
+
+    @pytest.mark.parametrize("text", ["blockbuster", "the blockbuster", "a film , blockbuster and all"])
+    def test_a_text_with_one_is_refused_by_number(self, text: str):
+        tokenizer = toys.tokenizer.__wrapped__()
+        tokenizer.add_tokens(["blockbuster"])
+        model, rows = Model(toys.classifier(), tokenizer), len(toys.VOCABULARY)
+        assert len(model.tokenize(["the film"])) == 1
+        with pytest.raises(
+            InputError, match=rf"text number 4 .*'blockbuster' is number {rows}, and the model has {rows}"
+        ):
+            model.tokenize(["the film", text], start=3)
+
+    def test_as_padding_it_is_not_taken(self):
+        model = self.added(pad_token="<pad>")
+        texts = model.tokenize(["the film", "the film was played in town"])
+        together = model.logits(model.collate(texts))
+        for text, row in zip(texts, together, strict=True):
+            torch.testing.assert_close(model.logits(model.collate([text]))[0], row, rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize(
+        ("method", "setting"),
+        [
+            (textiba.Occlusion(removal="mask"), "removal='mask'"),
+            (textiba.IntegratedGradients(), "baseline='mask'"),
+            (textiba.Evidence(closed="mask"), "closed='mask'"),
+        ],
+    )
+    def test_as_mask_it_is_refused_by_the_methods_that_need_it(self, method: Any, setting: str):
+        model = self.added(mask_token="<mask>")
+        with pytest.raises(SettingError, match=f"{setting} needs a mask token that the model knows; .* Use "):
+            textiba.explain(model, method, ["the film was played"])

@@ -16,6 +16,7 @@ from torch import Tensor
 from textiba.checkpoints.find import checkpoint_folder, own_file
 from textiba.errors import CorruptFileError, FewTextsWarning, InputError, StatisticsMismatchError
 from textiba.model.forward import ForwardPass
+from textiba.model.torch_state import own_torch_state
 from textiba.model.view import Model
 from textiba.store import write_whole
 from textiba.types import LayerFeatures
@@ -163,6 +164,7 @@ def _check_numbers(mean: Tensor, squares: Tensor) -> None:
             )
 
 
+@own_torch_state(gradients=False)
 def estimate_statistics(model: Model, passes: Iterable[ForwardPass], source: str = "") -> FeatureStatistics:
     """Pools the tokens of all passes, padding excluded, for all layers at once.
 
@@ -197,7 +199,7 @@ def estimate_statistics(model: Model, passes: Iterable[ForwardPass], source: str
         warnings.warn(
             f"statistics rest on {whole.texts} texts; at least {ADVISED_TEXTS} are advised",
             FewTextsWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     return whole
 

@@ -231,14 +231,17 @@ def _builtin_base() -> Path:
 @contextlib.contextmanager
 def _hub_errors(source: str) -> Iterator[None]:
     """Turns the errors of transformers into errors that say what to do."""
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
+    # An ImportError: the config asks for a package, such as flash-attn or bitsandbytes, that is not installed.
+    known = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, ArithmeticError, ImportError)
     try:
         yield
     except SafetensorError as error:
         raise CorruptFileError(f"{source}: the weights cannot be read ({error}); download them again") from None
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (*known, StrictDataclassError) as error:
+        first = " ".join(str(error).split())[:200] or type(error).__name__
         if Path(source).is_dir():
             raise NotACheckpointError(
                 f"{source}: not a Hugging Face model with config.json, a tokenizer and model.safetensors ({first})"

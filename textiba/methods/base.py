@@ -10,6 +10,7 @@ from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import SettingError
 from textiba.model.forward import ForwardPass
+from textiba.model.torch_state import own_torch_state
 from textiba.model.view import Model
 from textiba.settings import Settings
 from textiba.types import Targets
@@ -101,6 +102,7 @@ class Method(Settings, abc.ABC):
         """
         return self.at_depth(layers)._passes(layers, tokens)
 
+    @own_torch_state()
     def attribute(
         self,
         model: Model,

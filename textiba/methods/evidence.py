@@ -18,7 +18,6 @@ from pydantic import Field
 
 from textiba.attribution import Attribution, EvidenceDetails
 from textiba.bottleneck.statistics import FeatureStatistics
-from textiba.errors import SettingError
 from textiba.methods.base import LayerMethod, Passes, require
 from textiba.methods.lrp_rules import SHARES, run_with_rules, with_rules
 from textiba.methods.references import blank_state
@@ -125,9 +124,7 @@ class Evidence(LayerMethod):
         if self.closed == "mean":
             mean, _ = require(statistics, model, self.name).at(self.place, state)
             return mean.expand_as(state)
-        mask_id = model.tokenizer.mask_token_id
-        if mask_id is None:
-            raise SettingError("closed='mask' needs a tokenizer with a mask token; use closed='mean'")
+        mask_id = model.special_id("mask", "closed='mask'", "closed='mean'")
         return blank_state(model, forward.batch, self.place, mask_id)
 
 

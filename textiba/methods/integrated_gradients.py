@@ -6,7 +6,6 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from textiba.errors import SettingError
 from textiba.methods.base import Passes
 from textiba.methods.gradients import GradientMethod, captum_attr
 from textiba.methods.references import blank_state
@@ -59,10 +58,6 @@ class IntegratedGradients(GradientMethod):
 
     def _baseline(self, model: Model, batch: Batch) -> State:
         """The baseline state; raises `SettingError` where the tokenizer lacks the baseline's token."""
-        token = getattr(model.tokenizer, f"{self.baseline}_token_id")
-        if token is None:
-            other = "pad" if self.baseline == "mask" else "mask"
-            raise SettingError(
-                f"baseline='{self.baseline}' needs a tokenizer with a {self.baseline} token; use baseline='{other}'"
-            )
+        other = "pad" if self.baseline == "mask" else "mask"
+        token = model.special_id(self.baseline, f"baseline='{self.baseline}'", f"baseline='{other}'")
         return blank_state(model, batch, self.place, token)

@@ -27,7 +27,9 @@ from textiba.methods.lrp import LRP
 from textiba.methods.lrp_rules import has_rules
 from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
+from textiba.model.limits import embedding_rows
 from textiba.model.view import Model
+from textiba.texts.tokenizing import in_table
 from textiba.types import Mask, Targets
 
 SMALLEST = 1e-12  # avoids division by zero where all scores are equal, as for a text of one token
@@ -148,7 +150,7 @@ class TwoSided(LayerMethod):
 
 
 def _has_mask(model: Model) -> bool:
-    return model.tokenizer.mask_token_id is not None
+    return in_table(model.tokenizer.mask_token_id, embedding_rows(model.module))
 
 
 def top_gates(

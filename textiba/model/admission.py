@@ -4,11 +4,14 @@ from typing import Any
 
 from textiba.errors import InputError, UnsupportedModelError
 from textiba.model.limits import embedding_rows
-from textiba.texts.tokenizing import check_fast
+from textiba.texts.tokenizing import check_fast, in_table
 
 
-def settle(module: Any) -> None:
-    """Sets the config that the view relies on: outputs by name, no key-value cache, no extra outputs, a pad token."""
+def settle(module: Any, tokenizer: Any) -> None:
+    """Sets the config that the view relies on: outputs by name, no key-value cache, no extra outputs, a pad token.
+
+    Feed-forward blocks run in one chunk: chunks give the same numbers, and refuse lengths that are no multiple of them.
+    """
     for child in module.modules():
         config = getattr(child, "config", None)
         for setting, value in (
@@ -16,9 +19,27 @@ def settle(module: Any) -> None:
         ):  # fmt: skip
             if hasattr(config, setting):
                 setattr(config, setting, value)
+        if getattr(child, "chunk_size_feed_forward", 0):
+            child.chunk_size_feed_forward = 0
     text = module.config.get_text_config()
-    if getattr(text, "pad_token_id", None) is None:
-        text.pad_token_id = getattr(text, "eos_token_id", None) or 0
+    rows = embedding_rows(module)
+    if not in_table(getattr(text, "pad_token_id", None), rows):
+        text.pad_token_id = _stand_in(text, tokenizer, rows)
+
+
+def _stand_in(config: Any, tokenizer: Any, rows: int | None) -> int:
+    """The padding token of a model whose config has none: a token that texts do not hold.
+
+    Some heads read the last token that is not padding. Without a padding token they read the very last one, also if the
+    tokenizer ends every text with an end-of-text token; so a token that the tokenizer adds is no padding. Without any
+    such token the answer is −1, which no token is, and texts of different lengths then share no batch.
+    """
+    ends = getattr(config, "eos_token_id", None)
+    ends = ends if isinstance(ends, list | tuple) else [ends]
+    beyond = range(len(tokenizer), rows or 0)
+    used = {*tokenizer("a")["input_ids"], tokenizer.unk_token_id, tokenizer.mask_token_id}
+    known = (tokenizer.pad_token_id, *ends, *beyond[:1], *tokenizer.all_special_ids)
+    return next((int(token) for token in known if token not in used and in_table(token, rows)), -1)
 
 
 def refuse_unsupported(module: Any, tokenizer: Any) -> None:
@@ -28,6 +49,11 @@ def refuse_unsupported(module: Any, tokenizer: Any) -> None:
     if not hasattr(module, "config") or not hasattr(module, "named_modules"):
         raise UnsupportedModelError(
             f"a Hugging Face model with its config is needed; got {kind}. Load one with AutoModel…"
+        )
+    if any(p.is_meta for p in module.parameters()):
+        raise UnsupportedModelError(
+            f"{kind} has weights on the device 'meta', which holds no numbers; load it without torch.device('meta'), "
+            "with from_pretrained"
         )
     if getattr(module.config, "is_encoder_decoder", False):
         raise UnsupportedModelError(

@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 import torch
 
 from textiba.errors import InputError, SettingError
+from textiba.model.limits import embedding_rows
 from textiba.model.reading import Reading
+from textiba.model.torch_state import own_torch_state
 from textiba.texts.batches import TOKEN_BUDGET, Batch, buckets, collate
 from textiba.texts.sources import Text
-from textiba.texts.tokenizing import padding_id, tokenize
+from textiba.texts.tokenizing import in_table, padding_id, tokenize
 from textiba.texts.tokens import TokenizedText
 
 T = TypeVar("T")
@@ -39,7 +41,7 @@ class Batching(abc.ABC):
     @property
     def padding(self) -> int:
         """The token id of padding; see `textiba.texts.tokenizing.padding_id`."""
-        return padding_id(self.tokenizer, self.module.config.get_text_config())
+        return padding_id(self.tokenizer, self.module.config.get_text_config(), embedding_rows(self.module))
 
     @property
     @abc.abstractmethod
@@ -52,9 +54,37 @@ class Batching(abc.ABC):
         Args:
             texts: the texts. If the outcomes are the model's classes, labels become indices into these classes.
             start: number of the first text within the data, for messages.
+
+        Raises:
+            InputError: a text has a token that the model has no embedding for; and the errors of `tokenize`.
         """
         labels = self.reading.labels if self.reading.classes else None
-        return tokenize(texts, self.tokenizer, self.max_length, start, labels, self.reading.template)
+        found = tokenize(texts, self.tokenizer, self.max_length, start, labels, self.reading.template)
+        if (rows := embedding_rows(self.module)) is not None:
+            for number, text in enumerate(found, start):
+                check_embedded(text.ids, rows, self.tokenizer, f"text number {number} (counting from 0)")
+        return found
+
+    def special_id(self, kind: str, setting: str, instead: str) -> int:
+        """Returns the id of the tokenizer's mask or padding token.
+
+        Args:
+            kind: "mask" or "pad".
+            setting: the setting that needs the token, for the error, such as "removal='mask'".
+            instead: a setting that does not need it.
+
+        Raises:
+            SettingError: the tokenizer has no such token, or the model has no embedding for it.
+        """
+        token = getattr(self.tokenizer, f"{kind}_token_id")
+        if token is None:
+            raise SettingError(f"{setting} needs a tokenizer with a {kind} token; use {instead}")
+        if not in_table(token, rows := embedding_rows(self.module)):
+            raise SettingError(
+                f"{setting} needs a {kind} token that the model knows; the tokenizer's is number {token}, and the "
+                f"model has {rows} embeddings. Use {instead}"
+            )
+        return token
 
     def check_places(self, texts: Sequence[TokenizedText], start: int = 0) -> None:
         """Raises `InputError` if a text lacks a word that the outcome reads, such as the word of a tag.
@@ -81,6 +111,7 @@ class Batching(abc.ABC):
         for group in self.buckets(texts, [len(text) for text in texts], budget):
             yield self.collate(group)
 
+    @own_torch_state()
     def collate(self, texts: Sequence[TokenizedText]) -> Batch:
         """Returns one batch, padded to its longest text, on the model's device."""
         return collate(texts, self.padding, self.device)
@@ -100,10 +131,7 @@ class Batching(abc.ABC):
             return self._deleted(text, set(positions))
         if removal == "attention":
             return text.hide(positions)
-        token = self.tokenizer.mask_token_id if removal == "mask" else self.tokenizer.pad_token_id
-        if token is None:
-            raise SettingError(f"removal='{removal}' needs a tokenizer with a {removal} token; use removal='delete'")
-        return text.substitute(positions, token)
+        return text.substitute(positions, self.special_id(removal, f"removal='{removal}'", "removal='delete'"))
 
     def _deleted(self, text: TokenizedText, gone: set[int]) -> TokenizedText:
         """Without tokens; a mask token, or a hidden token without one, keeps the place of each word that is read."""
@@ -117,3 +145,21 @@ class Batching(abc.ABC):
         token = self.tokenizer.mask_token_id
         marked = text.hide(kept) if token is None else text.substitute(kept, token)
         return marked.drop(gone - kept)
+
+
+def check_embedded(ids: Sequence[int], rows: int, tokenizer: Any, where: str) -> None:
+    """Raises `InputError` if a token id is beyond the model's embedding table.
+
+    Args:
+        ids: token ids of a text.
+        rows: rows of the table.
+        tokenizer: names the token in the error.
+        where: names the text in the error.
+    """
+    if max(ids, default=0) >= rows:
+        token = max(ids)
+        raise InputError(
+            f"{where}: the token {tokenizer.convert_ids_to_tokens(token)!r} is number {token}, and the model has "
+            f"{rows} embeddings. Use the tokenizer that the model was trained with; for tokens that were added to it, "
+            "call model.resize_token_embeddings(len(tokenizer)) and train them"
+        )

@@ -53,7 +53,7 @@ def sample_batches(module: Any, tokenizer: Any, template: tuple[str, str] = ("",
         return TokenizedText(Text("a"), all_ids, tuple(0 for _ in all_ids) if types else (), blank, spans, words)
 
     device = next(module.parameters()).device
-    pad = padding_id(tokenizer, module.config.get_text_config())
+    pad = padding_id(tokenizer, module.config.get_text_config(), embedding_rows(module))
     first, second = ([text(length) for length in _LENGTHS] for _ in range(2))
     return collate(first, pad, device), collate(second, pad, device)
 

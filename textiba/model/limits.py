@@ -1,6 +1,7 @@
 """The length limit of a model, and the sizes of its embedding tables."""
 
-from typing import Any
+from operator import index
+from typing import Any, SupportsIndex
 
 from torch import nn
 
@@ -13,8 +14,9 @@ def usable_length(module: Any, tokenizer: Any, asked: int | None) -> int:
     """Returns the number of tokens that a text may have: the requested number, or the model's own limit.
 
     The limit is the number of usable rows in the table of learned positions; without such a table, the config's
-    `max_position_embeddings`. If the tokenizer's `model_max_length` is smaller, it is the limit. RoBERTa and related
-    models number positions from `padding_idx + 1`, so the first rows of their table are not usable.
+    `max_position_embeddings`. If the tokenizer's `model_max_length` is smaller, it is the limit; 0 and −1 are no
+    limit. RoBERTa and related models number positions from `padding_idx + 1`, so the first rows of their table
+    are not usable.
 
     Args:
         module: the model.
@@ -22,7 +24,7 @@ def usable_length(module: Any, tokenizer: Any, asked: int | None) -> int:
         asked: the requested number, special tokens included; None takes the limit.
 
     Raises:
-        InputError: the requested number is less than 3 or more than the limit.
+        InputError: the requested number is less than 3 or more than the limit, or `model_max_length` is no number.
     """
     config = module.config.get_text_config()
     table = _position_table(module)
@@ -30,12 +32,18 @@ def usable_length(module: Any, tokenizer: Any, asked: int | None) -> int:
     limits = [table] if table is not None else []
     if isinstance(claimed, int) and claimed > 0:
         limits.append(claimed if table is None else max(claimed, table))
-    if tokenizer.model_max_length < UNLIMITED:
-        limits.append(int(tokenizer.model_max_length))
+    longest = tokenizer.model_max_length
+    if not isinstance(longest, int | float):
+        raise InputError(
+            f"tokenizer.model_max_length must be a number of tokens; got {longest!r}. Set it, for example to "
+            f"{min(limits, default=512)}"
+        )
+    if 0 < longest < UNLIMITED:
+        limits.append(int(longest))
     limit = min(limits, default=UNLIMITED)
-    if asked is not None and not 3 <= asked <= limit:
-        raise InputError(f"max_length must lie between 3 and {limit}, the model's own limit; got {asked}")
-    return asked or limit
+    if asked is not None and not (isinstance(asked, SupportsIndex) and 3 <= index(asked) <= limit):
+        raise InputError(f"max_length must lie between 3 and {limit}, the model's own limit; got {asked!r}")
+    return limit if asked is None else index(asked)
 
 
 def embedding_rows(module: Any) -> int | None:

@@ -22,6 +22,7 @@ class Network:
 
     Args:
         module: the model; it is not changed.
+        tokenizer: the model's tokenizer.
 
     Attributes:
         module: the view.
@@ -30,9 +31,9 @@ class Network:
 
     layers: Layers
 
-    def __init__(self, module: Any):
+    def __init__(self, module: Any, tokenizer: Any):
         self.module = view(module)
-        settle(self.module)
+        settle(self.module, tokenizer)
         self._accepts = frozenset(inspect.signature(self.module.forward).parameters)
         self._last: nn.Module | None = None
         self._narrowed: int | None = None  # index of the candidate for a narrow last layer that is used

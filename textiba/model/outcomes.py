@@ -60,7 +60,8 @@ class Classes(Outcome):
 
     def bind(self, module: Any, tokenizer: Any) -> Reading:
         """See `Outcome.bind`."""
-        return Reading(class_logits, class_labels(module.config), "which class")
+        labels = class_labels(module.config)
+        return Reading(class_logits(labels), labels, "which class")
 
 
 class Labels(Outcome):
@@ -70,7 +71,8 @@ class Labels(Outcome):
 
     def bind(self, module: Any, tokenizer: Any) -> Reading:
         """See `Outcome.bind`."""
-        return Reading(class_logits, class_labels(module.config), "which label", True, "log_odds")
+        labels = class_labels(module.config)
+        return Reading(class_logits(labels), labels, "which label", True, "log_odds")
 
 
 class Label(Outcome):
@@ -88,7 +90,8 @@ class Label(Outcome):
         labels = class_labels(module.config)
         index = find_label(labels, self.label)
         name = labels[index]
-        read = binary(lambda output, batch: class_logits(output, batch)[:, index])
+        logits = class_logits(labels)
+        read = binary(lambda output, batch: logits(output, batch)[:, index])
         return Reading(read, (f"not {name}", name), f"label {name}", False, "log_odds", False)
 
 
@@ -110,10 +113,11 @@ class Above(Outcome):
 
     def bind(self, module: Any, tokenizer: Any) -> Reading:
         """See `Outcome.bind`."""
-        index = find_label(class_labels(module.config), self.label)
+        labels = class_labels(module.config)
+        index, logits = find_label(labels, self.label), class_logits(labels)
 
         def value(output: Any, batch: Batch) -> Tensor:
-            return (class_logits(output, batch)[:, index] - self.threshold) / self.scale
+            return (logits(output, batch)[:, index] - self.threshold) / self.scale
 
         names = (f"at most {self.threshold:g}", f"above {self.threshold:g}")
         return Reading(binary(value), names, f"above {self.threshold:g}", False, "log_odds", False)
@@ -137,9 +141,10 @@ class Rather(Outcome):
         one, other = find_label(labels, self.this), find_label(labels, self.that)
         if one == other:
             raise SettingError(f"'this' and 'that' must be two classes; got '{labels[one]}' twice")
+        logits = class_logits(labels)
 
         def read(output: Any, batch: Batch) -> Tensor:
-            return class_logits(output, batch)[:, [other, one]]
+            return logits(output, batch)[:, [other, one]]
 
         names = (labels[other], labels[one])
         return Reading(read, names, f"{labels[one]} rather than {labels[other]}", False, "log_odds", False)
@@ -226,7 +231,8 @@ def default_outcome(module: Any) -> Outcome:
     It is `Above()` for a head with one output, `Labels()` for a multi-label head, and `Classes()` otherwise.
 
     Raises:
-        UnsupportedModelError: the model has no classification head, or predicts several values by regression.
+        UnsupportedModelError: the model has no classification head, predicts several values by regression, or its
+            config does not tell its labels.
     """
     config = module.config
     if not any(base.__name__.endswith("ForSequenceClassification") for base in type(module).__mro__):
@@ -236,12 +242,12 @@ def default_outcome(module: Any) -> Outcome:
             "model, Similarity(…) for an encoder without a head, Tag(…) for a token classifier, Answer(…) for "
             "question answering"
         )
-    if config.num_labels == 1:
+    labels = class_labels(config)
+    if len(labels) == 1:
         return Above()
     if config.problem_type == "regression":
         raise UnsupportedModelError(
-            f"the model predicts {config.num_labels} values by regression; choose one value and a threshold: "
-            f"outcome=Above(label={class_labels(config)[0]!r}, threshold=0), or --above 0 --label "
-            f"{class_labels(config)[0]}"
+            f"the model predicts {len(labels)} values by regression; choose one value and a threshold: "
+            f"outcome=Above(label={labels[0]!r}, threshold=0), or --above 0 --label {labels[0]}"
         )
     return Labels() if config.problem_type == "multi_label_classification" else Classes()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from operator import index
 from typing import Any, Literal, SupportsIndex
 
@@ -74,29 +75,62 @@ class Reading:
         return log_p if output == "log_probability" else log_p.exp()
 
 
-def class_logits(output: Any, batch: Batch) -> Logits:
-    """Returns the logits of a classification head [batch, labels].
+def class_logits(labels: Sequence[str]) -> Callable[[Any, Batch], Logits]:
+    """Returns the function that reads the logits of a classification head [batch, labels] from the model's output.
+
+    The function raises `UnsupportedModelError` if the output has no such logits, or not one for each label.
 
     Args:
-        output: the model's output.
-        batch: not used; every `Reading.read` takes a batch.
-
-    Raises:
-        UnsupportedModelError: the output has no such logits.
+        labels: the names of the model's labels.
     """
+    return partial(_class_logits, labels=labels)
+
+
+def _class_logits(output: Any, _batch: Batch, labels: Sequence[str]) -> Logits:
     logits = getattr(output, "logits", None)
     if logits is None or logits.dim() != 2:
         raise UnsupportedModelError(
             "this outcome needs one row of logits for each text, and the model's output has none; load the model with "
             "AutoModelForSequenceClassification"
         )
+    if logits.shape[1] != len(labels):
+        raise UnsupportedModelError(
+            f"the head gives {logits.shape[1]} logit(s), and the config names {len(labels)} label(s), "
+            f"{list(labels[:8])}; give model.config.id2label a name for each index from 0 to {logits.shape[1] - 1}"
+        )
     return logits
 
 
 def class_labels(config: Any) -> tuple[str, ...]:
-    """Returns the names of a model's labels, by index; "LABEL_2" if the config has no name for index 2."""
-    names = {int(index): str(name) for index, name in (config.id2label or {}).items()}
-    return tuple(names.get(index, f"LABEL_{index}") for index in range(int(config.num_labels)))
+    """Returns the names of a model's labels, by index; "LABEL_2" if `id2label` has no name for index 2.
+
+    `id2label` may be a list of names, or map names to indices as `label2id` does.
+
+    Raises:
+        UnsupportedModelError: the config does not tell how many labels there are, or `id2label` numbers a label that
+            does not exist.
+    """
+    found = config.id2label
+    if found is None:
+        raise UnsupportedModelError(
+            "the model's config has no labels (id2label is None); name them: model.config.id2label = "
+            "{0: 'negative', 1: 'positive'}"
+        )
+    pairs = list(enumerate(found)) if isinstance(found, list | tuple) else list(found.items())
+    if pairs and not any(_is_index(key) for key, _ in pairs) and all(_is_index(value) for _, value in pairs):
+        pairs = [(index, name) for name, index in pairs]
+    if not all(_is_index(key) and int(key) < len(pairs) for key, _ in pairs):
+        raise UnsupportedModelError(
+            f"id2label in the model's config maps the indices from 0 to {len(pairs) - 1} to names; got {found}. Set "
+            "model.config.id2label"
+        )
+    names = {int(index): f"LABEL_{index}" if name is None else str(name) for index, name in pairs}
+    return tuple(names.get(index, f"LABEL_{index}") for index in range(len(pairs)))
+
+
+def _is_index(value: object) -> bool:
+    """Whether a key or value of `id2label` is an index: a whole number, or one in digits as JSON has it."""
+    return (type(value) is int and value >= 0) or (isinstance(value, str) and value.isascii() and value.isdecimal())
 
 
 def find_label(labels: Sequence[str], label: str | SupportsIndex) -> int:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from textiba.model.layers import Layers, hidden_argument, hidden_in
-from textiba.types import State
+from textiba.model.torch_state import own_torch_state
+from textiba.types import State, at_least_float32
 
 Change = Callable[[State], State]
 
@@ -162,6 +163,11 @@ class Given(nn.Module):
         return self.state
 
 
+def in_float32(change: Change, arriving: State) -> State:
+    """Calls `change` with float32 or float64, and returns its result in the type of the weights."""
+    return change(at_least_float32(arriving)).to(arriving.dtype)
+
+
 def _called(layer: nn.Module, forward: Callable[..., Any]) -> nn.Module:
     """Returns a copy of a layer whose forward is `forward`. The copy has the layer's attributes but not its hooks."""
     clone = copy.copy(layer)
@@ -183,8 +189,18 @@ def exchange(module: Any, path: str, new: nn.Module) -> Any:
     return clone
 
 
+def _usable(tensor: Tensor) -> Tensor:
+    return tensor.clone() if tensor.is_inference() else tensor
+
+
+@own_torch_state()
 def view(module: Any) -> Any:
-    """Returns a copy of the module tree in evaluation mode, with shared weights that require no gradients."""
-    shared: dict[int, Any] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in module.parameters()}
-    shared |= {id(b): b for b in module.buffers()}
+    """Returns a copy of the module tree in evaluation mode, with shared weights that require no gradients.
+
+    Weights that were made inside `torch.inference_mode`, through which no gradient passes, are copied.
+    """
+    shared: dict[int, Any] = {
+        id(p): nn.Parameter(_usable(p.detach()), requires_grad=False) for p in module.parameters()
+    }
+    shared |= {id(b): _usable(b) for b in module.buffers()}
     return copy.deepcopy(module, shared).eval()

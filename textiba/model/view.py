@@ -23,7 +23,8 @@ from textiba.model.limits import usable_length
 from textiba.model.network import Network, weights_hash
 from textiba.model.outcomes import Outcome, default_outcome
 from textiba.model.reading import TargetOutput, find_label
-from textiba.model.splice import Change, view
+from textiba.model.splice import Change, in_float32, view
+from textiba.model.torch_state import own_torch_state
 from textiba.model.wrappers import unwrapped
 from textiba.texts.batches import Batch
 from textiba.types import Logits, State, Targets, at_least_float32
@@ -76,14 +77,12 @@ class Model(Batching):
         self.outcome = outcome or default_outcome(module)
         self.tokenizer = tokenizer
         self.name = self.source = name
-        self._network = Network(module)
+        self._network = Network(module, tokenizer)
         self._given_fingerprint = fingerprint
         self.max_length = usable_length(self.module, tokenizer, max_length)
         check_vocabulary(self.module, tokenizer, name)
         self.reading = self.outcome.bind(self.module, tokenizer)
-        batch, other = sample_batches(self.module, tokenizer, self.reading.template)
-        self._network.find_layers(batch)
-        self._examine(batch, other)
+        self._examine(find=True)
 
     @property
     def module(self) -> Any:
@@ -138,7 +137,7 @@ class Model(Batching):
         twin = copy.copy(self)
         twin._network = self._network.twin(self.module)
         twin.outcome, twin.reading = outcome, outcome.bind(self.module, self.tokenizer)
-        twin._examine(*sample_batches(self.module, self.tokenizer, twin.reading.template))
+        twin._examine()
         return twin
 
     def copy(self, change: Callable[["Model"], None] = lambda _: None) -> "Model":
@@ -196,7 +195,7 @@ class Model(Batching):
         """Returns the index of an outcome that is given by name or by index; see `textiba.model.reading.find_label`."""
         return find_label(self.labels, label)
 
-    @torch.no_grad()
+    @own_torch_state(gradients=False)
     def logits(self, batch: Batch) -> Logits:
         """Returns the logits of every outcome, from one pass of the whole model.
 
@@ -205,7 +204,7 @@ class Model(Batching):
         """
         return finite(self._logits(batch, narrow=True), batch, self.name)
 
-    @torch.no_grad()
+    @own_torch_state(gradients=False)
     def forward(self, batch: Batch) -> ForwardPass:
         """Runs one pass of the whole model, and returns every hidden state and the logits.
 
@@ -255,7 +254,7 @@ class Model(Batching):
                 raise LayerError(
                     f"a run from layer {layer} takes changes only at layers above {layer}; got a change at {above}"
                 )
-        changes = {place: partial(_in_float32, change) for place, change in (through or {}).items()}
+        changes = {place: partial(in_float32, change) for place, change in (through or {}).items()}
         whole = layer == self.n_layers or self.n_layers in changes
         state = state.to(self.module.dtype)
         return self._logits(batch, narrow=not whole, enter=layer, state=state, changes=changes)
@@ -272,8 +271,12 @@ class Model(Batching):
         """Returns the target's output (such as its log-probability) in each row; see `Reading.target_output`."""
         return self.reading.target_output(logits, targets, output)
 
-    def _examine(self, batch: Batch, other: Batch) -> None:
-        """Checks that every layer can be entered, and tests padding and which tokens the head reads."""
+    @own_torch_state()
+    def _examine(self, find: bool = False) -> None:
+        """Finds the layers if asked, checks that each can be entered, and tests padding and what the head reads."""
+        batch, other = sample_batches(self.module, self.tokenizer, self.reading.template)
+        if find:
+            self._network.find_layers(batch)
         self.can_merge, self.pads = False, True
         self._network.widen()
         examination = Examination(self, batch, other)
@@ -293,8 +296,3 @@ class Model(Batching):
 
     def _logits(self, batch: Batch, **what: Any) -> Logits:
         return self.reading.logits(self._network.output(batch, **what), batch)
-
-
-def _in_float32(change: Change, arriving: State) -> State:
-    """Calls `change` with float32 or float64, and returns its result in the type of the weights."""
-    return change(at_least_float32(arriving)).to(arriving.dtype)

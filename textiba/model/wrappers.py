@@ -17,7 +17,7 @@ def unwrapped(module: Any) -> Any:
     changed.
 
     Raises:
-        UnsupportedModelError: accelerate has offloaded weights.
+        UnsupportedModelError: accelerate has offloaded weights, or the adapter is a soft prompt.
     """
     while True:
         if hasattr(module, "_orig_mod"):  # torch.compile
@@ -25,12 +25,23 @@ def unwrapped(module: Any) -> Any:
         elif isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
             module = module.module
         elif type(module).__module__.startswith("peft.") and hasattr(module, "get_base_model"):
+            _refuse_soft_prompts(module)
             module = module.get_base_model()  # the base model, with the adapter's layers in it
         else:
             break
     if hasattr(module, "modules") and any(hasattr(child, "_hf_hook") for child in module.modules()):
         module = _without_accelerate_hooks(module)
     return module
+
+
+def _refuse_soft_prompts(module: Any) -> None:
+    """Raises `UnsupportedModelError` for PEFT's soft prompts, which live in the wrapper and not in the base model."""
+    config = getattr(module, "active_peft_config", None)
+    if getattr(config, "is_prompt_learning", False):
+        raise UnsupportedModelError(
+            f"the adapter is a soft prompt ({type(config).__name__}): it adds states that are no tokens of the text, "
+            "and the base model without them predicts something else. Use an adapter that changes weights, such as LoRA"
+        )
 
 
 def _without_accelerate_hooks(module: Any) -> Any:
@@ -103,7 +114,7 @@ def _sentence_encoder(holder: Any) -> Taken:
 
 
 def _pooling_modes(pooling: Any) -> list[Any]:
-    """The ways in which a Pooling module of sentence-transformers pools: "mean", "first", or its own names of others."""
+    """How a Pooling module of sentence-transformers pools: "mean", "first", or its own names of other ways."""
     if pooling is None:
         return ["mean"]
     known = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first"}

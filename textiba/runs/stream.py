@@ -13,9 +13,10 @@ from textiba.errors import SettingError
 from textiba.methods.base import Method
 from textiba.methods.per_sample import BetaPath, PerSampleBottleneck
 from textiba.methods.results import resolve_targets
+from textiba.model.torch_state import own_torch_state
 from textiba.model.view import Model
 from textiba.store.processes import ALONE, Processes, Shares
-from textiba.texts.batches import TOKEN_BUDGET, Batch
+from textiba.texts.batches import TOKEN_BUDGET
 from textiba.texts.inputs import texts_from
 from textiba.texts.labels import resolve_labels
 from textiba.texts.tokens import TokenizedText
@@ -84,6 +85,7 @@ def stream_batches(
     Raises:
         The same errors as `stream`.
     """
+    _check_arguments(model, methods, statistics)
     for method in methods:
         method.check(model, statistics)
     checked = texts_from(texts)
@@ -100,10 +102,28 @@ def stream_batches(
             groups = list(model.buckets(tokenized, [len(text) for text in tokenized], budget))
             left = [g for g in groups if not all(places[id(text)] in done for text in g)]
             for place in shares.mine([work(group) for group in left]):
-                batch = model.collate(left[place])
-                found = _attribute(model, methods, batch, statistics, target, seed)
+                found = _attribute(model, methods, left[place], statistics, target, seed)
                 yield [(places[id(a.text)], a) for a in found if places[id(a.text)] not in done]
         start += len(window)
+
+
+def _check_arguments(model: object, methods: Sequence[object], statistics: object) -> None:
+    """Raises `SettingError` for arguments that are easily mistaken: a class or a name in place of what it makes."""
+    if not isinstance(model, Model):
+        raise SettingError(
+            f"a textiba.Model is needed; got {type(model).__name__}. Make one: textiba.load(name or folder), or "
+            "textiba.Model(module, tokenizer)"
+        )
+    for one in methods:
+        if not isinstance(one, Method):
+            name = one.__name__ if isinstance(one, type) else type(one).__name__
+            fix = f"textiba.{name}()" if isinstance(one, type) else "textiba.method(name)"
+            raise SettingError(f"a method with its settings is needed; got {name}. Make one: {fix}")
+    if statistics is not None and not isinstance(statistics, FeatureStatistics):
+        raise SettingError(
+            f"feature statistics are needed; got {type(statistics).__name__}. Load them: textiba.load_statistics(name "
+            "or file)"
+        )
 
 
 def work(texts: Sequence[TokenizedText]) -> float:
@@ -112,15 +132,16 @@ def work(texts: Sequence[TokenizedText]) -> float:
     return len(texts) * longest * (1 + longest / 2048)
 
 
+@own_torch_state()
 def _attribute(
     model: Model,
     methods: Sequence[Method],
-    batch: Batch,
+    texts: Sequence[TokenizedText],
     statistics: FeatureStatistics | None,
     target: str | SupportsIndex,
     seed: int,
 ) -> list[Attribution]:
-    forward = model.forward(batch)
+    forward = model.forward(model.collate(texts))
     targets = resolve_targets(model, forward, target)
     return [a for method in methods for a in method.attribute(model, forward, targets, statistics, seed)]
 

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from textiba.errors import EmptyTextError, InputError, SpecialTokenWarning, TruncationWarning, UnsupportedModelError
 from textiba.texts.labels import with_index
@@ -65,19 +65,25 @@ def check_fast(tokenizer: Any) -> None:
         )
 
 
-def padding_id(tokenizer: Any, config: Any) -> int:
+def padding_id(tokenizer: Any, config: Any, rows: int | None = None) -> int:
     """Returns the token id that pads the texts of a batch to one length.
 
-    This is the tokenizer's padding token; without one, the config's, which some heads use to find a text's last token;
+    This is the config's padding token, which some heads use to find a text's last token; without one, the tokenizer's;
     without either, 0. The attention mask hides padding, so any id of the vocabulary will do, except an end-of-text
     token: some heads read the state at such a token.
 
     Args:
         tokenizer: the model's tokenizer.
         config: the model's config.
+        rows: number of rows of the model's embedding table; a token beyond them is not taken. None if unknown.
     """
-    known = (tokenizer.pad_token_id, getattr(config, "pad_token_id", None))
-    return next((int(found) for found in known if isinstance(found, int) and found >= 0), 0)
+    known = (getattr(config, "pad_token_id", None), tokenizer.pad_token_id)
+    return next((int(found) for found in known if in_table(found, rows)), 0)
+
+
+def in_table(token: object, rows: int | None) -> TypeGuard[int]:
+    """Whether a value is a token id of a model whose embedding table has `rows` rows; None if the number is unknown."""
+    return isinstance(token, int) and token >= 0 and (rows is None or token < rows)
 
 
 def _item(text: Text | str, where: str, labels: Sequence[str] | None) -> Text:
