@@ -3,6 +3,7 @@
 from typing import Any
 
 import families
+import jaxtyping
 import pytest
 import torch
 import toys
@@ -100,7 +101,14 @@ def test_weights_without_numbers_are_refused():
         Model(module, toys.tokenizer())
 
 
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No type checks, which only the tests have: an argument of a wrong type reaches the code, as a user's does."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
 @pytest.mark.parametrize("length", ["16", 10.5, 2, 65, True])
+@pytest.mark.usefixtures("unchecked")
 def test_a_length_that_is_no_number_of_tokens_is_refused(length: Any):
     with pytest.raises(
         InputError, match=f"max_length must lie between 3 and 64, the model's own limit; got {length!r}"
@@ -117,6 +125,7 @@ def test_a_length_that_is_no_number_of_tokens_is_refused(length: Any):
         (toys.model(), textiba.PerSampleBottleneck(), "fine-tuned", r"got str\. Load them: textiba\.load_statistics"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_arguments_that_are_easily_mistaken_are_refused(model: Any, method: Any, statistics: Any, fix: str):
     with pytest.raises(SettingError, match=fix):
         textiba.explain(model, method, ["the film"], statistics)

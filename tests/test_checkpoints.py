@@ -22,6 +22,7 @@ from textiba.errors import (
     InputError,
     NotACheckpointError,
     StatisticsMismatchError,
+    UnreadWeightsWarning,
 )
 
 
@@ -102,6 +103,14 @@ def test_a_model_without_a_head_gets_a_seeded_one_and_says_so(saved_model: Path,
         again = load(tmp_path / "bare")
     assert first.labels == ("negative", "positive")
     assert first.fingerprint == again.fingerprint
+
+
+def test_layers_that_the_config_leaves_out_are_named(saved_model: Path):
+    path = saved_model / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"num_hidden_layers": 1}))
+    with pytest.warns(UnreadWeightsWarning, match=r"layer\.1\..* its config names fewer layers"):
+        assert load(saved_model).n_layers == 1
 
 
 def test_a_corrupted_adapter(tmp_path: Path):

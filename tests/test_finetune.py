@@ -101,7 +101,7 @@ def test_a_fresh_head_depends_on_its_seed_only(world: tuple[Path, Path], tmp_pat
 
 def test_texts_without_labels_are_refused(world: tuple[Path, Path], tmp_path: Path):
     base, tokenizer, _ = load_base(str(world[0]))
-    with pytest.raises(InputError, match="needs a label for every text"):
+    with pytest.raises(InputError, match=r"needs a label \(or a value\) for every text"):
         train_adapter(_recipe(world), [Text("x")], tmp_path, base, tokenizer)
 
 

@@ -130,6 +130,24 @@ def test_load_takes_a_setfit_model():
     assert float(p[1]) == pytest.approx(1 / (1 + np.exp(-z)), abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("pooling", "named"),
+    [
+        ({"pooling_mode_max_tokens": True}, "max"),
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True}, "mean, first|first, mean"),
+        ({"pooling_mode": "lasttoken"}, "lasttoken"),
+        ({}, "none"),
+    ],
+)
+def test_a_setfit_model_that_pools_otherwise_is_refused(pooling: dict[str, Any], named: str):
+    module = families.tiny("bert", made_by=AutoModel)
+    pools = type("Pooling", (), pooling)()
+    body = [SimpleNamespace(auto_model=module, tokenizer=families.tokenizer()), pools]
+    head = SimpleNamespace(coef_=np.ones((1, 32)), intercept_=np.array([0.3]), classes_=np.array([0, 1]))
+    with pytest.raises(UnsupportedModelError, match=f"the mean of the tokens or the first token; got ({named})"):
+        textiba.load(SimpleNamespace(model_body=body, model_head=head, labels=["no", "yes"]))
+
+
 def test_a_folder_and_one_sentence(tmp_path: Path):
     families.tiny("deberta-v2").save_pretrained(tmp_path)
     families.tokenizer().save_pretrained(tmp_path)

@@ -147,7 +147,7 @@ def test_cells_tell_which_tokens_are_gone_at_each_step(by: str, steps: tuple[flo
 
 
 def test_a_removal_of_what_is_not_shown_is_refused():
-    with pytest.raises(InputError, match="it has none of 'm', 'evidence'"):
+    with pytest.raises(InputError, match="the page has none of 'm', 'evidence'"):
         payload(exploration(removed=[removed(attribution(checkpoint="m"))]))
 
 

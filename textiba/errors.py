@@ -23,7 +23,8 @@
     ├── FewTextsWarning             statistics were estimated on few texts
     ├── RepairWarning               a damaged part of a run was set aside
     ├── VersionWarning              a run is resumed with other versions than it was begun with
-    └── FreshHeadWarning            a checkpoint without a head got a random one
+    ├── FreshHeadWarning            a checkpoint without a head got a random one
+    └── UnreadWeightsWarning        a checkpoint has weights of layers that its config leaves out
 
 Every message states the rule, the value received, and the fix.
 """
@@ -119,6 +120,10 @@ class VersionWarning(TextibaWarning):
 
 class FreshHeadWarning(TextibaWarning):
     """A checkpoint has no classification head; a random one was made."""
+
+
+class UnreadWeightsWarning(TextibaWarning):
+    """A checkpoint has weights of layers that its config leaves out, and the model was loaded without these layers."""
 
 
 def missing_extra(package: str, extra: str) -> MissingExtraError:

@@ -10,6 +10,7 @@ The built-in ones share one BERT encoder, which comes with the package gt-all-mi
 import contextlib
 import hashlib
 import json
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +18,14 @@ from typing import Any
 
 from textiba.checkpoints.cache import file_hash, keep_merged, known_hash, merged_tensors
 from textiba.checkpoints.find import BUILTIN, BUILTIN_BASE, CARD, checkpoint_folder, find
-from textiba.errors import CorruptFileError, FreshHeadWarning, HubUnavailableError, NotACheckpointError, missing_extra
+from textiba.errors import (
+    CorruptFileError,
+    FreshHeadWarning,
+    HubUnavailableError,
+    NotACheckpointError,
+    UnreadWeightsWarning,
+    missing_extra,
+)
 from textiba.model.outcomes import Outcome
 from textiba.model.view import Model
 from textiba.model.wrappers import taken
@@ -54,6 +62,7 @@ def load(
 
     Warns:
         FreshHeadWarning: the checkpoint has no classification head and got a random one.
+        UnreadWeightsWarning: the checkpoint has weights of layers that its config leaves out.
     """
     if not isinstance(source, str | Path):
         found = taken(source)
@@ -130,6 +139,13 @@ def load_base(
         raise NotACheckpointError(
             f"{source}: {len(broken)} tensors of the model are missing from the weights ({sorted(broken)[0]}, …); "
             "this is another architecture, or a part of a model"
+        )
+    if unread := sorted(k for k in info["unexpected_keys"] if re.search(r"\.\d+\.", k)):
+        warnings.warn(
+            f"{source}: the weights hold {len(unread)} tensors of layers that the model lacks ({unread[0]}, …): "
+            "its config names fewer layers. The model runs without them; check num_hidden_layers in config.json",
+            UnreadWeightsWarning,
+            stacklevel=3,
         )
     if warn and missing and source != BUILTIN_BASE:
         warnings.warn(

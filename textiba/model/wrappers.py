@@ -63,6 +63,13 @@ def _without_accelerate_hooks(module: Any) -> Any:
     return clone
 
 
+_POOLING = {  # by the names of sentence-transformers
+    "mean": "mean", "cls": "first", "pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first",
+    "pooling_mode_max_tokens": "max", "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
+    "pooling_mode_weightedmean_tokens": "weightedmean", "pooling_mode_lasttoken": "lasttoken",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, eq=False)
 class Taken:
     """The parts of another library's object from which a `Model` is made.
@@ -117,9 +124,9 @@ def _pooling_modes(pooling: Any) -> list[Any]:
     """How a Pooling module of sentence-transformers pools: "mean", "first", or its own names of other ways."""
     if pooling is None:
         return ["mean"]
-    known = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first"}
-    switches = {name: on for name, on in vars(pooling).items() if name.startswith("pooling_mode_") and on is True}
-    return [known.get(name, name.removeprefix("pooling_mode_")) for name in switches]
+    named = getattr(pooling, "pooling_mode", None)
+    found = [named] if isinstance(named, str) else [mode for mode in _POOLING if getattr(pooling, mode, False) is True]
+    return [_POOLING.get(mode, mode) for mode in found]
 
 
 def _linear_head(holder: Any) -> Outcome:
