@@ -17,6 +17,7 @@ from textiba.model.outcomes import Above, Classes, Label, Labels, Outcome, Poole
 from textiba.model.questions import make_outcome
 from textiba.model.tokens import NextToken
 from textiba.model.view import Model
+from textiba.show.highlight import facts
 
 TEXTS = toys.texts(3, seed=21, shortest=6)
 
@@ -216,6 +217,14 @@ def test_gold_labels_are_of_the_models_classes_only():
     asked = model(outcome=Label(label=1))
     with pytest.raises(TargetError, match="the model's classes; this model was asked: label LABEL_1"):
         textiba.explain(asked, textiba.Random(), [textiba.Text("a film", 1)], target="gold")
+
+
+@pytest.mark.parametrize(("label", "said"), [(1, "gold 1"), ("spam", "gold spam"), (None, "above 0.5")])
+def test_a_label_of_the_data_is_not_called_by_an_outcomes_name(label: Any, said: str):
+    asked = model(outcome=Above(threshold=0.5))
+    [a] = textiba.explain(asked, textiba.Random(), [textiba.Text("a film", label)])
+    assert said in f"{facts(a)} {asked.reading.words}"
+    assert "gold above" not in facts(a)
 
 
 def test_an_outcome_by_its_name():

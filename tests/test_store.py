@@ -86,7 +86,7 @@ def test_a_label_that_is_a_name_comes_back(tmp_path: Path):
     folder.export(tmp_path / "rows.jsonl")
     stored = [a for _, a in folder.read()]
     for again in (stored, list(textiba.Attributions.load(tmp_path / "found.parquet"))):
-        assert [a.text.source.label for a in again] == ["spam", 1]
+        assert [a.text.source.label for a in again] == ["spam", "1"]
     assert '"label_name":"spam"' in (tmp_path / "rows.jsonl").read_text().replace(" ", "")
 
 

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -52,7 +53,8 @@ class Batching(abc.ABC):
         """Tokenizes texts within the outcome's template; errors and warnings are those of `textiba.texts.tokenizing`.
 
         Args:
-            texts: the texts. If the outcomes are the model's classes, labels become indices into these classes.
+            texts: the texts. If the outcomes are the model's classes, labels become indices into these classes;
+                otherwise labels become names.
             start: number of the first text within the data, for messages.
 
         Raises:
@@ -63,7 +65,7 @@ class Batching(abc.ABC):
         if (rows := embedding_rows(self.module)) is not None:
             for number, text in enumerate(found, start):
                 check_embedded(text.ids, rows, self.tokenizer, f"text number {number} (counting from 0)")
-        return found
+        return found if self.reading.classes else [_with_named_label(text) for text in found]
 
     def special_id(self, kind: str, setting: str, instead: str) -> int:
         """Returns the id of the tokenizer's mask or padding token.
@@ -145,6 +147,12 @@ class Batching(abc.ABC):
         token = self.tokenizer.mask_token_id
         marked = text.hide(kept) if token is None else text.substitute(kept, token)
         return marked.drop(gone - kept)
+
+
+def _with_named_label(text: TokenizedText) -> TokenizedText:
+    """The text with its label as a name, because an index into the data's classes is no index into the outcomes."""
+    label = text.source.label
+    return replace(text, source=replace(text.source, label=str(label))) if isinstance(label, int) else text
 
 
 def check_embedded(ids: Sequence[int], rows: int, tokenizer: Any, where: str) -> None:
