@@ -131,3 +131,15 @@ def test_old_names_in_the_leaderboard_are_explained():
     old = {"smooth_grad", "gradient_x_input"} & {method for method, _ in common_rows()}
     assert ("is now `smooth_grad_x_input`" in README) == bool(old)
     assert ("is now `input_x_gradient`" in README) == bool(old)
+
+
+@pytest.mark.parametrize(("part", "heading"), [("esnli", "Words of both sentences"), ("hypothesis", "Words of the hypothesis")])
+def test_the_shares_on_marked_pairs_are_in_the_results(part: str, heading: str):
+    folder = ROOT / "experiments" / "nli"
+    with (folder / part / "leaderboard.csv").open(encoding="utf-8") as file:
+        rows = {row["method"]: row for row in csv.DictReader(file) if row["metric"] == "rationale top_share"}
+    [told] = [p for p in (folder / "README.md").read_text("utf-8").split("\n\n") if p.startswith(f"**{heading}")]
+    named = re.findall(r"`([a-z_ -]+)`\s\((0\.\d{3})\)", told)
+    assert len(named) > 5
+    assert [(name, f"{float(rows[name]['value']):.3f}") for name, _ in named] == named
+    assert f"{rows['evidence']['texts']} pairs" in " ".join(told.split()).replace("300 pairs of", "300 pairs of")
