@@ -101,8 +101,9 @@ def plausibility(a: Attribution, config: BenchmarkConfig) -> dict[str, float]:
 
 
 def is_marked(text: TokenizedText, part: str) -> bool:
-    """Whether the text, as cut to the model's length, still has a marked word; for a pair, in the text that `part`
-    names.
+    """Whether the text, as cut to the model's length, still has a marked word.
+
+    Of a pair, only the text that `part` names is searched, or both texts if `part` is "both".
     """
     return any(marked and part in ("both", own) for marked, own in zip(text.rationale, text.parts, strict=True))
 

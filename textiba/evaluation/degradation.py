@@ -244,9 +244,7 @@ def _window(
 def _variants(
     model: Model, window: Sequence[Attribution], settings: Degradation
 ) -> Iterator[tuple[tuple[int, int, int], tuple[int, tuple[int, ...]], TokenizedText]]:
-    """For each variant: its place in the result, a key that equal variants share, and the text without the removed
-    tokens.
-    """
+    """Each variant's place in the result, a key that equal variants share, and the text without the removed tokens."""
     for i, attribution in enumerate(window):
         for j, name in enumerate(settings.orders):
             order = removal_order(attribution, name, settings.seed, settings.part)
