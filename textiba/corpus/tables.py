@@ -58,7 +58,7 @@ def by_layer(rows: Sequence[KindRow], predicted: int | None = None) -> dict[Sour
 def leading(layers: dict[Source, dict[str, KindRow]], top: int) -> list[str]:
     """At most `top` words or parts of speech: those whose mean has the highest lower end of its interval.
 
-    The lower end is averaged over the layers.
+    The lower end is averaged over the layers; the highest comes first.
     """
     low: dict[str, float] = {}
     for found in layers.values():

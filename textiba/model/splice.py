@@ -38,7 +38,7 @@ class Plan:
         state: the state that replaces the arriving state at `enter` [batch, tokens, features].
         changes: {l: change}: at layer l, `change(arriving)` replaces the arriving state.
         record: whether to append each arriving state to `states`.
-        stop: the layer at which the run ends: when the state that arrives there is recorded, `Stopped` is raised.
+        stop: the layer at which the run ends; `Stopped` is raised once the state that arrives there has been recorded.
         last: a module to run in place of the last layer; None runs the layer itself.
         states: the recorded states, from the first layer that ran.
     """

@@ -27,7 +27,7 @@ def top(scores: Float[np.ndarray, " units"], count: int) -> Bool[np.ndarray, " u
 
 
 def top_share(scores: Float[np.ndarray, " units"], marked: Bool[np.ndarray, " units"]) -> float:
-    """The share of the n highest-scored units that the rationale marks, if it has n units: 0 … 1; higher is better.
+    """Of the n highest-scored units, the share within the rationale, which has n units: 0 … 1; higher is better.
 
     This is the bounding-box ratio of Schulz et al., ICLR 2020, section 4, for text: the rationale is the box.
 
