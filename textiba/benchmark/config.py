@@ -26,7 +26,7 @@ class Entry(Settings):
         name: the method's name in the registry.
         label: the method's name in the tables; empty takes the registry's name.
         settings: settings of the method; a setting that is not named keeps its default.
-        limit: run an expensive method on only this many texts, the first of each data set; None runs it on all.
+        limit: the number of texts, the first of each data set, on which an expensive method runs; None takes all.
     """
 
     name: str
@@ -128,17 +128,18 @@ class BenchmarkConfig(Settings):
             plausibility metrics.
         methods: the compared methods.
         reference: the label of the method that all others are compared with, paired by text.
-        removals: how tokens are removed for the faithfulness metrics; empty leaves these metrics out. If `subsets` and
-            `noise` are None too, the methods run only on texts with a marked word within the model's length.
+        removals: how tokens are removed for the faithfulness metrics; empty leaves these metrics out. If `removals` is
+            empty, and `subsets` and `noise` are None, the methods run only on texts that still have a marked word when
+            cut to the model's length.
         steps: shares of the tokens to remove; 0, 1 and the shares of AOPC are added.
         rationale_share: the share of a text's words that token F1 and IOU choose; ERASER takes the mean length of a
             rationale in the data set. None chooses as many words as are marked, which makes token F1 the top-n share.
-        rationale_part: the text of a pair whose words are judged against the rationale, "text" or "pair", where people
-            marked only one; or "both".
+        rationale_part: of a pair, the text whose words are judged against the rationale: "text" or "pair" if people
+            marked only one of them; else "both".
         subsets: sensitivity-n; None leaves it out.
         noise: noise at a hidden layer; None leaves it out. Each checkpoint then needs feature statistics.
-        leave_one_out: the label of an occlusion method. The scores of every other method are rank-correlated with its
-            scores; None leaves this metric out.
+        leave_one_out: the label of an occlusion method. The scores of every other method are rank-correlated with the
+            scores of this method; None leaves this metric out.
         sanity: the check with randomised layers.
         target: "predicted", "gold", or a class for all texts.
         outcome: what is asked of the model, by name and settings, such as {kind: above, threshold: 3.5}; see
@@ -218,7 +219,7 @@ class BenchmarkConfig(Settings):
         return not self.removals and self.subsets is None and self.noise is None
 
     def with_sources(self, sources: Iterable[str]) -> "BenchmarkConfig":
-        """This config with other sources of its data sets.
+        """This config with other sources for some of its data sets.
 
         Args:
             sources: `name=source` for each data set to replace; in a config with one data set, `source` alone is

@@ -21,7 +21,7 @@ def plot_leaderboard(scores: Sequence[Score], title: str = "", ours: Collection[
     Args:
         scores: scores of one data set and checkpoint, on one choice of texts.
         title: title of the figure.
-        ours: labels of the methods that another colour sets apart.
+        ours: labels of the methods that are drawn in another colour.
 
     Raises:
         InputError: no score is of a lead metric.

@@ -49,8 +49,8 @@ class BenchmarkFolder:
     Raises:
         InputError: the rows in the folder were made with other shared settings; or there is no config, and the folder
             holds no benchmark.
-        CorruptFileError: its manifest cannot be read.
-        SettingError: the names of two checkpoints would give one folder.
+        CorruptFileError: the folder's manifest cannot be read.
+        SettingError: the names of two checkpoints would give the same folder.
     """
 
     def __init__(self, path: str | Path, config: BenchmarkConfig | None = None, processes: Processes = ALONE):

@@ -25,7 +25,8 @@ class Comparison:
         advantage: how much better the method is than the reference, with its 95 % bootstrap interval. It is positive if
             the method is better: method − reference if higher is better, reference − method if lower is better.
         p: two-sided p-value of the paired sign-flip permutation test.
-        adjusted: p by Holm's method, over all methods that are compared in this metric on the same choice of texts.
+        adjusted: p, adjusted by Holm's method for all methods that are compared in this metric on the same choice of
+            texts.
     """
 
     pairs: int
@@ -44,8 +45,8 @@ class Score:
         label: the method's label.
         optimises: the metric that the method optimises for each text; empty for most methods.
         on: "all" for all texts that the method ran on, "common" for the texts that all methods ran on.
-        metric: the metric's name: a removal and a faithfulness metric, "noise kept", "rationale" and a plausibility
-            metric, a correlation, or a cost.
+        metric: the metric's name, which is a removal and a faithfulness metric, or "noise kept", or "rationale" and a
+            plausibility metric, or a correlation, or a cost.
         texts: the number of texts that have the metric.
         value: the mean over the texts with its 95 % bootstrap interval; for seconds the median with the quartiles.
         comparison: comparison with the reference; None for the reference itself and for costs.
@@ -69,7 +70,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The mean rank correlation (Spearman's ρ) of a method's scores on a randomised model with the original scores.
+    """The mean rank correlation (Spearman's ρ) between a method's scores on a randomised model and the original scores.
 
     Attributes:
         data: the name of the data set.
@@ -132,7 +133,7 @@ def agreements(folder: BenchmarkFolder) -> list[Agreement]:
 
 
 def _values(folder: BenchmarkFolder, data: str, checkpoint: str) -> dict[str, Values]:
-    """The metrics of each label, also the metrics that need the rows of another label too."""
+    """The metrics of each label, including the metrics that also need the rows of another label."""
     config = folder.config
     left_out: dict[int, np.ndarray] = {}
     if config.leave_one_out:

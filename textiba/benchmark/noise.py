@@ -1,6 +1,6 @@
 """Noise at a hidden layer: does the prediction stay if all tokens but the top k are replaced by noise?
 
-No method of the registry optimises this metric at its default settings: `two_sided` puts mean and [MASK] states at a
+With its default settings, no method of the registry optimises this metric: `two_sided` puts mean and [MASK] states at a
 sixth of the depth, and `per_sample` optimises its gates at a third of the depth. (`joint` also has gates at half of the
 depth, where this metric has its noise by default.)
 """
@@ -25,7 +25,7 @@ from textiba.texts.batches import TOKEN_BUDGET
 def noise_kept(
     model: Model, attributions: Sequence[Attribution], statistics: FeatureStatistics, choice: Noise, seed: int
 ) -> Float[np.ndarray, " texts"]:
-    """The mean over shares k of p(target) with all content tokens outside the top k replaced by noise.
+    """The mean over shares k of p(target) when noise replaces all content tokens outside the top k.
 
     Higher is better. The noise is ε ~ N(μ, σ²) with the feature statistics of the layer, as in the bottleneck's Q(Z).
     The states of the top k and of special tokens stay. p(target) is the mean over the draws.

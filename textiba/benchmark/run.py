@@ -49,7 +49,7 @@ class _Job:
         chunk: number of the chunk.
         texts: the number of texts.
         passes: an estimate of the cost, in passes through the model.
-        make: computes the rows.
+        make: function that computes the rows.
     """
 
     place: Place

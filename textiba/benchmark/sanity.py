@@ -29,7 +29,7 @@ def parts(model: Model) -> list[str]:
 
 
 def randomized(model: Model, depth: int, seed: int = 0) -> Model:
-    """A copy of the model whose top `depth` parts have new random weights, drawn as before training.
+    """A copy of the model whose top `depth` parts have new random weights, drawn as for an untrained model.
 
     Args:
         model: the model, which stays unchanged.
@@ -61,7 +61,7 @@ def sanity_rows(
     target: str | int,
     seed: int,
 ) -> list[Row]:
-    """Spearman's ρ between the scores on the model and on its more and more randomised copies, text by text.
+    """Spearman's ρ, text by text, between the scores on the model and those on more and more randomised copies of it.
 
     A copy explains the class that was explained on the model, and has its own feature statistics.
 

@@ -93,7 +93,7 @@ def rows(
 
 
 def plausibility(a: Attribution, config: BenchmarkConfig) -> dict[str, float]:
-    """The plausibility metrics by name; empty if no marked word is left within the model's length."""
+    """The plausibility metrics by name; empty if the text, as cut to the model's length, has no marked word."""
     if not is_marked(a.text, config.rationale_part):
         return {}
     found = from_attribution(a, config.rationale_share, config.rationale_part)
@@ -101,7 +101,10 @@ def plausibility(a: Attribution, config: BenchmarkConfig) -> dict[str, float]:
 
 
 def is_marked(text: TokenizedText, part: str) -> bool:
-    """Whether a marked word is left in the text, or in one text of a pair."""
+    """Whether the text, as cut to the model's length, still has a marked word.
+
+    Of a pair, only the text that `part` names is searched, or both texts if `part` is "both".
+    """
     return any(marked and part in ("both", own) for marked, own in zip(text.rationale, text.parts, strict=True))
 
 
@@ -139,7 +142,10 @@ def subset_rows(
 
 
 def subsets(text: TokenizedText, choice: Subsets, seed: int) -> Bool[np.ndarray, "subsets content"]:
-    """Random subsets of a text's two or more content tokens, all of one size; they do not depend on the batch."""
+    """Random subsets, all of one size, of the content tokens of a text, which has at least two.
+
+    The subsets do not depend on the batch.
+    """
     tokens = len(text.content)
     generator = np.random.default_rng(text.seed(seed))
     size = min(max(1, round(choice.share * tokens)), tokens - 1)

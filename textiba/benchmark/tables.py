@@ -29,7 +29,7 @@ def write_tables(folder: BenchmarkFolder, scores: Sequence[Score]) -> list[Path]
 
 
 def by_table(scores: Sequence[Score]) -> dict[str, list[Score]]:
-    """The scores of each data set and checkpoint by a title; the texts that all methods share come first."""
+    """The scores of each table, by the table's title; the scores on the texts that all methods share come first."""
     tables: dict[str, list[Score]] = {}
     for s in sorted(scores, key=lambda s: s.on != "common"):
         common = ["common"] if s.on == "common" else []
@@ -38,7 +38,7 @@ def by_table(scores: Sequence[Score]) -> dict[str, list[Score]]:
 
 
 def lead_metrics(scores: Sequence[Score]) -> list[str]:
-    """The metrics of the first table: the areas and noise kept, or else the first two plausibility metrics."""
+    """The metrics of the first table: the areas and "noise kept", or else the first two plausibility metrics."""
     names = dict.fromkeys(s.metric for s in scores)
     leading = [name for name in names if name.endswith(" area")] + [name for name in names if name == NOISE_KEPT]
     return leading or [name for name in names if name.startswith("rationale ")][:2]
@@ -106,7 +106,7 @@ def other_table(scores: Sequence[Score]) -> Columns:
 
 
 def sanity_table(checked: Sequence[Agreement]) -> Columns:
-    """Mean rank correlation with the original scores; a column for each randomised part, from the top down."""
+    """The mean rank correlation with the original scores, in a column for each randomised part, from the top down."""
     by = {(a.label, a.part): a for a in checked}
     labels = list(dict.fromkeys(a.label for a in checked))
     parts = list(dict.fromkeys(a.part for a in checked))
@@ -116,9 +116,9 @@ def sanity_table(checked: Sequence[Agreement]) -> Columns:
 def score_columns(scores: Sequence[Score]) -> Columns:
     """The CSV file: one line for each score.
 
-    `value` is the mean with `low` and `high` its 95 % bootstrap interval; for `statistic` "median" they are the median
-    and the quartiles. `advantage` is positive if the method is better than the reference, also for metrics whose lower
-    values are better; see `Comparison`.
+    `value` is the mean, and `low` and `high` are the ends of its 95 % bootstrap interval. Where `statistic` is
+    "median", the three are the median and the quartiles. `advantage` is positive if the method is better than the
+    reference, even if lower values of the metric are better; see `Comparison`.
     """
     compared = [s.comparison for s in scores]
     return {

@@ -19,7 +19,8 @@ class Bottleneck(nn.Module):
         mean: μ_R of the layer [features].
         std: σ_R of the layer [features], positive.
         gated: True for the tokens that have a gate [batch, tokens].
-        initial_logit: initial logits of the gates: one number, or one for each token or each gate; λ = sigmoid(logit).
+        initial_logit: initial logits of the gates, as one number, or as one number for each token or each gate; λ =
+            sigmoid(logit).
         per_feature: whether each feature of a token has its own gate; otherwise each token has one gate.
 
     Attributes:
@@ -73,7 +74,10 @@ class Bottleneck(nn.Module):
         return torch.where(self.gated.squeeze(-1), kl, kl.new_zeros(()))
 
     def _energy(self, state: Float[Tensor, "*draws batch tokens features"]) -> Float[Tensor, "*draws batch tokens"]:
-        """Σ R̃² over the features; cached, because every step of an optimisation has the same state."""
+        """Σ R̃² over the features, where R̃ is the normalised state.
+
+        The sum is cached, because every step of an optimisation has the same state.
+        """
         if self._energy_cache is None or self._energy_cache[0] is not state:
             self._energy_cache = (state, normalize(state, self.mean, self.std).square().sum(dim=-1))
         return self._energy_cache[1]

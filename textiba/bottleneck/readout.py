@@ -2,7 +2,7 @@
 
 Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.2. The paper's 1×1 convolutions on a feature map
 correspond to linear layers on a sequence. A network can predict the gates of bottlenecks at several layers, with one
-output for each.
+output for each layer.
 """
 
 import math
@@ -92,7 +92,7 @@ class ReadoutNetwork(nn.Module):
         nn.init.constant_(last.bias, architecture.limit * math.atanh(logit / architecture.limit))
 
     def forward(self, hidden: Sequence[State]) -> Float[Tensor, "layers batch tokens"]:
-        """Returns the unbounded logits of every bottleneck's gates; `bounded` gives the logits of the gates.
+        """Returns unbounded logits for every bottleneck's gates; `bounded` turns them into the gates' logits.
 
         Args:
             hidden: hidden states 0 … L of a plain pass.
@@ -101,7 +101,7 @@ class ReadoutNetwork(nn.Module):
         return self.layers(torch.cat(read, dim=-1)).float().permute(2, 0, 1)
 
     def bounded(self, raw: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Returns the gates' logits, between −limit and limit, from unbounded ones."""
+        """Returns the gates' logits, which lie between −limit and limit, from unbounded logits."""
         return self.architecture.limit * torch.tanh(raw / self.architecture.limit)
 
     def at(self, layer: int, hidden: Sequence[State]) -> Float[Tensor, "batch tokens"]:

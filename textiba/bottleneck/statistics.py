@@ -116,8 +116,8 @@ class FeatureStatistics:
 
         Raises:
             InputError: no such file, or it cannot be read.
-            CorruptFileError: the file holds no statistics, or is damaged: other shapes or counts than `save` writes,
-                NaN, infinity, or a negative sum of squares.
+            CorruptFileError: the file holds no statistics, or is damaged (it has other shapes or counts than `save`
+                writes, NaN, infinity, or a negative sum of squares).
         """
         if not Path(path).is_file():
             raise InputError(f"{path}: no such statistics; make them with: textiba estimate --output {path}")

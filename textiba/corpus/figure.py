@@ -26,7 +26,8 @@ def plot_words(rows: Sequence[KindRow], top: int = 25, title: str = "") -> "Figu
     """The words with the highest mean score in the texts predicted as each class, with 95 % intervals over texts.
 
     Each class has a panel. A filled marker is a word's mean in the texts of the panel's class, and a hollow marker is
-    its mean in the texts predicted as another class. Words are ordered by the lower end of their interval.
+    its mean in the texts predicted as another class. The words are ordered by the lower end of their interval, highest
+    first.
 
     Args:
         rows: rows of one source.
@@ -78,7 +79,7 @@ def plot_words_by_layer(rows: Sequence[KindRow], top: int = 25, title: str = "")
 
     Args:
         rows: rows of one method at several layers.
-        top: the largest number of words; those with the highest average over the layers are shown.
+        top: the largest number of words; `leading` chooses them.
         title: of the figure.
     """
     from matplotlib.figure import Figure
@@ -99,8 +100,8 @@ def plot_words_by_layer(rows: Sequence[KindRow], top: int = 25, title: str = "")
 def plot_parts(rows: Sequence[KindRow], title: str = "") -> "Figure":
     """Two maps of parts of speech × layers: the share of all scores, and the mean score of a word.
 
-    The first map also shows the share of all words. Its colour compares the two shares: red is a larger share of the
-    scores than of the words, blue a smaller share.
+    The first map also shows the share of all words. Its colour compares the two shares: red means a larger share of the
+    scores than of the words, and blue means a smaller share.
 
     Args:
         rows: rows of one method at one or several layers.
@@ -128,7 +129,7 @@ def plot_parts(rows: Sequence[KindRow], title: str = "") -> "Figure":
 
 
 def _means(axes: "Axes", layers: dict[Source, dict[str, KindRow]], kinds: Sequence[str]) -> None:
-    """Draws the mean score of an occurrence, kinds × layers."""
+    """Draws the mean score of an occurrence as a map of kinds × layers."""
     values = [[found[kind].mean.mean for found in layers.values()] for kind in kinds]
     flat = [value for row in values for value in row]
     written = iter(_numbers(flat))
@@ -150,7 +151,7 @@ def _grid(
     columns: Sequence[str],
     span: Range,
 ) -> None:
-    """Draws cells: their text on the colour of their value."""
+    """Draws a grid of cells, each with its text on the colour of its value."""
     from matplotlib.colors import to_rgb
 
     axes.imshow([[to_rgb(span.color(value)) for value in row] for row in values], aspect="auto")

@@ -52,7 +52,7 @@ def corpus_view(config: CorpusConfig, output: str | Path, progress: Progress = l
 
     Args:
         config: the settings.
-        output: the folder; made if it is missing. Files of an earlier view of the same name are replaced.
+        output: the folder; made if it is missing. Files of an earlier view that have the same names are replaced.
         progress: called after each result.
 
     Raises:

@@ -38,7 +38,7 @@ def columns(rows: Sequence[KindRow], what: str) -> Columns:
 
 
 def by_method(rows: Sequence[KindRow]) -> dict[str, list[KindRow]]:
-    """The rows of each method by its name, with all its layers."""
+    """The rows of each method at all its layers, by the method's name."""
     names = method_names(rows)
     out: dict[str, list[KindRow]] = {}
     for row in rows:
@@ -47,7 +47,7 @@ def by_method(rows: Sequence[KindRow]) -> dict[str, list[KindRow]]:
 
 
 def by_layer(rows: Sequence[KindRow], predicted: int | None = None) -> dict[Source, dict[str, KindRow]]:
-    """The rows of one predicted class by layer, from the lowest, and by kind; None takes the rows over all texts."""
+    """The rows of one predicted class, by layer (lowest first) and by kind; None takes the rows over all texts."""
     out: dict[Source, dict[str, KindRow]] = {}
     for row in rows:
         if row.predicted == predicted:
@@ -56,7 +56,10 @@ def by_layer(rows: Sequence[KindRow], predicted: int | None = None) -> dict[Sour
 
 
 def leading(layers: dict[Source, dict[str, KindRow]], top: int) -> list[str]:
-    """At most `top` kinds, ordered by the lower end of the mean's interval, averaged over the layers; highest first."""
+    """At most `top` words or parts of speech: those whose mean has the highest lower end of its interval.
+
+    The lower end is averaged over the layers; the highest comes first.
+    """
     low: dict[str, float] = {}
     for found in layers.values():
         for kind, row in found.items():
@@ -65,7 +68,7 @@ def leading(layers: dict[Source, dict[str, KindRow]], top: int) -> list[str]:
 
 
 def word_table(rows: Sequence[KindRow], predicted: int | None, top: int) -> Columns:
-    """The leading words in the texts of a class, and an occurrence's mean score at each layer, ± its 95 % interval."""
+    """The leading words in a class's texts, with the mean score of an occurrence ± its 95 % interval at each layer."""
     layers = by_layer(rows, predicted)
     words = leading(layers, top)
     first = next(iter(layers.values()), {})
@@ -89,7 +92,7 @@ def part_table(rows: Sequence[KindRow]) -> Columns:
 
 
 def method_names(rows: Sequence[KindRow]) -> dict[Source, str]:
-    """A name for the method of each source; it lists the settings in which several sources of one method differ."""
+    """A name for the method of each source; the name lists the settings in which the sources of one method differ."""
     settings = {row.source: json.loads(row.source.settings) for row in rows}
     names = {}
     for source, own in settings.items():
@@ -100,7 +103,7 @@ def method_names(rows: Sequence[KindRow]) -> dict[Source, str]:
 
 
 def layer_name(source: Source) -> str:
-    """The name of the layer in a table or a figure; the unit for methods without a layer."""
+    """The name of a source's layer in a table or a figure; for a method without a layer, the unit of its scores."""
     return source.unit if source.layer is None else f"layer {source.layer}"
 
 

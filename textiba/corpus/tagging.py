@@ -1,4 +1,4 @@
-"""Parts of speech, by spaCy, of the words of the model's tokenizer."""
+"""Tags the words of the model's tokenizer with their parts of speech, by spaCy."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Tagger:
     pipeline: Any
 
     def tags(self, texts: Sequence[tuple[str, Sequence[Word]]]) -> list[tuple[str, ...]]:
-        """A tag for each word of each text: Universal Dependencies, "X" for a word without a tag.
+        """A tag of Universal Dependencies for each word of each text; "X" for a word without a tag.
 
         A text is read only up to the end of its last word.
 
@@ -76,7 +76,7 @@ def load_tagger(name: str = PIPELINE) -> Tagger:
 
 
 def align(words: Sequence[Word], tokens: Sequence[Span]) -> tuple[str, ...]:
-    """The tag of each word: the tag of the token that shares the most characters with it (of several, the first).
+    """Each word's tag, taken from the token that shares the most characters with the word (of several, the first).
 
     Args:
         words: words of the model's tokenizer.

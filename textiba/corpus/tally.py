@@ -50,7 +50,7 @@ class KindRow:
         kind: the word or the tag.
         predicted: the row is over the texts that were predicted as this class; None for all texts.
         texts: the number of texts in which the kind occurs.
-        of_texts: the number of all texts of that class.
+        of_texts: the number of all texts that were predicted as that class.
         occurrences: the number of occurrences.
         mean: the mean score of an occurrence, in the source's unit, with its 95 % interval.
         share: the share of the kind in the sum of all absolute scores, 0 … 1, with its 95 % interval.
@@ -74,8 +74,8 @@ class Tally:
     """Sums over texts, from which means, shares and their intervals are computed at any time.
 
     The text is the unit of sampling, since occurrences within a text depend on each other. For each kind, each text has
-    one sum of scores. The tally adds up over texts: these sums, their squares, and their products with the denominator;
-    see `ratio`.
+    one sum of scores. The tally adds up these sums over the texts, and also their squares and their products with the
+    denominator; see `ratio`.
     """
 
     def __init__(self) -> None:
@@ -106,10 +106,10 @@ class Tally:
         """Rows by source: first over all texts, then for each predicted class.
 
         Within each group, kinds are ordered by the lower end of the mean's interval, highest first, so that a kind does
-        not lead by chance in a few texts.
+        not come first because of chance in a few texts.
 
         Args:
-            min_count: kinds that occur in fewer texts are left out; at least 2.
+            min_count: kinds that occur in fewer texts than this are left out; at least 2.
         """
         out: list[KindRow] = []
         for source in dict.fromkeys(source for source, _ in self._sums):
@@ -176,7 +176,8 @@ def ratio(
 
     Linearised, the ratio `r` of two sums has the standard error `√(n/(n−1) · Σ(yᵢ − r·xᵢ)²) / Σxᵢ` over n texts: the
     ratio estimator of cluster sampling (Cochran, *Sampling Techniques*, 3rd ed. 1977, chapter 6; Deng, Knoblich and Lu,
-    *Applying the Delta Method in Metric Analytics*, KDD 2018, section 3). The expanded square needs only sums.
+    *Applying the Delta Method in Metric Analytics*, KDD 2018, section 3). When the square is expanded, only sums are
+    needed.
 
     Args:
         top: Σy, of each kind.
@@ -184,7 +185,7 @@ def ratio(
         top_squares: Σy².
         products: Σxy.
         bottom_squares: Σx².
-        texts: n; texts in which both y and x are 0 may be left out; at least 2.
+        texts: n, at least 2; texts in which both y and x are 0 may be left out.
     """
     r = top / bottom
     # Rounding may leave a tiny negative number if all texts have the same ratio.

@@ -61,7 +61,7 @@ class CorpusView:
 
 
 def written(words: Sequence[Word], text: str, lower: bool) -> tuple[list[int], list[str]]:
-    """Joins the tokenizer's words to written words.
+    """Joins the tokenizer's words into written words.
 
     Args:
         words: words of the tokenizer, in the order of the text.
@@ -92,7 +92,7 @@ def tagged(results: Iterator[tuple[int, Attribution]], tagger: Tagger | None) ->
 
     Args:
         results: results of `textiba.stream`.
-        tagger: tags the words; with None, the tags are None.
+        tagger: tags the words; without a tagger, None takes the place of the tags.
     """
     known: dict[int, tuple[str, ...]] = {}
     while chunk := [(place, a, a.words()) for place, a in itertools.islice(results, _CHUNK)]:

@@ -35,13 +35,14 @@ class Degradation(Settings):
     """How tokens are removed.
 
     Attributes:
-        removal: "delete" (the text gets shorter), "mask" ([MASK] takes the token's place), "pad" ([PAD] takes its place
-            and is attended to; RoBERTa gives it no position) or "attention" (the token keeps its place, and no token
-            attends to it).
+        removal: "delete" (the text gets shorter), "mask" ([MASK] takes the token's place), "pad" ([PAD] takes the
+            token's place and is attended to; RoBERTa gives [PAD] no position) or "attention" (the token keeps its
+            place, and no token attends to it).
         by: the unit of `steps`: "fraction" or "count".
-        steps: how much is removed, in increasing order from 0: shares of the text's tokens, or whole numbers of tokens.
+        steps: how much is removed at each step, in increasing order from 0; as shares of the text's tokens or as whole
+            numbers of tokens.
         orders: the curves to compute: "morf", "lerf", "random" or several of them.
-        part: the text of a pair whose tokens are removed, "text" (the first) or "pair" (the second), or "both".
+        part: of a pair, the text whose tokens are removed: "text" (the first), "pair" (the second) or "both".
         seed: seed of the random order and of the order of ties; each text derives its own seed from this one.
     """
 
@@ -70,8 +71,8 @@ class Degradation(Settings):
     def counts(self, tokens: int, order: str = "morf") -> list[int]:
         """The number of tokens that are removed at each step.
 
-        MoRF and random remove the top share of a step. LeRF at the share 1 − k keeps exactly the tokens that MoRF
-        removes at the share k.
+        If steps are shares, MoRF and random remove the step's share of the tokens, rounded. LeRF at the share 1 − k
+        keeps exactly the tokens that MoRF removes at the share k.
 
         Args:
             tokens: number of the text's tokens that carry a score.
@@ -92,21 +93,21 @@ def degrade(
 ) -> dict[str, Curve]:
     """The degradation curves of one method on one checkpoint, by the name of their order.
 
-    All variants of a window of texts go through the model together, in batches of similar length. Equal variants
-    (nothing removed, everything removed) go through once.
+    All variants of several consecutive texts go through the model together, in batches of similar length. Equal
+    variants (nothing removed, everything removed) go through once.
 
     Args:
         model: the model that reads the variants; it may differ from the explained model.
-        attributions: attributions of one method with one choice of settings; the curves follow the probability of their
-            `target`.
+        attributions: attributions of one method with one choice of settings; the curves follow the probability of each
+            attribution's `target`.
         settings: how tokens are removed.
         budget: number of tokens in a batch.
 
     Raises:
         SettingError: there are no attributions; or the tokenizer has no mask token for "mask", or no padding token for
             "pad".
-        InputError: the attributions are of two methods, or of another question than the model is asked; a text is not a
-            pair, but `part` names one text of a pair; or a score is NaN.
+        InputError: the attributions are of two methods, or they explain another question than the model is asked; a
+            text is not a pair, but `part` names one text of a pair; or a score is NaN.
     """
     settings = settings or Degradation()
     source = iter(attributions)
@@ -136,8 +137,8 @@ def degrade(
 def removal_order(attribution: Attribution, order: str, seed: int = 0, part: str = "both") -> list[int]:
     """Positions of the content tokens in the order of their removal; LeRF is MoRF backwards.
 
-    Tokens of equal score are removed in a random order, which is the same for every method. Their order in the text
-    would favour its beginning or its end.
+    Tokens of equal score are removed in a random order, which is the same for every method. To remove such tokens in
+    the order of the text would favour the text's beginning or end.
 
     Args:
         attribution: the scores.
@@ -243,7 +244,7 @@ def _window(
 def _variants(
     model: Model, window: Sequence[Attribution], settings: Degradation
 ) -> Iterator[tuple[tuple[int, int, int], tuple[int, tuple[int, ...]], TokenizedText]]:
-    """For each variant: its place in the result, a key that equal variants share, and the text without its tokens."""
+    """Each variant's place in the result, a key that equal variants share, and the text without the removed tokens."""
     for i, attribution in enumerate(window):
         for j, name in enumerate(settings.orders):
             order = removal_order(attribution, name, settings.seed, settings.part)

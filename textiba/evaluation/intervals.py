@@ -18,7 +18,8 @@ _ROUNDING = 1e-12  # two sums closer than this share of the sum of absolute valu
 class Interval:
     """A mean over texts with its 95 % interval.
 
-    The interval is the percentile bootstrap (Efron, 1979), unless the function that returns it names another.
+    The interval is the percentile bootstrap (Efron, 1979), unless the function that returns the interval names another
+    method.
     """
 
     mean: float
@@ -76,7 +77,8 @@ def sign_flip_p(differences: Float[np.ndarray, " texts"], draws: int = 9999, see
     If neither side of the pairs is better, the difference of each text is as likely to be positive as negative. p is
     the share of the assignments of signs whose mean is at least as far from 0 as the observed mean. With up to 13
     texts, all assignments are tried, and p is exact. With more texts, `draws` random assignments are tried, and the
-    observed assignment is counted too. If b random assignments have a mean as far from 0, p = (1 + b) / (1 + draws).
+    observed assignment is counted too. If the means of b random assignments are at least as far from 0 as the observed
+    mean, p = (1 + b) / (1 + draws).
 
     Source: Fisher, *The Design of Experiments*, 1935, chapter 3; Phipson and Smyth, *Permutation P-values Should Never
     Be Zero*, 2010.
@@ -122,7 +124,7 @@ def _check(values: Float[np.ndarray, " texts"]) -> None:
 
 
 def _resamplings(texts: int, draws: int, seed: int) -> Iterator[Float[np.ndarray, "draws texts"]]:
-    """How often each draw (with replacement) contains each text; in blocks, so that memory stays bounded."""
+    """Yields how often each draw (with replacement) contains each text, in blocks, so that memory stays bounded."""
     if texts * draws <= _CACHED:
         yield _cached_resampling(texts, draws, seed)
         return
@@ -138,7 +140,7 @@ def _cached_resampling(texts: int, draws: int, seed: int) -> Float[np.ndarray, "
 
 
 def _sign_flips(texts: int, draws: int, seed: int) -> Iterator[Int8[np.ndarray, "draws texts"]]:
-    """Random signs, −1 or 1, in blocks."""
+    """Yields random signs, −1 or 1, in blocks of draws."""
     if texts * draws <= _CACHED:
         yield _cached_signs(texts, draws, seed)
         return

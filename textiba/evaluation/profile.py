@@ -25,8 +25,8 @@ class LayerRow:
         total: the sum of a text's scores, in the method's unit.
         per_token: the mean of a text's absolute scores, in the method's unit.
         usable: usable bits about the target in the content tokens' states at this layer: log2 p(target) with all gates
-            open minus log2 p(target) with all gates closed, pointwise as in Xu et al., *A Theory of Usable
-            Information*, ICLR 2020; None for methods other than evidence.
+            open minus log2 p(target) with all gates closed (for each text alone, as the pointwise measure of Xu et al.,
+            *A Theory of Usable Information*, ICLR 2020); None for methods other than evidence.
         kept: probability of the target with the bottleneck in place; None for methods without an optimised bottleneck.
         loss: the objective of the bottleneck, `CE + β · KL`, nats; None for methods without an optimised bottleneck.
         settings: settings of the method.

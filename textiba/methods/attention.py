@@ -24,7 +24,7 @@ class Attention(Method):
     signed: ClassVar[bool] = False
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """One more pass through the last layer, with an implementation that returns attention weights."""
+        """The plain pass, and a pass through the last layer with an implementation that returns attention weights."""
         return Passes(1 + 1 / layers, 0.0)
 
     def _attribute(

@@ -17,7 +17,7 @@ from textiba.types import Targets
 
 
 class AttentionRollout(Method):
-    """Attention multiplied over all layers: each token's share in the state that the head reads.
+    """The product of the attention of all layers: each token's share in the state that the head reads.
 
     The scores do not depend on the target. They are one row of the product: the row of the token that the
     classification head reads. Where the head reads all tokens, the scores are the mean over all rows.
@@ -30,7 +30,7 @@ class AttentionRollout(Method):
     signed: ClassVar[bool] = False
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """One more pass through all layers, with an implementation that returns attention weights."""
+        """The plain pass, and a pass through all layers with an implementation that returns attention weights."""
         return Passes(2.0, 0.0)
 
     def _attribute(
@@ -47,7 +47,7 @@ class AttentionRollout(Method):
 
 
 def rollout(weights: Float[Tensor, "layers batch tokens tokens"]) -> Float[Tensor, "batch tokens tokens"]:
-    """`Ã_L ⋯ Ã_1` with `Ã = ½A + ½I`, each row scaled to sum 1 (Abnar, Zuidema, 2020, section 3)."""
+    """The product `Ã_L ⋯ Ã_1`; `Ã` is `½A + ½I` with each row scaled to sum 1 (Abnar, Zuidema, 2020, section 3)."""
     eye = torch.eye(weights.shape[-1], dtype=weights.dtype, device=weights.device)
     mixed = 0.5 * weights + 0.5 * eye
     mixed = mixed / mixed.sum(dim=-1, keepdim=True)

@@ -15,10 +15,10 @@ from textiba.texts.batches import Batch
 
 @torch.no_grad()
 def attention_weights(model: Model, forward: ForwardPass, first: int) -> Float[Tensor, "layers batch tokens tokens"]:
-    """Returns the attention weights of layers `first` … L − 1, mean over heads.
+    """Returns the attention weights of layers `first` … L − 1, averaged over heads.
 
-    Fused attention never computes these weights explicitly. So a copy of the model, with shared weights, runs the
-    "eager" implementation.
+    Fused attention never computes these weights explicitly. So a copy of the model, which shares the model's
+    parameters, runs the "eager" implementation.
 
     Args:
         model: the model.

@@ -37,17 +37,16 @@ class Passes:
 class Method(Settings, abc.ABC):
     """A way to score tokens. An instance holds the method's settings and no other state.
 
-    To write a method, implement `_attribute` and `_passes`. The public `attribute` first replaces the settings that
-    depend on the model by values (see `for_model`), and checks the layers and the statistics. The public `passes` first
-    replaces the settings that depend on the model's depth (see `at_depth`).
+    To write a method, implement `_attribute` and `_passes`. The public `attribute` first puts values in place of the
+    settings that depend on the model (see `for_model`), and then checks the layers and the statistics. The public
+    `passes` first puts numbers in place of the settings that depend on the model's depth (see `at_depth`).
 
     Class attributes:
         name: the method's name in the registry, in configs and in results.
         unit: unit of the scores: "bits", "nats" or "score".
         signed: whether a negative score speaks against the target.
         needs: the optional dependency (extra) that the method needs; empty for none.
-        optimises: the metric that the method optimises, so that a table ranked by this metric can say so; empty for
-            none.
+        optimises: the metric that the method optimises, so that tables can mark the method; empty for none.
     """
 
     name: ClassVar[str]
@@ -63,7 +62,7 @@ class Method(Settings, abc.ABC):
 
     @property
     def layers_used(self) -> tuple[int, ...]:
-        """Indices into hidden_states that the settings name; the model must have these layers."""
+        """The layers that the settings name, as indices into hidden_states; the model must have these layers."""
         return ()
 
     def at_depth(self: M, layers: int) -> M:
@@ -86,11 +85,11 @@ class Method(Settings, abc.ABC):
         return model.reading.explained
 
     def variants(self) -> tuple["Method", ...]:
-        """The methods whose results `attribute` returns: this method alone, unless it computes those of several."""
+        """The methods whose results `attribute` returns: this method alone, or several that are computed together."""
         return (self,)
 
     def files(self, model: Model) -> dict[str, str]:
-        """Hash of each extra input file (besides model and statistics) that the results depend on, by name."""
+        """A hash, by name, of each file that the results depend on besides model and statistics."""
         return {}
 
     def passes(self, layers: int, tokens: int) -> Passes:
@@ -143,7 +142,7 @@ class Method(Settings, abc.ABC):
 
     @abc.abstractmethod
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """Implements `passes`; every setting that depends on the model's depth is a number."""
+        """Implements `passes`; every setting that depends on the model's depth is already a number."""
 
     @abc.abstractmethod
     def _attribute(
@@ -186,7 +185,7 @@ class LayerMethod(Method, abc.ABC):
         """The layer as a number.
 
         Raises:
-            SettingError: `layer` is None; `at_depth` returns the method with a number.
+            SettingError: `layer` is None; the method that `at_depth` returns has a number.
         """
         if self.layer is None:
             raise SettingError(f"{self.name}: the layer depends on the model; call at_depth(model.n_layers) first")

@@ -33,14 +33,15 @@ class Evidence(LayerMethod):
     """Nats of evidence per token, signed: positive speaks for the target.
 
     Attributes:
-        layer: index into hidden_states whose gates open; None takes a third of the depth (layer 2 of 6, 4 of 12).
+        layer: index into hidden_states of the layer whose gates open; None takes a third of the depth (2 of 6, 4 of
+            12).
         nodes: number of nodes of the Gauss–Legendre quadrature; each node costs one forward and one backward pass
             above `layer`.
-        closed: closed state R₀: "mean", the features' mean μ_R, or "mask", the hidden state that the token has when
-            every content token of the text is [MASK].
+        closed: the closed state R₀. "mean" is the features' mean μ_R; "mask" is the hidden state that the token has
+            when every content token of the text is [MASK].
         gate_special: whether [CLS] and [SEP] have gates too; their evidence is reported separately, never as scores.
-        gradient: "plain", or "lrp", the modified gradient of `LRP`, which is less noisy. Evidence with "lrp" does not
-            sum to the difference of the two log-probabilities; the residual holds the rest.
+        gradient: "plain"; or "lrp" for the modified gradient of `LRP`, which is less noisy. Evidence with "lrp" does
+            not sum to the difference of the two log-probabilities; the residual holds the rest.
         output: the target's output that is explained; see `GradientMethod.output`. The scores are in nats with
             "log_probability" and "log_odds".
     """
@@ -64,9 +65,9 @@ class Evidence(LayerMethod):
     def _passes(self, layers: int, tokens: int) -> Passes:
         """One forward and one backward pass above the layer for each node; with "mask", one more forward pass.
 
-        With "mask", the all-[MASK] text runs through the layers below `layer`, and the closed gates through the layers
-        above: together one pass. With "mean", the run with closed gates is not counted, because it is short: if the
-        model allows it, all gated tokens are merged into one.
+        With "mask", the all-[MASK] text runs through the layers below `layer`, and the run with closed gates goes
+        through the layers above; together, these two runs are one pass. With "mean", the run with closed gates is not
+        counted, because it is short: if the model allows this, all gated tokens are merged into one.
         """
         above = (layers - self.place) / layers
         closed = 1 if self.closed == "mask" else 0
@@ -105,7 +106,7 @@ class Evidence(LayerMethod):
         return results(self, self.place, model, forward, targets, evidence, details)
 
     def _closed(self, model: Model, batch: Batch, reference: State, gated: Mask) -> Logits:
-        """The logits with all gates closed; merges the gated tokens into one where all have the same closed state."""
+        """The logits with closed gates. If all gated tokens have the same closed state, they are merged into one."""
         if self.closed == "mask" or not model.can_merge:
             return model.run_from(batch, self.place, reference)
         merged, places = batch.merge(gated)

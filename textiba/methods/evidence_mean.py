@@ -1,10 +1,10 @@
 """Evidence averaged over layers and over closed states.
 
-The closed state decides which degradation test evidence does well on: the features' mean suits deletion, the state of
-an all-[MASK] text suits masking. Evidence also differs between layers. The mean of several evidences is again evidence:
-nats for or against the target. Scores, special tokens' evidence and residual sum to log p(target) minus the mean of the
-closed log p(target). Averaging over baselines is the idea of expected gradients (Erion et al., Nature Machine
-Intelligence 2021); this method averages over layers too.
+The closed state decides in which degradation test evidence does well: the features' mean suits deletion, and the state
+of an all-[MASK] text suits masking. Evidence also differs between layers. The mean of several evidences is again
+evidence: nats for or against the target. The scores, the special tokens' evidence and the residual sum to log p(target)
+minus the mean of log p(target) with closed gates. Averaging over baselines is the idea of expected gradients (Erion et
+al., Nature Machine Intelligence 2021); this method averages over layers too.
 """
 
 from dataclasses import replace
@@ -72,7 +72,7 @@ class EvidenceMean(Method):
         )
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """The sum over all evidences, which share one plain pass."""
+        """The passes of all evidences together; the plain pass, which they share, is counted once."""
         each = [evidence.passes(layers, tokens) for evidence in self.evidences]
         return Passes(1 + sum(p.forward - 1 for p in each), sum(p.backward for p in each))
 

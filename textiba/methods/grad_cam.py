@@ -1,4 +1,4 @@
-"""Grad-CAM on a transformer: a layer's features are the channels, its tokens the spatial positions."""
+"""Grad-CAM on a transformer: a layer's features are the channels, and its tokens are the spatial positions."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from textiba.types import Mask, State, Targets
 
 
 class GradCAM(GradientMethod):
-    """The dot product of a token's state and the text's mean gradient, negative values set to 0: unsigned.
+    """The dot product of a token's state and the text's mean gradient, with negative values set to 0: unsigned.
 
     Choose a layer below the last. Most heads read only the first token of the last layer's output. The mean gradient
     there is the first token's gradient divided by the number of tokens, and the scores of the other tokens say only how
@@ -21,7 +21,8 @@ class GradCAM(GradientMethod):
     Source: Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra, ICCV 2017 (arXiv 1610.02391).
 
     Attributes:
-        layer: index into hidden_states whose state is explained; None takes layer L − 1, the input of the last layer.
+        layer: index into hidden_states of the state that is explained; None takes layer L − 1, the input of the last
+            layer.
     """
 
     name: ClassVar[str] = "grad_cam"
@@ -37,7 +38,7 @@ class GradCAM(GradientMethod):
 
 
 def grad_cam(state: State, gradient: State, real: Mask) -> Float[Tensor, "batch tokens"]:
-    """Returns relu(Σ_c α_c A_tc), with α_c the mean of ∂y / ∂A_tc over the text's tokens t (Grad-CAM, equations 1, 2).
+    """Returns relu(Σ_c α_c A_tc). α_c is the mean of ∂y / ∂A_tc over the text's tokens t (Grad-CAM, equations 1, 2).
 
     Args:
         state: A.

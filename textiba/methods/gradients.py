@@ -1,7 +1,7 @@
 """Base class of the gradient baselines: they use the gradient of the target's output with respect to a hidden state.
 
 The gradient baselines are computed with Captum. They explain the state at one layer, by convention the embedding output
-(layer 0), and reduce its features to one number per token.
+(layer 0), and reduce each token's features to one number.
 """
 
 import abc
@@ -27,11 +27,12 @@ class GradientMethod(LayerMethod, abc.ABC):
     """Base class of the gradient baselines.
 
     Attributes:
-        layer: index into hidden_states whose state is explained; None takes the embedding output, layer 0.
+        layer: index into hidden_states of the state that is explained; None takes the embedding output, layer 0.
         output: the target's output that is differentiated: "logit", "log_probability" (nats), "log_odds" (nats) or
             "probability". "auto" takes the log-probability where classes exclude each other (softmax), and the log-odds
-            for labels with a sigmoid each and for yes-or-no outcomes. Gradients of probability and log-probability
-            differ by one factor per text, so both rank tokens equally wherever a score depends on a single gradient.
+            for yes-or-no outcomes and for labels that each have a sigmoid. The gradient of the probability and that of
+            the log-probability differ by one factor per text, so both give the same ranking of the tokens if a score
+            depends on a single gradient.
     """
 
     unit: ClassVar[str] = "score"

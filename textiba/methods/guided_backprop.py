@@ -20,10 +20,10 @@ class GuidedBackprop(GradientMethod):
 
     Captum's `GuidedBackprop` changes only `torch.nn.ReLU`, so that on a model with GELU its result is the plain
     gradient. Here the same rule (negative gradients are set to 0 at the activation's input) applies to the activation
-    modules in each layer, whatever their kind; the pooler and the head keep their gradients. With ReLU both
+    modules in each layer, whatever their kind; the pooler and the head keep their plain gradients. With ReLU both
     implementations agree.
 
-    Source: Springenberg, Dosovitskiy, Brox, Riedmiller 2015 (arXiv 1412.6806); the norm, and the use on text:
+    Source: Springenberg, Dosovitskiy, Brox, Riedmiller 2015 (arXiv 1412.6806). The norm and the use on text are from
     Atanasova, Simonsen, Lioma, Augenstein, EMNLP 2020 (arXiv 2009.13295).
     """
 
@@ -37,7 +37,7 @@ class GuidedBackprop(GradientMethod):
 
 @contextmanager
 def guided(model: Model) -> Iterator[None]:
-    """Applies guided backpropagation to this model within the context, and removes the hooks also after an exception.
+    """Applies guided backpropagation to this model within the context, and then removes its hooks, even after an error.
 
     Raises:
         UnsupportedModelError: a layer has no activation module.

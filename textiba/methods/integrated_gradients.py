@@ -16,13 +16,13 @@ from textiba.types import State, Targets
 
 
 class IntegratedGradients(GradientMethod):
-    """The gradient integrated along the straight path from a baseline to the state: signed.
+    """The integral of the gradient along the straight path from a baseline to the state: signed.
 
-    The integral is computed by Gauss–Legendre quadrature. The scores and the special tokens' part sum to
-    output(state) − output(baseline). With the log-probability, the scores equal `Evidence(closed="mask")` at layer 0,
-    and at any layer if `gate_special=True`. At hidden layers the states of [CLS] and [SEP] differ between state and
-    baseline. Integrated gradients move these states along the path too, and the special tokens' part is not reported;
-    evidence by default keeps the states of special tokens fixed.
+    The integral is computed by Gauss–Legendre quadrature. The scores and the special tokens' part sum to output(state)
+    − output(baseline). With the log-probability, the scores equal those of `Evidence(closed="mask")` at layer 0, and
+    those of `Evidence(closed="mask", gate_special=True)` at any layer. At hidden layers, the states of [CLS] and [SEP]
+    in the text differ from those in the baseline. Integrated gradients move these states along the path too, and the
+    special tokens' part is not reported; evidence by default keeps the states of special tokens fixed.
 
     Source: Sundararajan, Taly, Yan, ICML 2017 (arXiv 1703.01365).
 
@@ -40,7 +40,7 @@ class IntegratedGradients(GradientMethod):
     steps: int = Field(default=20, ge=1, le=1000)
 
     def _passes(self, layers: int, tokens: int) -> Passes:
-        """One forward and one backward pass above the layer for each step; for the baseline, a pass below the layer."""
+        """One forward and one backward pass above the layer for each step; one below it for the baseline."""
         above = self.steps * (layers - self.place) / layers
         return Passes(1 + self.place / layers + above, above)
 
@@ -57,7 +57,7 @@ class IntegratedGradients(GradientMethod):
         return integrated.sum(dim=-1)
 
     def _baseline(self, model: Model, batch: Batch) -> State:
-        """The baseline state; raises `SettingError` where the tokenizer lacks the baseline's token."""
+        """The baseline state; raises `SettingError` if the tokenizer lacks the baseline's token."""
         other = "pad" if self.baseline == "mask" else "mask"
         token = model.special_id(self.baseline, f"baseline='{self.baseline}'", f"baseline='{other}'")
         return blank_state(model, batch, self.place, token)

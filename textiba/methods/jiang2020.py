@@ -36,14 +36,14 @@ class Jiang2020(LayerMethod):
     """Bits per token as the published code of Jiang et al., Findings of EMNLP 2020, computes them.
 
     The published code estimates feature statistics on the single sentence that is explained. So the mean of each
-    token's feature is the feature's own value, taken from the *input* of the layer whose *output* has the bottleneck,
-    and σ is 0.00316 everywhere. With so small a σ the noise is almost 0, and the KL measures how far the layer moves
-    the token. Every token has gates, special tokens included. Scores come from the last step's pass, before the last
-    update. The published code scales the scores to 0 … 1; here they stay raw.
+    token's feature is the feature's own value, and σ is 0.00316 everywhere. The value is taken from the *input* of the
+    layer whose *output* has the bottleneck. With so small a σ the noise is almost 0, and the KL measures how far the
+    layer moves the token. Every token has gates, special tokens included. Scores come from the last step's pass, before
+    the last update. The published code scales the scores to 0 … 1; here they stay raw.
 
     Attributes:
-        layer: index into hidden_states of the bottleneck: the published code's `layer_idx` + 1 (9 of 12 there). None
-            takes two thirds of the depth (layer 4 of 6, 8 of 12).
+        layer: index into hidden_states of the bottleneck: the published code's `layer_idx` + 1 (layer 9 of 12 there).
+            None takes two thirds of the depth (layer 4 of 6, 8 of 12).
         beta: weight of the KL's *mean* over tokens and features.
         steps: number of Adam steps.
         learning_rate: Adam's learning rate, on the gates' logits.
@@ -107,7 +107,7 @@ class Jiang2020(LayerMethod):
 
 
 def _nats(state: State, mean: State, gate_logits: State) -> Float[Tensor, "batch tokens"]:
-    """The KL of each token, nats, computed with the mean and the σ of the single sentence."""
+    """The KL of each token in nats, computed with the mean and the σ of the single sentence."""
     return kl_nats((state - mean) / SINGLE_SENTENCE_STD, gate_logits).sum(dim=2)
 
 

@@ -5,7 +5,7 @@ neighbouring tokens, and attention above the bottleneck copies it back. If one g
 closed gate also stops the content that returns between these layers. Sharing gates over layers is the idea of CoIBA
 (Hong et al., *Comprehensive Information Bottleneck for Unveiling Universal Attribution to Interpret Vision
 Transformers*, CVPR 2025, arXiv 2507.04388). In CoIBA's published code the loss contains only the lowest layer's
-information; here the loss contains every layer's.
+information; here the loss contains the information of every layer.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,19 +35,19 @@ class JointBottleneck(Optimised):
 
     At the lowest layer, Z mixes noise into R, as in `PerSampleBottleneck`. The run continues from Z. At each further
     layer, R is the state that arrives there, and the same gates mix noise with that layer's μ and σ into R. KL_l is the
-    KL for the state that arrives at layer l, mean over the noise draws.
+    KL for the state that arrives at layer l, averaged over the noise draws.
 
     Averaged over texts, the *sum* of the KL over layers bounds the information about the text that the noised states of
     all layers hold together (chain rule of the KL; Q is independent over layers). The information that passes all
     layers is smaller. If special tokens are gated too, the information that passes all layers is at most the KL of each
     single layer (data processing inequality), so it is also at most the *mean* over layers. The loss and the scores use
-    this mean, so that β and bits mean the same as with one layer. With one layer, this method equals
+    this mean, so that β and bits have the same meaning as with one layer. With one layer, this method equals
     `PerSampleBottleneck`.
 
     Attributes:
         layers: indices into hidden_states, in increasing order; None takes a sixth, a third and a half of the depth
             (layers 1, 2, 3 of 6).
-        beta: weight of the KL in nats, summed over tokens and features, mean over layers.
+        beta: weight of the KL in nats; the KL is summed over tokens and features, and averaged over layers.
         gate_special, steps, learning_rate, samples, antithetic, initial_gate, min_std, tolerance: see `Optimised`.
     """
 
@@ -122,7 +122,7 @@ class JointBottleneck(Optimised):
         state: State,
         noise: Iterator[Float[Tensor, "samples batch tokens features"]],
     ) -> Pass:
-        """One pass with fresh noise: cross-entropy of the target, and the information at each layer, nats."""
+        """Runs one pass with fresh noise; returns the target's cross-entropy and each layer's information, in nats."""
         passed: list[Float[Tensor, "batch tokens"]] = []
 
         def through(bottleneck: Bottleneck) -> Callable[[State], State]:

@@ -20,7 +20,7 @@ class KernelSHAP(Surrogate):
     Attributes:
         output: the target's output that is explained; see `GradientMethod.output`.
         removal: "delete" (the text gets shorter) or "mask" (each removed token becomes [MASK]).
-        samples: number of coalitions; each costs one pass. With fewer coalitions than tokens the regression is
+        samples: number of coalitions; each costs one pass. With fewer coalitions than tokens, the regression is
             underdetermined and returns the solution with the smallest norm.
     """
 

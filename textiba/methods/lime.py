@@ -17,9 +17,9 @@ class LIME(Surrogate):
 
     By default, samples and kernel are those of the text explainer in the lime package. The first sample is the whole
     text of T tokens. Each other sample lacks between 1 and T tokens: the number is uniform, and the tokens are chosen
-    at random. The weight of a sample is exp(−d² / 2w²), with d the cosine distance between its presence vector and the
-    vector of ones. (The lime package measures 100 · d, so its width of 25 equals w = 0.25.) Every token gets a weight;
-    the lime package reports only ten. Source: Ribeiro, Singh, Guestrin, KDD 2016.
+    at random. The weight of a sample is exp(−d² / 2w²), where d is the cosine distance between the sample's presence
+    vector and the vector of ones. (The lime package measures 100 · d, so its width of 25 equals w = 0.25.) Every token
+    gets a weight; the lime package reports only ten weights. Source: Ribeiro, Singh, Guestrin, KDD 2016.
 
     Attributes:
         output: the target's output that is fitted; see `GradientMethod.output`.

@@ -28,9 +28,9 @@ RelevanceOutput = Literal["logit", "margin"]
 class LRP(Method):
     """Relevance of the embedding output, signed: positive speaks for the target.
 
-    Relevance summed over all tokens, special tokens included, equals the target's output minus the relevance that
-    biases absorb. With "uniform" attention, softmax absorbs relevance too: its rule (AttnLRP, proposition 3.1) is a
-    first-order expansion, and no token receives the constant term.
+    The relevance of all tokens, special tokens included, sums to the target's output minus the relevance that biases
+    absorb. With "uniform" attention, softmax absorbs relevance too: its rule (AttnLRP, proposition 3.1) is a
+    first-order expansion, and no token receives the expansion's constant term.
 
     Attributes:
         attention: "uniform" (AttnLRP): queries, keys and values share the relevance; or "constant" (CP-LRP): the
@@ -117,7 +117,7 @@ def relevance_by_layer(
 
 
 def handed_back(logits: Logits, targets: Targets, output: RelevanceOutput) -> Float[Tensor, " batch"]:
-    """The output of each row that is propagated back: the target's logit or margin; see `LRP.output`.
+    """For each row, the output that is propagated back: the target's logit or margin; see `LRP.output`.
 
     Raises:
         SettingError: `output` is "margin", and there is only one class.

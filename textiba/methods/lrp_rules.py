@@ -1,4 +1,4 @@
-"""The rules of layer-wise relevance propagation, as a copy of the model whose gradients follow them.
+"""The rules of layer-wise relevance propagation: makes a copy of a model whose gradients follow these rules.
 
 Every rule is a modified gradient, such that gradient × input equals the relevance; see `textiba.methods.lrp` for the
 sources.
@@ -32,9 +32,9 @@ _MADE: WeakKeyDictionary[Model, dict[Hashable, _Made]] = WeakKeyDictionary()  # 
 
 
 def with_rules(model: Model, shares: dict[str, float]) -> Model:
-    """Returns a copy of the model whose gradients follow the rules, for `run_with_rules`.
+    """Returns a copy of the model for `run_with_rules`; the copy's gradients follow the rules.
 
-    The copy shares the weights' memory. The copy, or the refusal, is cached.
+    The copy shares the weights' memory. The copy is cached; if the model is refused, the error is cached.
 
     Raises:
         UnsupportedModelError: a layer lacks modules that the rules need.
@@ -53,7 +53,7 @@ def with_rules(model: Model, shares: dict[str, float]) -> Model:
 
 
 def has_rules(model: Model) -> bool:
-    """Whether LRP's rules hold for a model."""
+    """Whether LRP's rules can be applied to a model."""
     try:
         with_rules(model, SHARES["uniform"])
     except UnsupportedModelError:
@@ -68,7 +68,7 @@ def run_with_rules(
     state: State,
     through: Mapping[int, Callable[[State], State]] | None = None,
 ) -> Logits:
-    """Runs `Model.run_from`, also with the rule for `torch.tanh`: a head calls it as a function, not as a module."""
+    """Runs `Model.run_from` with the rule for `torch.tanh` too, which a head calls as a function, not as a module."""
     with _TanhRule():
         return changed.run_from(batch, layer, state, through)
 
@@ -100,7 +100,7 @@ def layer_norm_rule(
 
 
 class _Scaled(nn.Module):
-    """Scales the gradient at a projection's output. With n shares, the output has n equal parts, one a share."""
+    """Scales the gradient at a projection's output. With n shares, the output has n equal parts, one for each share."""
 
     def __init__(self, projection: nn.Module, shares: Sequence[float]):
         super().__init__()
@@ -131,7 +131,7 @@ class _LayerNorm(nn.Module):
 
 
 class _TanhRule(TorchFunctionMode):
-    """Applies the identity rule to `torch.tanh`, which RoBERTa's head calls as a function, within this context."""
+    """Within this context, applies the identity rule to `torch.tanh`, which RoBERTa's head calls as a function."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return identity_rule(torch.tanh, *args) if func is torch.tanh else func(*args, **(kwargs or {}))

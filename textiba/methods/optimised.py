@@ -92,7 +92,7 @@ def standard_normal(
 def cross_entropies(
     model: Model, logits: Float[Tensor, "rows labels"], targets: Targets, samples: int
 ) -> Float[Tensor, "samples batch"]:
-    """Cross-entropy of the target for each noise draw, nats; `logits` contain the batch `samples` times."""
+    """Cross-entropy of the target in nats, for each noise draw; `logits` contain the batch `samples` times."""
     return -model.target_output(logits, targets.repeat(samples), "log_probability").unflatten(0, (samples, -1))
 
 
@@ -101,12 +101,13 @@ Pass = tuple[Float[Tensor, "samples batch"], Float[Tensor, "layers batch tokens"
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """The result of the optimisation at one β, and the course of its two terms.
+    """The result of the optimisation at one β, and the course of the loss's two terms.
 
     Attributes:
-        nats: information of each token at each layer, nats.
-        entropies: cross-entropy of the target before each step and after the last step, nats.
-        informations: information before each step and after the last step, nats: sum over tokens, mean over layers.
+        nats: information of each token at each layer, in nats.
+        entropies: cross-entropy of the target in nats, before each step and after the last step.
+        informations: information in nats, before each step and after the last step; summed over tokens, averaged over
+            layers.
     """
 
     nats: Float[Tensor, "layers batch tokens"]
@@ -123,19 +124,20 @@ def descend(
 ) -> Iterator[Optimum]:
     """Minimises `CE + β · KL` over the gates of all texts at once with Adam, for one β after another.
 
-    The optimisation at each β is a warm start from the gates at the previous β. The last pass at one β is also the
-    first pass at the next β, so n values of β cost n · steps + 1 passes.
+    The optimisation at each β starts from the gates at the previous β (a warm start). The last pass at one β is also
+    the first pass at the next β, so n values of β cost n · steps + 1 passes.
 
     Args:
         gate_logits: logits of the gates, optimised in place.
         run: runs one pass with the current gates and fresh noise; returns the cross-entropy and the information at each
             layer, both in nats.
-        betas: one entry for each optimisation: β for each text.
+        betas: one tensor for each optimisation, with the β of each text.
         steps: number of Adam steps at each β; Adam's state starts anew at each β.
         learning_rate: Adam's learning rate.
 
     Yields:
-        The end of each optimisation. Until the generator is resumed, `gate_logits` hold the gates of that optimisation.
+        An `Optimum` at the end of each optimisation. Until the generator is resumed, `gate_logits` hold the gates of
+        that optimisation.
     """
     carried: Pass | None = None
     for number, beta in enumerate(betas):
@@ -177,7 +179,7 @@ def bits_details(
         forward: the model's plain pass.
         scores: bits of every token, special tokens included.
         gates: λ of every token after the last step.
-        optimum: the end of the optimisation.
+        optimum: the result of the optimisation.
         beta: weight of the KL's sum in nats, for each text.
         tolerance: a text has converged when the last step changed its loss by no more than this share of the loss.
         by_layer: bits of every token at each layer; None for a bottleneck at a single layer.

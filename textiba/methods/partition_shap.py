@@ -30,14 +30,15 @@ class PartitionSHAP(Surrogate):
     which takes on the order of T² passes for T tokens. A single context takes 2T passes, so 200 evaluations reach every
     token of a text of up to 100 tokens. With "both", 200 evaluations would leave most tokens with an even share of
     their group's value. The default context is "absent" because texts are redundant: removing one of two equivalent
-    words from the whole text changes the output little, while showing the word alone changes it clearly. An effect that
-    two groups have only together is split evenly among their tokens. Source: Lundberg et al., 2020; Owen, 1977.
+    words from the whole text changes the output little, while showing the word alone changes the output clearly. An
+    effect that two groups have only together is split evenly among their tokens. Source: Lundberg et al., 2020; Owen,
+    1977.
 
     Attributes:
         output: the target's output that is explained; see `GradientMethod.output`.
         removal: "delete" (the text gets shorter) or "mask" (each removed token becomes [MASK]).
-        context: state of all other tokens when a group is split: "present" or "absent" (shap's `fixed_context` 1 and
-            0); or "both" (shap's default, None): Owen values.
+        context: whether all other tokens are "present" or "absent" when a group is split (shap's `fixed_context` 1 or
+            0). "both" (shap's default, None) gives Owen values.
         evaluations: largest number of coalitions (an odd number allows one more); each costs one pass. The tokens of a
             group that is not split share its value evenly. shap's default is 500, with "both".
     """
@@ -97,7 +98,7 @@ def balanced_tree(leaves: int) -> Float[np.ndarray, "splits 4"]:
 
 
 def _splits(tokens: int, contexts: int = 1) -> int:
-    """The number of splits down to single tokens, where each half is split with the other half present and absent."""
+    """The number of splits down to single tokens. Each half is split twice: with the other half present, and absent."""
     if tokens == 1:
         return 0
     half = (tokens + 1) // 2

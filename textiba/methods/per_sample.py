@@ -29,8 +29,8 @@ class PerSampleBottleneck(Optimised, LayerMethod):
     """Bits per token: minimise `CE(target, f(Z)) + β · KL` over the gates of each text.
 
     Attributes:
-        layer: index into hidden_states where the bottleneck sits; None takes a third of the depth (layer 2 of 6,
-            4 of 12).
+        layer: index into hidden_states of the layer where the bottleneck sits; None takes a third of the depth (layer 2
+            of 6, 4 of 12).
         beta: weight of the KL in the loss, per nat; see `beta_on`.
         beta_on: "sum": β multiplies the KL's sum over tokens and features; "mean": β multiplies the KL's mean, as in
             the paper (β_mean = β_sum · k, with k the number of gated elements).
@@ -38,9 +38,9 @@ class PerSampleBottleneck(Optimised, LayerMethod):
         readout: a trained readout network whose predicted gates replace `initial_gate` as a warm start, so that fewer
             steps and a lower learning rate suffice: "built-in" for the network that comes with the checkpoint, or a
             folder or file; None for no network.
-        path: β continuation: values of β to optimise at before `beta`, with `steps` steps at each. The optimisation at
-            each value is a warm start from the gates at the previous value. With values from low to high, fewer steps
-            at each value suffice.
+        path: values of β at which the gates are optimised before `beta`, with `steps` steps at each value (β
+            continuation). The optimisation at each value starts from the gates at the previous value (a warm start).
+            With values from low to high, fewer steps at each value suffice.
         gate_special, steps, learning_rate, samples, antithetic, initial_gate, min_std, tolerance: see `Optimised`.
     """
 
@@ -122,13 +122,13 @@ class PerSampleBottleneck(Optimised, LayerMethod):
         state: State,
         noise: Iterator[Float[Tensor, "samples batch tokens features"]],
     ) -> Pass:
-        """One pass with fresh noise: cross-entropy of the target, and the information at the single layer, nats."""
+        """Runs one pass with fresh noise; returns the target's cross-entropy and the layer's information, in nats."""
         noisy, nats = bottleneck(state, next(noise))
         logits = model.run_from(forward.batch.repeat(self.samples), self.place, noisy.flatten(0, 1))
         return cross_entropies(model, logits, targets, self.samples), nats.unsqueeze(0)
 
     def _price(self, beta: float, gated: Mask, state: State) -> Float[Tensor, " batch"]:
-        """The weight of the KL's sum for each text; with `beta_on="mean"` it depends on the number of gated tokens."""
+        """The weight of each text's KL sum; with `beta_on="mean"` the weight depends on the number of gated tokens."""
         if self.beta_on == "sum":
             return state.new_full((len(state),), beta)
         return state.new_tensor([beta_for_sum(beta, int(n) * state.shape[2]) for n in gated.sum(dim=1)])

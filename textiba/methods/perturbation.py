@@ -32,7 +32,7 @@ class Perturbation(Method, abc.ABC):
 def variant_outputs(
     model: Model, variants: Sequence[TokenizedText], targets: Sequence[int], output: TargetOutput
 ) -> Float[Tensor, " variants"]:
-    """Returns the target's output for each variant of a text, float64, on the CPU.
+    """Returns the target's output for each variant of a text, as float64 on the CPU.
 
     Args:
         model: the model; variants of similar length share a batch.

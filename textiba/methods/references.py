@@ -8,6 +8,9 @@ from textiba.types import State
 
 
 def blank_state(model: Model, batch: Batch, layer: int, token_id: int) -> State:
-    """Returns `hidden_states[layer]` with every content token replaced by `token_id`; special tokens stay."""
+    """Returns `hidden_states[layer]` of the texts with `token_id` in place of every content token.
+
+    Special tokens stay.
+    """
     ids = batch.input_ids.masked_fill(batch.content, token_id)
     return model.run_to(replace(batch, input_ids=ids), layer)

@@ -28,8 +28,8 @@ def resolve_targets(model: Model, forward: ForwardPass, target: str | SupportsIn
         target: "predicted", "gold" (the text's own label), or one outcome for all texts, by name or index.
 
     Raises:
-        TargetError: the model has no such outcome; or "gold" was given, and a text has no label or the model's outcomes
-            are not its classes.
+        TargetError: the model has no such outcome; or "gold" was given, but a text has no label, or the outcomes are
+            not the model's classes.
     """
     if target == "predicted":
         return model.predict(forward)
@@ -66,7 +66,7 @@ def results(
         forward: the model's plain pass over the batch.
         targets: index of the explained outcome, for each text.
         scores: one score per token; scores of special tokens and padding are ignored.
-        details: additional results of the method, for each text, or None.
+        details: for each text, additional results of the method, or None.
 
     Raises:
         NotFiniteError: the score of a content token is NaN or infinite.

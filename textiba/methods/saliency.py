@@ -14,7 +14,7 @@ from textiba.types import Targets
 class Saliency(GradientMethod):
     """The L2 norm of a token's gradient: unsigned. See `GradientMethod` for the settings.
 
-    Source: Simonyan, Vedaldi, Zisserman, ICLR workshop 2014 (arXiv 1312.6034); the norm, and the use on text:
+    Source: Simonyan, Vedaldi, Zisserman, ICLR workshop 2014 (arXiv 1312.6034). The norm and the use on text are from
     Atanasova, Simonsen, Lioma, Augenstein, EMNLP 2020 (arXiv 2009.13295).
     """
 

@@ -23,14 +23,14 @@ INITIAL_LOGIT = 5.0  # logit of every gate before the first step: λ = 0.9933
 class Schulz2020(LayerMethod):
     """Bits per token with the settings of Schulz et al., ICLR 2020, and feature statistics of a data set.
 
-    Each feature of every token has a gate, special tokens included, as the paper's gates cover the whole feature map.
-    Adam starts from λ = 0.9933 with learning rate 1; σ is at least 0.01. The paper smooths an image's gates over space
-    with a Gaussian; this method does not smooth. Scores come from the gates after the last step; in the original code
-    they come from the gates before the last step.
+    Each feature of every token, special tokens included, has a gate, because the paper's gates cover the whole feature
+    map. Adam starts from λ = 0.9933 with learning rate 1; σ is at least 0.01. The paper smooths an image's gates over
+    space with a Gaussian; this method does not smooth. Scores come from the gates after the last step; in the original
+    code they come from the gates before the last step.
 
     Attributes:
-        layer: index into hidden_states where the bottleneck sits; None takes two thirds of the depth (layer 4
-            of 6, 8 of 12).
+        layer: index into hidden_states of the layer where the bottleneck sits; None takes two thirds of the depth
+            (layer 4 of 6, 8 of 12).
         beta: weight of the KL's *mean* over tokens and features; the default 10 is a weight of 10 / k on the KL's sum,
             with k the number of gated elements.
         steps: number of Adam steps.

@@ -23,7 +23,7 @@ class Smoothed(GradientMethod, abc.ABC):
     Attributes:
         samples: number of noisy copies; each costs one forward and one backward pass above `layer`.
         noise: standard deviation of the noise, as a share of the range (largest minus smallest value) of the text's
-            state. A state has tens of thousands of values, and their range is 8 or 9 of their standard deviations. So
+            state. A state has tens of thousands of values, and their range is 8 or 9 times their standard deviation. So
             the share of 0.1 that is usual for images would be noise as large as the values themselves.
     """
 
@@ -62,7 +62,7 @@ class Smoothed(GradientMethod, abc.ABC):
 
 
 class SmoothGrad(Smoothed):
-    """The L2 norm of a token's gradient averaged over noisy copies: unsigned. See `Smoothed` for the settings."""
+    """The L2 norm of a token's averaged gradient: unsigned. See `Smoothed` for the settings."""
 
     name: ClassVar[str] = "smooth_grad"
     signed: ClassVar[bool] = False

@@ -1,7 +1,7 @@
 """Two-sided relevance: keeping the top tokens must keep the prediction, and removing them must destroy it.
 
-Scores rank the tokens. For a share q, gates at a hidden layer open for the share q of tokens with the highest scores,
-or for all other tokens. Adam changes the scores to maximise
+Scores rank the tokens. For a share q, gates at a hidden layer open either for the share q of tokens with the highest
+scores, or for all other tokens. Adam changes the scores to maximise
 
     Σ_q p(target | only the top q pass) − p(target | the top q are stopped).
 
@@ -36,11 +36,12 @@ SMALLEST = 1e-12  # avoids division by zero where all scores are equal, as for a
 
 
 def start_methods(layers: int, rules: bool = True, masks: bool = True) -> tuple[Method, ...]:
-    """The methods whose scores are the initial scores: evidence (mean), evidence (mask) and LRP.
+    """The methods that give the initial scores: evidence (mean), evidence (mask) and LRP.
 
     Args:
         layers: number of layers of the model.
-        rules: whether LRP's rules hold for the model; otherwise LRP is left out, and evidence uses plain gradients.
+        rules: whether LRP's rules can be applied to the model; otherwise LRP is left out, and evidence uses plain
+            gradients.
         masks: whether the tokenizer has a mask token; otherwise evidence (mask) is left out.
     """
     gradient = "lrp" if rules else "plain"
@@ -58,10 +59,11 @@ class TwoSided(LayerMethod):
     a meaning; their size has none.
 
     Attributes:
-        layer: index into hidden_states where the gates sit; None takes a sixth of the depth (layer 1 of 6, 2 of 12).
+        layer: index into hidden_states of the layer where the gates sit; None takes a sixth of the depth (layer 1 of 6,
+            2 of 12).
         shares: the shares q.
-        steps: number of Adam steps. The closed state alternates between the features' mean and the state of the
-            all-[MASK] text over steps and shares.
+        steps: number of Adam steps. From each step to the next, and from each share to the next, the closed state
+            alternates between the features' mean and the state of the all-[MASK] text.
         learning_rate: Adam's learning rate, on the scores.
         temperature: the temperature τ of the soft gates.
     """
@@ -93,8 +95,8 @@ class TwoSided(LayerMethod):
         """The passes of the initial scores, of the optimisation, and of the all-[MASK] text below the layer.
 
         The optimisation takes two forward and two backward passes above the layer for each step and share. If LRP's
-        rules do not hold for the model, or the tokenizer has no mask token, some initial scores are left out, and the
-        true number of passes is smaller.
+        rules cannot be applied to the model, or the tokenizer has no mask token, some initial scores are left out, and
+        the true number of passes is smaller.
         """
         start = [method.passes(layers, tokens) for method in start_methods(layers)]
         moved = 2 * self.steps * len(self.shares) * (layers - self.place) / layers
@@ -156,7 +158,7 @@ def _has_mask(model: Model) -> bool:
 def top_gates(
     scores: Float[Tensor, "batch tokens"], content: Mask, share: float | Float[Tensor, "batch 1"], temperature: float
 ) -> Float[Tensor, "batch tokens 1"]:
-    """Returns λ of every token: above ½ for the top share of tokens, and ½ for the last token of this share.
+    """Returns λ of every token: ½ for the last token of the top share, and above ½ for tokens with higher scores.
 
     λ is differentiable in `scores`.
 

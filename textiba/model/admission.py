@@ -10,7 +10,8 @@ from textiba.texts.tokenizing import check_fast, in_table
 def settle(module: Any, tokenizer: Any) -> None:
     """Sets the config that the view relies on: outputs by name, no key-value cache, no extra outputs, a pad token.
 
-    Feed-forward blocks run in one chunk: chunks give the same numbers, and refuse lengths that are no multiple of them.
+    Feed-forward blocks run in one chunk. Several chunks would give the same numbers, but would refuse a text whose
+    length is not a multiple of the chunk's length.
     """
     for child in module.modules():
         config = getattr(child, "config", None)
@@ -30,9 +31,10 @@ def settle(module: Any, tokenizer: Any) -> None:
 def _stand_in(config: Any, tokenizer: Any, rows: int | None) -> int:
     """The padding token of a model whose config has none: a token that texts do not hold.
 
-    Some heads read the last token that is not padding. Without a padding token they read the very last one, also if the
-    tokenizer ends every text with an end-of-text token; so a token that the tokenizer adds is no padding. Without any
-    such token the answer is −1, which no token is, and texts of different lengths then share no batch.
+    Some heads read the last token that is not padding. Without a padding token, such a head reads the very last token,
+    even if the tokenizer ends every text with an end-of-text token. So a token that the tokenizer adds to texts is not
+    taken as the padding token. If there is no token that texts do not hold, the function returns −1, which is no
+    token's id. Texts of different lengths then cannot share a batch.
     """
     ends = getattr(config, "eos_token_id", None)
     ends = ends if isinstance(ends, list | tuple) else [ends]

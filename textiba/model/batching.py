@@ -24,7 +24,7 @@ class Batching(abc.ABC):
 
     Attributes:
         tokenizer: a fast Hugging Face tokenizer.
-        max_length: tokens that a text may have, special ones included.
+        max_length: largest number of tokens of a text, special tokens included.
         reading: the outcome bound to the model.
         pads: whether texts of different lengths may share a batch without changing each other's logits.
     """
@@ -73,7 +73,7 @@ class Batching(abc.ABC):
         Args:
             kind: "mask" or "pad".
             setting: the setting that needs the token, for the error, such as "removal='mask'".
-            instead: a setting that does not need it.
+            instead: a setting that does not need the token, for the error.
 
         Raises:
             SettingError: the tokenizer has no such token, or the model has no embedding for it.
@@ -136,7 +136,11 @@ class Batching(abc.ABC):
         return text.substitute(positions, self.special_id(removal, f"removal='{removal}'", "removal='delete'"))
 
     def _deleted(self, text: TokenizedText, gone: set[int]) -> TokenizedText:
-        """Without tokens; a mask token, or a hidden token without one, keeps the place of each word that is read."""
+        """Returns the text without the tokens in `gone`.
+
+        If all tokens of a word that is read would go, a mask token keeps the word's place. If the tokenizer has no mask
+        token, the word's first token stays and is hidden.
+        """
         kept: set[int] = set()
         for word in self.reading.places:
             own = [i for i, number in enumerate(text.word_ids) if number == word]

@@ -25,7 +25,7 @@ _TOLERANCE = {torch.float16: 2e-2, torch.bfloat16: 5e-2}  # relative to the logi
 
 
 def sample_batches(module: Any, tokenizer: Any, template: tuple[str, str] = ("", "")) -> tuple[Batch, Batch]:
-    """Returns two batches of three texts each: random tokens between the special tokens and the template's.
+    """Returns two batches of three texts each: random tokens between the special tokens and the template's tokens.
 
     The texts of both batches have the same lengths and different tokens.
 
@@ -84,7 +84,7 @@ class Examination:
         """Checks that the model can be entered exactly at every layer.
 
         Raises:
-            UnsupportedModelError: it cannot be entered; the message says at which layer, and what failed.
+            UnsupportedModelError: the model cannot be entered; the message says at which layer, and what failed.
         """
         model, name, plain, theirs = self._model, self._name, self._plain, self._theirs.logits
         self._equal(self._mine.logits, f"{name}: a pass that records the hidden states changes the logits")
@@ -120,7 +120,7 @@ class Examination:
         return all(self._close(found, self._plain[row : row + 1]) for row, found in enumerate(alone))
 
     def tokens_read(self) -> Literal["first", "last", "all"]:
-        """Which tokens of the last hidden state the head reads; "all" where neither first nor last is enough."""
+        """Which tokens of the last hidden state the head reads; "all" if neither the first nor the last is enough."""
         mine, theirs = self._mine.hidden_states[-1], self._theirs.hidden_states[-1]
         last = self._batch.attention_mask.long().cumsum(dim=1).argmax(dim=1)
         rows = torch.arange(len(last), device=last.device)
@@ -135,7 +135,7 @@ class Examination:
         return "all"
 
     def same_logits(self) -> bool:
-        """Whether the model gives the same logits as its own forward pass gave; False if the model cannot run."""
+        """Whether the model still gives the logits that its own forward pass gave; False if the model cannot run."""
         try:
             found = self._model.logits(self._batch)
         except (RuntimeError, IndexError, TypeError, AttributeError):  # a head that reads the other tokens

@@ -61,7 +61,10 @@ def is_linear(module: nn.Module) -> bool:
 
 
 def is_norm(module: nn.Module) -> bool:
-    """Whether a module is a layer normalisation, by the standard deviation or the root mean square of the features."""
+    """Whether a module is a layer normalisation.
+
+    A layer normalisation divides by the standard deviation, or by the root mean square, of the features.
+    """
     return isinstance(module, nn.LayerNorm | nn.RMSNorm) or type(module).__name__.endswith("RMSNorm")
 
 

@@ -17,11 +17,11 @@ else:
 class HiddenStates(_States):
     """Hidden states 0 … L of one pass. The last hidden state is computed lazily.
 
-    The prediction needs only the first token of the last hidden state.
+    If the head reads only the first token, the prediction does not need the other tokens' last hidden state.
 
     Args:
         below: hidden states 0 … L − 1.
-        make_last: computes hidden state L of all tokens.
+        make_last: function that computes hidden state L of all tokens.
     """
 
     def __init__(self, below: Sequence[State], make_last: Callable[[], State]):

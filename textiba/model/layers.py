@@ -76,14 +76,15 @@ class _Call:
 def find_layers(module: Any, inputs: Mapping[str, Any]) -> Layers:
     """Finds the layers of a model in one pass with a hook on every child of every `nn.ModuleList`.
 
-    The layers are the children of the list whose calls receive hidden states 0 … L−1. If there is no such list, for
-    example because the model does not return its hidden states, the layers are the children of a list in which each
-    call receives the output of the previous call. Of several such lists, the one with the most parameters is chosen.
+    The layers are the children of that list in which the calls receive hidden states 0 … L − 1. If there is no such
+    list, for example because the model does not return its hidden states, the layers are the children of a list in
+    which each call receives the output of the previous call. Of several such lists, the one with the most parameters is
+    chosen.
 
     Args:
         module: the whole model.
-        inputs: the arguments of the model's forward call, with a different number of rows than of tokens, so that the
-            two axes can be told apart.
+        inputs: the arguments of the model's forward call, in which the number of rows differs from the number of
+            tokens, so that the two axes can be told apart.
 
     Raises:
         UnsupportedModelError: no such list was found.
@@ -132,7 +133,7 @@ def find_layers(module: Any, inputs: Mapping[str, Any]) -> Layers:
 
 
 def hidden_argument(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, Any, Tensor | None]:
-    """Returns the hidden state among a call's arguments: "args" or "kwargs", its index or name there, and the state.
+    """Finds the hidden state in a call's arguments: returns "args" or "kwargs", its index or name there, and the state.
 
     The hidden state is the first floating-point tensor with three axes. Index and state are None if there is none.
     """
@@ -172,7 +173,7 @@ def _fit(seen: Sequence[_Call], states: Sequence[Tensor]) -> int:
 
 
 def _shown(given: Tensor | None, state: Tensor) -> bool:
-    """Whether a call received a hidden state: unchanged, padded to a window (Longformer), or time first (XLNet)."""
+    """Whether a call received `state`, either unchanged, or padded to a window (Longformer), or time first (XLNet)."""
     assert given is not None  # noqa: S101 - `_fit` has checked it
     return (
         _same(given, state[:, : given.shape[1]])

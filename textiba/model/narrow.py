@@ -80,7 +80,9 @@ class FirstQuery(nn.Module):
 
 
 class FirstQueryOfStates(FirstQuery):
-    """`FirstQuery` for plain linear projections: applies W_K and W_V to the single query and context vector.
+    """`FirstQuery` for plain linear projections: applies W_K and W_V to one vector, not to all tokens.
+
+    W_K is applied to the single query, and W_V to the single context vector.
 
     q₀(HW_Kᵀ + b)ᵀ equals (q₀W_K)Hᵀ plus a number that is the same for all tokens, which the softmax ignores. Attention
     weights sum to 1, so A(HW_Vᵀ + b) equals (AH)W_Vᵀ + b. So the keys and values of the tokens are never computed.
@@ -96,7 +98,7 @@ class FirstQueryOfStates(FirstQuery):
 
 
 def first_token_only(layer: Any) -> Iterator[nn.Module]:
-    """Yields copies of a layer that compute only the first token from self-attention on, the cheapest copy first.
+    """Yields copies of a layer, the cheapest first, which compute only the first token from self-attention on.
 
     The copies are candidates, and each must be tested: a layer may read the other tokens in a way that its module names
     do not show. A layer with other module names than those below has no candidates.

@@ -83,7 +83,10 @@ class Network:
         self._last = self._narrowed = None
 
     def narrow(self, accepted: Callable[[], bool]) -> bool:
-        """Uses the cheapest narrow last layer that `accepted` agrees to; returns whether there is one."""
+        """Uses the first narrow last layer for which `accepted()` is true; returns whether there is one.
+
+        The narrow last layers compute only the first token; the cheapest is tried first.
+        """
         for number, narrow in enumerate(first_token_only(self.layer_modules()[-1])):
             self._last = narrow
             if accepted():

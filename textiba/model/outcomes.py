@@ -154,7 +154,7 @@ class Similarity(Outcome):
     """Is a text similar to another text? For a bi-encoder without a head (`AutoModel`).
 
     The logits are [0, (cosine − threshold) / scale], with the cosine of the texts' mean-pooled embeddings. The other
-    text is embedded once, and methods explain only the first text.
+    text is embedded once, and methods do not explain it.
 
     Attributes:
         to: the other text.
@@ -228,7 +228,7 @@ class PooledClasses(Outcome):
 def default_outcome(module: Any) -> Outcome:
     """Returns the outcome that fits a model's head and config.
 
-    It is `Above()` for a head with one output, `Labels()` for a multi-label head, and `Classes()` otherwise.
+    The outcome is `Above()` for a head with one output, `Labels()` for a multi-label head, and `Classes()` otherwise.
 
     Raises:
         UnsupportedModelError: the model has no classification head, predicts several values by regression, or its

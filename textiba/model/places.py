@@ -44,9 +44,9 @@ class Tag(Outcome):
 class Answer(Outcome):
     """Is this span of words the answer? For extractive question answering, with the question and the passage as a pair.
 
-    The probability is that of the start at the first word's first token, times that of the end at the last word's last
-    token; each is a softmax over the tokens of the text. The words of the passage are counted after those of the
-    question, as `Attribution.words()` lists them.
+    The probability is the product of two: the probability that the answer starts at the first word's first token, and
+    the probability that it ends at the last word's last token. Each of the two comes from a softmax over the tokens of
+    the text. The words of the passage are counted after those of the question, as `Attribution.words()` lists them.
 
     Attributes:
         first: number of the answer's first word, from 0.
@@ -84,9 +84,10 @@ class Answer(Outcome):
 
 
 def _at(batch: Batch, word: int, last: bool) -> Targets:
-    """The position of a word's first or last token in each row; of the last scored token where there is no such word.
+    """The position of a word's first or last token in each row; without such a word, that of the last scored token.
 
-    Texts that are explained have the word (`Batching.check_places`); texts of the self-check and of statistics may not.
+    Texts that are explained have the word (`Batching.check_places`); texts of the self-check and of statistics may lack
+    it.
     """
     found = []
     for text in batch.texts:

@@ -33,8 +33,8 @@ class Reading:
             yes-or-no outcomes and independent labels.
         classes: whether a text's gold label is an index into the outcomes.
         template: the prompt before and after each text; the prompt is never scored.
-        places: the words whose outputs are read. Where all their tokens would be removed, a mask token keeps their
-            place.
+        places: the words whose outputs are read. If all tokens of such a word would be removed, a mask token keeps the
+            word's place.
     """
 
     read: Callable[[Any, Batch], Tensor]
@@ -129,7 +129,10 @@ def class_labels(config: Any) -> tuple[str, ...]:
 
 
 def _is_index(value: object) -> bool:
-    """Whether a key or value of `id2label` is an index: a whole number, or one in digits as JSON has it."""
+    """Whether a key or value of `id2label` is an index.
+
+    An index is a whole number, or a string of digits, because JSON's keys are strings.
+    """
     return (type(value) is int and value >= 0) or (isinstance(value, str) and value.isascii() and value.isdecimal())
 
 

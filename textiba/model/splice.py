@@ -35,10 +35,10 @@ class Plan:
     Attributes:
         tokens: number of tokens of each row, padding included.
         enter: the layer at which `state` replaces the arriving state; layers below are skipped. None runs all layers.
-        state: the state to enter with [batch, tokens, features].
+        state: the state that replaces the arriving state at `enter` [batch, tokens, features].
         changes: {l: change}: at layer l, `change(arriving)` replaces the arriving state.
         record: whether to append each arriving state to `states`.
-        stop: the layer at which the run ends, by raising `Stopped`, after its arriving state was recorded.
+        stop: the layer at which the run ends; `Stopped` is raised once the state that arrives there has been recorded.
         last: a module to run in place of the last layer; None runs the layer itself.
         states: the recorded states, from the first layer that ran.
     """
@@ -197,7 +197,7 @@ def _usable(tensor: Tensor) -> Tensor:
 def view(module: Any) -> Any:
     """Returns a copy of the module tree in evaluation mode, with shared weights that require no gradients.
 
-    Weights that were made inside `torch.inference_mode`, through which no gradient passes, are copied.
+    No gradient passes through weights that were made inside `torch.inference_mode`, so such weights are copied.
     """
     shared: dict[int, Any] = {
         id(p): nn.Parameter(_usable(p.detach()), requires_grad=False) for p in module.parameters()

@@ -8,11 +8,11 @@ import torch
 
 @contextmanager
 def own_torch_state(gradients: bool = True) -> Iterator[None]:
-    """Sets torch's global state for a block of code, or, as a decorator, for a function; the caller's state returns.
+    """Sets torch's global state for a block of code or a decorated function, and then restores the caller's state.
 
-    Tensors are no inference tensors, also inside `torch.inference_mode`, so that gradients can pass through them. There
-    is no autocast: weights have the type that they were loaded in (`Model.in_precision` changes it). New tensors are
-    float32 and on the CPU unless the code says otherwise, so that random draws do not depend on
+    Even inside `torch.inference_mode`, tensors are not inference tensors, so that gradients can pass through them.
+    There is no autocast: weights have the type that they were loaded in (`Model.in_precision` changes it). New tensors
+    are float32 and on the CPU unless the code says otherwise, so that random draws do not depend on
     `torch.set_default_dtype`.
 
     Args:

@@ -106,7 +106,7 @@ class Model(Batching):
 
     @property
     def layers_path(self) -> str:
-        """The dotted path of the list of layers, from `module`."""
+        """The dotted path from `module` to the list of layers."""
         return self._network.layers.path
 
     @property
@@ -164,7 +164,7 @@ class Model(Batching):
         """Returns the same model with a copy of its weights in another type, such as bfloat16.
 
         Hidden states, gates, statistics and logits stay in float32. The copy's name, which results contain, ends in the
-        type.
+        name of the type.
         """
         twin = copy.copy(self)
         twin._network = self._network.twin(copy.deepcopy(self.module).to(dtype))
@@ -273,7 +273,7 @@ class Model(Batching):
 
     @own_torch_state()
     def _examine(self, find: bool = False) -> None:
-        """Finds the layers if asked, checks that each can be entered, and tests padding and what the head reads."""
+        """With `find`, finds the layers. Checks that each can be entered; tests padding and what the head reads."""
         batch, other = sample_batches(self.module, self.tokenizer, self.reading.template)
         if find:
             self._network.find_layers(batch)

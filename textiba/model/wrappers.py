@@ -92,7 +92,7 @@ def taken(holder: Any) -> Taken:
         holder: an object that holds a Hugging Face model and its tokenizer.
 
     Raises:
-        UnsupportedModelError: no model and tokenizer were found in `holder`, or its head cannot be read.
+        UnsupportedModelError: no model and tokenizer were found in `holder`, or the head of `holder` cannot be read.
     """
     kind = type(holder).__name__
     if hasattr(holder, "model_body") and hasattr(holder, "model_head"):  # SetFit
@@ -121,7 +121,7 @@ def _sentence_encoder(holder: Any) -> Taken:
 
 
 def _pooling_modes(pooling: Any) -> list[Any]:
-    """How a Pooling module of sentence-transformers pools: "mean", "first", or its own names of other ways."""
+    """How a Pooling module of sentence-transformers pools: "mean", "first", or the module's name for another way."""
     if pooling is None:
         return ["mean"]
     named = getattr(pooling, "pooling_mode", None)

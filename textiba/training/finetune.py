@@ -166,13 +166,13 @@ def _counted(batches: Iterable[Batch], task: str, total: int, progress: Progress
 
 
 def measured(card: dict[str, Any]) -> tuple[str, str]:
-    """What was measured on the test texts, and the figures: ("accuracy", "0.9025"); empty before the test."""
+    """What was measured on the test texts, and the figures, such as ("accuracy", "0.9025"); empty before the test."""
     found = {name.removeprefix("test_"): value for name, value in card.items() if name in _MEASURES}
     return ", ".join(found), ", ".join(f"{value:.4f}" for value in found.values())
 
 
 def _write_card(card: dict[str, Any], output: Path) -> None:
-    """`card.json` for the loader and README.md for people."""
+    """Writes the card twice: as `card.json` for the loader, and as README.md for people."""
     write_text(output / CARD, json.dumps(card, indent=1) + "\n")
     recipe = card["recipe"]
     tested, results = measured(card)

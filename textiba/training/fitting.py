@@ -47,7 +47,7 @@ def train_adapter(
         progress: called after every step.
 
     Returns:
-        The loss curve: `{"step": …, "loss": …}`, in nats, each the mean over 20 steps.
+        The loss curve, as points `{"step": …, "loss": …}`. Each loss is in nats, and is the mean over 20 steps.
 
     Raises:
         InputError: a text has no label, some texts are pairs and some are not, or `output` has an unfinished training
@@ -174,7 +174,7 @@ def _reporter(base: type, progress: Progress) -> Any:
 
 
 def train_probe(recipe: Recipe, texts: Sequence[Text], output: Path, base: Any, tokenizer: Any) -> None:
-    """Fits a logistic regression on the inputs of the untouched model's last linear layer, and saves it as that layer.
+    """Fits a logistic regression on the inputs of the model's last linear layer, and saves it in place of that layer.
 
     With two classes the regression is binomial, and with more classes it is multinomial. Features are standardised for
     the fit; the standardisation is merged into the weights afterwards.

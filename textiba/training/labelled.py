@@ -61,7 +61,7 @@ class Choice:
 
 
 def labelled_texts(choice: Choice, own: Sequence[str] | None) -> LabelledTexts:
-    """Reads the texts, and splits those of one file.
+    """Reads the texts; if all are in one file, splits them into texts for training and texts for the test.
 
     Repeated texts of a file count once. A split keeps the share of each class; a class with one text is used only for
     training.
@@ -95,7 +95,10 @@ def labelled_texts(choice: Choice, own: Sequence[str] | None) -> LabelledTexts:
 
 
 def _opened(source: str, part: str, choice: Choice) -> tuple[Sequence[Text], tuple[str, ...]]:
-    """The texts of a source, and its names of classes (maybe none). If it has names, its labels become names."""
+    """The texts of a source, and the names of its classes, which may be missing.
+
+    If the source names its classes, its labels are replaced by these names.
+    """
     texts = open_texts(source, part, choice.seed, choice.named)
     if not isinstance(texts, Rows) or not texts.names:
         return texts, ()
@@ -121,7 +124,8 @@ def class_names(
         schema: the names that the data set has for its indices; may be empty.
 
     Raises:
-        InputError: fewer than two classes, both names and indices, or indices with gaps.
+        InputError: there are fewer than two classes, some labels are names and some are indices, or the indices have
+            gaps.
     """
     if given:
         if len(given) < 2:
@@ -159,7 +163,7 @@ def _is_class(label: int | str, names: Sequence[str]) -> bool:
 
 
 def _order(label: int | str) -> tuple[float, str]:
-    """Sorts numbers by value, and names by alphabet after them."""
+    """A key for sorting: numbers come first, by value; names follow in alphabetical order."""
     text = str(label)
     return (float(text) if text.isascii() and text.isdecimal() else float("inf"), text)
 
@@ -203,7 +207,7 @@ def _same_file(one: str, other: str) -> bool:
 
 
 def _held_out(texts: Sequence[Text], choice: Choice) -> set[int]:
-    """The positions of the test texts: the first `test_share` of each class, at least one text, but never all."""
+    """The positions of the test texts: the first `test_share` of each class's texts, at least one, but never all."""
     classes: dict[int | str | None, list[int]] = {}
     for place, text in enumerate(texts):
         classes.setdefault(text.label, []).append(place)

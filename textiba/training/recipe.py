@@ -21,7 +21,7 @@ class Recipe(Settings):
             `.jsonl`, `.json` or `.parquet`).
         test_data: where the test texts come from, in the same form as `data`. None takes the test part of `data`, or
             holds out a share if `data` is a file.
-        test_share: share of the texts of a file that is held out for the test, equal for each class.
+        test_share: share of the texts of a file that is held out for the test; the share is the same in each class.
         text_column: column of the texts; None takes `text`, `sentence` or `review`.
         label_column: column of the labels; None takes `label`.
         pair_column: column of the second texts of pairs; None takes `pair`, or the second of two columns that are known
@@ -41,7 +41,7 @@ class Recipe(Settings):
             does not overfit.
         bfloat16: whether to use autocast to bfloat16, which is twice as fast on processors with AVX-512 BF16 and on
             recent GPUs.
-        seed: seed of the head, the LoRA matrices, the order, and the choice of the held-out texts.
+        seed: seed of the head, the LoRA matrices, the order of the texts, and the choice of the held-out texts.
     """
 
     kind: Literal["adapter", "probe", "fresh"] = "adapter"

@@ -1,8 +1,8 @@
-"""Does the prediction rest on the tokens that the attribution scores highest? Pure functions on probabilities.
+"""Does the prediction rest on the tokens with the highest scores? Pure functions on probabilities.
 
 All probabilities are of the target class. `whole` is the probability on the whole text. `removed` is the probability on
-the text without its highest-scored tokens, and `kept` is the probability on its highest-scored tokens alone, both at
-several shares of the text's tokens.
+the text without its highest-scored tokens, and `kept` is the probability on the text's highest-scored tokens alone.
+Both have a value for each of several shares of the text's tokens.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def auc(
 ) -> Float[np.ndarray, " texts"]:
     """The area under each text's curve by the trapezoid rule, divided by the span of the steps: a mean probability.
 
-    For MoRF lower is better, for LeRF higher.
+    For MoRF, lower is better; for LeRF, higher is better.
 
     Raises:
         InputError: fewer than two steps, or steps that do not rise.
@@ -81,7 +81,7 @@ def sufficiency(
 ) -> Float[np.ndarray, " texts"]:
     """The mean over shares k of p(whole) − p(only the top k); lower is better.
 
-    Source: DeYoung et al., *ERASER*, ACL 2020, section 4, as AOPC; the mean is that of `comprehensiveness`.
+    Source: DeYoung et al., *ERASER*, ACL 2020, section 4, as AOPC; the mean is taken as in `comprehensiveness`.
     """
     return (whole[:, None] - kept).mean(axis=1)
 
@@ -123,7 +123,7 @@ def sensitivity_n(
 
 
 def rank_agreement(scores: Float[np.ndarray, " tokens"], reference: Float[np.ndarray, " tokens"]) -> float:
-    """Spearman's ρ between two attributions of one text; ties take their mean rank.
+    """Spearman's ρ between two attributions of one text; equal scores share their mean rank.
 
     Returns:
         −1 … 1, or NaN if all scores of one attribution are equal.

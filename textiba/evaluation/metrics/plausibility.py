@@ -27,7 +27,7 @@ def top(scores: Float[np.ndarray, " units"], count: int) -> Bool[np.ndarray, " u
 
 
 def top_share(scores: Float[np.ndarray, " units"], marked: Bool[np.ndarray, " units"]) -> float:
-    """The share of the n highest-scored units that lie within the rationale of n units: 0 … 1; higher is better.
+    """Of the n highest-scored units, the share within the rationale, which has n units: 0 … 1; higher is better.
 
     This is the bounding-box ratio of Schulz et al., ICLR 2020, section 4, for text: the rationale is the box.
 
@@ -39,7 +39,7 @@ def top_share(scores: Float[np.ndarray, " units"], marked: Bool[np.ndarray, " un
 
 
 def auprc(scores: Float[np.ndarray, " units"], marked: Bool[np.ndarray, " units"]) -> float:
-    """Average precision, `Σ (R_i − R_{i−1}) P_i` over the distinct scores from the highest: 0 … 1; higher is better.
+    """Average precision, `Σ (R_i − R_{i−1}) P_i` over the distinct scores, highest first: 0 … 1; higher is better.
 
     The result equals sklearn.metrics.average_precision_score. ERASER (DeYoung et al., ACL 2020, section 4) interpolates
     the same points linearly, which overestimates the area.
@@ -113,7 +113,8 @@ def from_attribution(attribution: Attribution, share: float | None = None, part:
     Args:
         attribution: its signed scores are summed over the tokens of a word.
         share: see `from_units`.
-        part: the text of a pair whose words are judged, "text" or "pair", where people marked only one; or "both".
+        part: of a pair, the text whose words are judged: "text" or "pair" if people marked only one of them; else
+            "both".
 
     Raises:
         InputError: nothing is marked.
@@ -132,7 +133,7 @@ def words_and_rationale(
 
 
 def word_rationale(attribution: Attribution) -> Bool[np.ndarray, " words"]:
-    """For each word: does one of its tokens overlap a marked span? In the order of `Attribution.words`."""
+    """For each word, in the order of `Attribution.words`: whether one of its tokens overlaps a marked span."""
     marked = attribution.text.rationale
     return np.array([any(marked[i] for i in positions) for positions in attribution.text.words], dtype=bool)
 

@@ -1,7 +1,7 @@
 """Training of a readout network: the bottleneck's loss over a whole data set, with accelerate.
 
-Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.2. `textiba readout train` runs the training. A
-training that was killed resumes from its last evaluation with the same command.
+Source: Schulz et al., *Restricting the Flow*, ICLR 2020, section 3.2. `textiba readout train` runs the training. If the
+training was killed, the same command resumes it from its last evaluation.
 """
 
 import itertools
@@ -43,7 +43,7 @@ _STATE = "training-"
 
 
 def train_readout(recipe: ReadoutRecipe, output: str | Path, progress: Progress = lambda *_: None) -> dict[str, Any]:
-    """Trains a network, and writes the weights with the lowest validation loss and a card into the folder `output`.
+    """Trains a network, and writes a card and the weights with the lowest validation loss into the folder `output`.
 
     Args:
         recipe: the settings.
@@ -132,7 +132,7 @@ class _Training:
         return self._finish(len(texts), len(held_out))
 
     def _batches(self, texts: Sequence[Text], start: int) -> Iterator[list[TokenizedText]]:
-        """Endless batches of texts of similar length, from batch number `start` on; the seed determines them."""
+        """Yields endless batches of texts of similar length, from batch number `start` on; the seed determines them."""
         size = self.recipe.batch_size
         for epoch in itertools.count():
             order = list(texts)
@@ -178,7 +178,7 @@ class _Training:
     def _losses(
         self, texts: Sequence[TokenizedText], places: Sequence[int], samples: int, seed: int
     ) -> tuple[Float[Tensor, "places batch"], Float[Tensor, "places batch"], Float[Tensor, "layers batch"]]:
-        """Cross-entropy and KL of some bottlenecks, one at a time; and the second objective at every layer."""
+        """Cross-entropy and KL of the bottleneck at each of `places` alone; the second objective at every layer."""
         with self.accelerator.autocast():
             forward = self.model.forward(self.model.collate(texts))
             hidden = tuple(state.float() for state in forward.hidden_states)

@@ -57,10 +57,10 @@ def restricted(
 def agreement(
     model: Model, network: ReadoutNetwork, forward: ForwardPass, raw: Float[Tensor, "layers batch tokens"]
 ) -> Float[Tensor, "layers batch"]:
-    """The correlation of the network's output with the ranks of the tokens' relevance, at each of its layers: −1 … 1.
+    """The correlation (−1 … 1) of the network's output for each layer with the ranks of the tokens' relevance there.
 
-    `raw` is correlated with the normal quantiles of the ranks. The relevance is AttnLRP's for the predicted class, at
-    the hidden states of the bottlenecks. One forward and one backward pass give the relevance at all layers.
+    `raw` is correlated with the normal quantiles of the ranks. AttnLRP gives the relevance of the hidden states at the
+    bottlenecks, for the predicted class. One forward and one backward pass give the relevance at all layers.
 
     Args:
         model: the model.

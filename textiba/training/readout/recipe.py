@@ -23,8 +23,8 @@ class ReadoutRecipe(Settings):
         max_length: largest number of tokens; longer texts are cut.
         shortest: in each epoch every training text is cut at a random length between `shortest` and its own length, so
             that the network learns short texts too; None leaves the texts whole.
-        layers: the layers of the bottlenecks, trained round-robin; "all" takes every layer below the last. Repeat an
-            index to give its layer more steps.
+        layers: the layers of the bottlenecks, trained in turn; "all" takes every layer below the last. Repeat an index
+            to give its layer more steps.
         at_once: the number of layers that one step trains; they share one plain pass.
         reads: the layers whose hidden states the network reads.
         widths: widths of the network's two hidden layers.
@@ -33,9 +33,10 @@ class ReadoutRecipe(Settings):
         min_std: lower bound of σ, for features that hardly vary.
         start: a folder or file with a trained network of the same shape, for a warm start; None starts with open gates.
         beta: the price of a nat of the KL, which is summed over tokens and features.
-        order: weight of the second objective, the order of the tokens; 0 leaves the paper's loss alone. The paper's
-            loss closes most gates, and closed gates have no order. The second objective is the correlation of the
-            network's output with the ranks of the tokens' relevance (AttnLRP) at the same layer, mean over all layers.
+        order: weight of the second objective, the order of the tokens; with 0, the paper's loss is the only objective.
+            The paper's loss closes most gates, and closed gates have no order. The second objective is the correlation
+            of the network's output with the ranks of the tokens' relevance (AttnLRP) at the same layer, averaged over
+            all layers.
         beta_decades: β starts this many powers of ten lower, so that gates differ before they close.
         beta_rise: the share of the steps over which β rises to `beta`.
         samples: number of noise draws in each step.
