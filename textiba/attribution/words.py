@@ -66,7 +66,7 @@ def describe(attribution: "Attribution") -> str:
 
 
 def class_name(labels: Sequence[str], index: int | str) -> str:
-    """The name of a class, or "class 7" where class 7 has no name; a name stays as it is."""
+    """The name of a class, or "class 7" where class 7 has no name; an `index` that is a name is returned as it is."""
     if isinstance(index, str):
         return index
     return labels[index] if index < len(labels) else f"class {index}"

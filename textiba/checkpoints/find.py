@@ -1,6 +1,6 @@
 """Finds a checkpoint by its name, before anything is loaded: a built-in one, a folder, or a model of the hub.
 
-A misspelt name raises an error at once, which lists similar names. The hub is asked once, with a timeout of a few
+For a misspelt name, an error that lists similar names is raised at once. The hub is asked once, with a timeout of a few
 seconds; the hub's own library would try for half a minute.
 """
 

@@ -55,10 +55,11 @@ class Range:
 
     Attributes:
         unit: "bits", "nats" or "score".
-        limit: the end of the scale: the |score|, in `unit`, beyond which the colour is full; above 0.
+        limit: the |score|, in `unit`, at which the scale ends and beyond which the colour is full; above 0.
         signed: whether the colours diverge from −limit (blue, against) to limit (red, for) instead of growing from 0 to
             limit.
-        floor: the start of a logarithmic scale: a smaller |score| gets no colour. 0 makes the colours linear.
+        floor: the |score| at which a logarithmic scale starts; a smaller |score| gets no colour. 0 makes the colours
+            linear.
 
     Raises:
         InputError: `floor` is not below `limit`, or one of the two is negative or not finite.
@@ -148,9 +149,9 @@ class Scale:
     def of(cls, attributions: Iterable[Attribution]) -> "Scale":
         """Returns the scale on which all of `attributions` can be compared.
 
-        A range ends at the largest |word score| of its unit, so no word lies beyond it. It starts at three times the
-        |score| of a median word (the median over attributions of each attribution's median over words that are not 0),
-        and at least a factor of 30 below its end.
+        A range ends at the largest |word score| of its unit, so no word lies beyond it. It starts at three times a
+        typical |score|, but at least a factor of 30 below its end. The typical |score| is the median over attributions
+        of each attribution's median |score|; words that score 0 do not count.
 
         Raises:
             InputError: there are no attributions.

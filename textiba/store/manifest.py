@@ -178,7 +178,7 @@ def version_changes(known: dict[str, str], now: dict[str, str]) -> str:
 
 
 def versions() -> dict[str, str]:
-    """The versions that a result depends on: Python's, the packages', and the kind of machine."""
+    """The versions of Python and of the packages that a result depends on, and the kind of machine."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for package in _PACKAGES:
         try:

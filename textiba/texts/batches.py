@@ -61,7 +61,7 @@ class Batch:
             alike: True on the tokens whose hidden states are equal within a text.
 
         Returns:
-            The smaller batch, and the position in this batch of each of its tokens [batch, merged].
+            The smaller batch, and for each of its tokens the position in the original batch [batch, merged].
         """
         alike = alike & self.attention_mask
         first = alike & (alike.cumsum(dim=1) == 1)
@@ -116,7 +116,7 @@ def buckets(items: Sequence[T], lengths: Sequence[int], budget: int, equal: bool
         items: anything.
         lengths: number of tokens of each item.
         budget: largest number of tokens of a group, padding included; a longer item forms its own group.
-        equal: whether the items of a group must have one length.
+        equal: whether the items of a group must have the same length.
     """
     group: list[T] = []
     longest = 0

@@ -79,7 +79,7 @@ class Rows(_Texts):
         return self
 
     def distinct(self) -> Int[np.ndarray, " some"]:
-        """Returns the last position of each distinct text; the texts are in the order of their first positions."""
+        """Returns the last position of each distinct text; the texts are in the order in which they first occur."""
         hashes = np.fromiter((text_hash(text.whole) for text in self), np.uint64, len(self))
         _, first = np.unique(hashes, return_index=True)
         _, last = np.unique(hashes[::-1], return_index=True)
