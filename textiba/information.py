@@ -46,7 +46,8 @@ def kl_nats(
 
         ½ (λ²R̃² + (1 − λ)² − 1) − log(1 − λ).
 
-    The code uses −log(1 − sigmoid(a)) = softplus(a), which overflows neither for an open nor for a closed gate. It computes the equal form ½ λ²(R̃² + 1) − λ + softplus(a), because (1 − λ)² − 1 loses digits for a nearly closed
+    The code uses −log(1 − sigmoid(a)) = softplus(a), which overflows neither for an open nor for a closed gate. The
+    code computes the equal form ½ λ²(R̃² + 1) − λ + softplus(a), because (1 − λ)² − 1 loses digits for a nearly closed
     gate.
 
     Args:

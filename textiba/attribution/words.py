@@ -51,7 +51,10 @@ def word_scores(attribution: "Attribution") -> Float[np.ndarray, " words"]:
 
 
 def top_words(attribution: "Attribution", count: int) -> list[Word]:
-    """Returns the words with the largest |score|, without zeros, the largest first; equal scores in text order."""
+    """Returns the words with the largest |score|, the largest first.
+
+    Words that score 0 are left out; words with equal |score| keep the order of the text.
+    """
     scored = [w for w in words(attribution) if math.isfinite(w.score) and w.score]
     return sorted(scored, key=lambda w: -abs(w.score))[:count]
 

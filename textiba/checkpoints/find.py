@@ -56,7 +56,7 @@ def find(source: str | Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _on_the_hub(name: str) -> tuple[tuple[str, bool], ...]:
-    """`find` for a name that is not a folder; cached, so that the hub is asked once for each model."""
+    """Does the work of `find` for a name that is not a folder, and caches the result, so that the hub is asked once."""
     from huggingface_hub import HfApi, constants, try_to_load_from_cache
     from huggingface_hub.errors import RepositoryNotFoundError
 

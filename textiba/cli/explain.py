@@ -228,7 +228,8 @@ def _chunks(sources: "list[Text]") -> "Iterator[list[Text]]":
 class _Outputs(ExitStack):
     """The outputs, checked before the work starts.
 
-    The terminal, JSON and CSV get each result at once; the page and the picture are written at the end."""
+    The terminal, JSON and CSV get each result at once; the page and the picture are written at the end.
+    """
 
     def __init__(self, html: Path | None, png: Path | None, json: Path | None, csv: Path | None):
         from textiba.cli.outputs import STDOUT, csv_output, json_output

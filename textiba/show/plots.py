@@ -186,7 +186,7 @@ def bands(curve: Curve) -> list[Interval]:
 def _maps(
     attributions: Sequence[Attribution], scale: Scale | None, title: str | None, axis: str
 ) -> tuple[list[Block], int, float]:
-    """Returns a block for each checkpoint with a strip for each value of `axis`, and the number and width of columns."""
+    """Returns a block for each checkpoint with a strip for each value of `axis`, and the columns' number and width."""
     scale = scale or Scale.of(attributions)
     if len({(a.text.source.whole, a.unit) for a in attributions}) != 1:
         raise InputError("a map shows one text in one unit; got several. Choose the attributions of one text and unit")

@@ -47,7 +47,7 @@ def texts_from(
         lazily.
 
     Raises:
-        InputError: `data` holds no texts, a column does not exist, or an item is not a text; items count from 0.
+        InputError: `data` holds no texts, a column does not exist, or an item is not a text; items are counted from 0.
         EmptyTextError: a text has no word.
     """
     named = Named(

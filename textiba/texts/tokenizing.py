@@ -22,14 +22,15 @@ def tokenize(
     labels: Sequence[str] | None = None,
     template: tuple[str, str] = ("", ""),
 ) -> list[TokenizedText]:
-    """Tokenizes texts as the tokenizer itself does, and cuts them at `max_length` tokens on its truncation side.
+    """Tokenizes texts as the tokenizer itself does, and cuts them at `max_length` tokens.
 
-    If a pair is too long, its longer text is cut until both texts have the same length; then both are cut equally.
+    Texts are cut on the tokenizer's truncation side. If a pair is too long, its longer text is cut until both texts
+    have the same length; then both are cut equally.
 
     Args:
         texts: strings, or texts and pairs with labels and rationales.
         tokenizer: a fast Hugging Face tokenizer.
-        max_length: tokens, special ones included.
+        max_length: largest number of tokens, special tokens included.
         start: number of the first text within the data, for messages.
         labels: the model's class names; the texts' labels become indices into these. None leaves labels unchanged.
         template: text before and after each text, such as a prompt; its tokens are never scored, removed or cut.
