@@ -63,7 +63,7 @@ class Attribution:
 
     @property
     def total(self) -> float:
-        """The sum of the scores over the tokens that carry one."""
+        """The sum of the scores over the tokens that carry a score."""
         return float(np.nansum(self.scores))
 
     @property
@@ -236,7 +236,7 @@ class Curve:
         order: "morf" (most relevant first), "lerf" (least relevant first) or "random".
         removal: "delete", "mask", "pad" or "attention".
         by: the unit of `steps`, "fraction" or "count" of tokens.
-        steps: [steps], from 0: the share or the number of removed tokens.
+        steps: the share or the number of removed tokens at each step, from 0 [steps].
         probability: probability of the target [texts, steps].
         correct: whether the gold class, or the target if the text has no gold class, is still predicted [texts, steps].
         method: the method whose scores gave the order.

@@ -82,5 +82,5 @@ def amount(score: float, signed: bool = False) -> str:
 
 
 def content_scores(attribution: "Attribution") -> Float[np.ndarray, " content"]:
-    """The scores of the tokens that carry one, in the order of the text."""
+    """The scores of the tokens that carry a score, in the order of the text."""
     return attribution.scores[list(attribution.text.content)]

@@ -22,7 +22,7 @@ _SECONDS = 4.0  # for the one question to the hub
 
 
 def checkpoint_folder(source: str | Path) -> Path:
-    """The folder of a checkpoint: a built-in one's, or the path itself."""
+    """The folder of a checkpoint: for a built-in checkpoint its own folder, otherwise the path itself."""
     return BUILTIN_FOLDER / source if str(source) in BUILTIN else Path(source)
 
 

@@ -169,7 +169,7 @@ def save(figure: "Figure", path: str | Path) -> Path:
     An SVG draws letters as outlines, so it looks the same on a computer without the figures' font.
 
     Raises:
-        InputError: another ending, or the path is a folder.
+        InputError: the path has another ending, or is a folder.
         StorageError: the file cannot be written.
     """
     kind = suffix(path, ("png", "svg", "pdf"))

@@ -4,11 +4,11 @@ Only the colour is scaled: scores stay raw. Make a scale once, from all attribut
 scale to every picture.
 
 Why the colours are logarithmic. On twenty bundled reviews, half of the words have 0.33 bits (their gates are closed)
-and a few have 30 to 2,184. A linear scale that ends at the 98th percentile (24 bits) gave 32 and 2,184 bits one colour;
-a linear scale that ends at 2,184 showed 32 bits, the largest score of its text, as white as 0.33 bits. On a logarithmic
-scale, equal ratios of scores are equal steps of colour: no word is lost, and two words whose scores differ by a factor
-of 3 look different. Evidence (nats) is less sparse, so its scale starts closer to its end. The lengths of bars stay
-proportional to the scores.
+and a few have 30 to 2,184. A linear scale that ends at the 98th percentile (24 bits) gave 32 and 2,184 bits the same
+colour; a linear scale that ends at 2,184 showed 32 bits, the largest score of its text, as white as 0.33 bits. On a
+logarithmic scale, equal ratios of scores are equal steps of colour: no word is lost, and two words whose scores differ
+by a factor of 3 look different. Evidence (nats) is less sparse, so the scale of evidence starts closer to its end. The
+lengths of bars stay proportional to the scores.
 """
 
 import math

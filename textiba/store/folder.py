@@ -61,7 +61,7 @@ class RunFolder:
         processes: the processes that share the run; each writes its own shards.
 
     Raises:
-        InputError: the folder holds another command's run, other settings, or (if `settings` is None) no run.
+        InputError: the folder holds a run of another command or with other settings, or (if `settings` is None) no run.
         CorruptFileError: the manifest cannot be read.
         StorageError: the folder cannot be written.
     """

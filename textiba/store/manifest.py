@@ -29,7 +29,7 @@ class Manifest:
         path: the folder; made when missing.
         settings: settings of the run, which must equal those of a run that the folder already holds; None opens an
             existing run.
-        command: the textiba command that makes such a folder.
+        command: the textiba command that makes the folder.
         writes: whether this process writes the file; if several processes share a run, only the first one does.
 
     Attributes:

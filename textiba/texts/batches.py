@@ -24,8 +24,7 @@ class Batch:
     Attributes:
         texts: one for each row.
         input_ids: [batch, tokens].
-        attention_mask: True on the tokens that others attend to: real and special tokens, but not padding or hidden
-            tokens.
+        attention_mask: True on the tokens that others attend to, which are all tokens but padding and hidden tokens.
         content: True on the tokens that carry a score.
         token_type_ids: None for models without token types.
         stands_for: the number of tokens that each token counts as in attention; None where each counts as one.

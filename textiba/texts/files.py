@@ -235,7 +235,7 @@ def from_records(
         named: the columns that the user named.
         source: names the data in errors.
         where: names a record in errors, by its number from 1.
-        id_of: gives the id of a record that has none, by its number from 1.
+        id_of: makes the id of a record without an id, from the number of the record, counted from 1.
         known: all columns; None takes the columns that occur in any record.
 
     Raises:

@@ -79,8 +79,8 @@ class Columns:
 
         Args:
             row: values by column; a column that is absent from this row counts as missing.
-            where: names the row in errors: file and number.
-            id: the id of a row that has none.
+            where: names the row in errors, by file and number.
+            id: the id that the row gets if it has none of its own.
 
         Raises:
             InputError: a value is not allowed in its field.

@@ -92,7 +92,7 @@ def imdb_rows(source: str = IMDB, split: str = "test", seed: int = 0, named: Nam
 
 
     Args:
-        source: see `imdb`; any data set in one of these layouts.
+        source: see `imdb`; any data set in one of the layouts that `imdb` reads.
         split: see `imdb`.
         seed: see `imdb`.
         named: the columns that the user named.

@@ -106,7 +106,7 @@ def rows_of(
         table: the data set.
         columns: the columns to read; no other column is decoded.
         where: names a row in errors, by its number from 0.
-        id_of: gives the id of a row that has none, by its number from 0.
+        id_of: makes the id of a row without an id, from the number of the row, counted from 0.
     """
     small = table.select_columns(columns.used).with_format(None)
 
