@@ -1,4 +1,4 @@
-"""`python -m textiba`, and what `torchrun -m textiba` and `accelerate launch -m textiba` start."""
+"""The program that `python -m textiba`, `torchrun -m textiba` and `accelerate launch -m textiba` start."""
 
 from textiba.cli import main
 

@@ -8,7 +8,7 @@
     │   ├── SettingError            a setting out of its range, or an unknown setting
     │   └── BusyFolderError         another process writes to the run's folder
     ├── CheckpointError
-    │   ├── NotACheckpointError     a name, a folder or a hub id without a sequence classifier
+    │   ├── NotACheckpointError     a name, a folder or a hub id without a model in safetensors
     │   ├── HubUnavailableError     the model hub cannot be reached, and the files are not cached
     │   └── UnsupportedModelError   a model that cannot be split at its layers, or whose head cannot be read
     ├── CorruptFileError            a file's content differs from what was saved
@@ -47,7 +47,7 @@ class LayerError(InputError):
 
 
 class TargetError(InputError):
-    """A target class lies outside `0 … number of labels − 1`, or no label has that name."""
+    """A target class lies outside `0 … number of labels − 1`, or no label has the name of the target."""
 
 
 class SettingError(InputError):
@@ -59,7 +59,7 @@ class CheckpointError(TextibaError):
 
 
 class NotACheckpointError(CheckpointError):
-    """The name, folder or hub id does not hold a sequence classifier in safetensors."""
+    """No model in safetensors with its tokenizer belongs to the name, folder or hub id."""
 
 
 class HubUnavailableError(CheckpointError):

@@ -16,5 +16,5 @@ def provide(**functions: Callable[..., Any]) -> None:
 
 
 def call(name: str, *arguments: Any) -> Any:
-    """Returns what the function that was provided as `name` returns."""
+    """Calls the function that was provided as `name`, and returns its result."""
     return _provided[name](*arguments)

@@ -1,8 +1,8 @@
 """The equations of the information bottleneck, as pure functions.
 
 Source: Schulz, Sixt, Tombari, Landgraf, *Restricting the Flow: Information Bottlenecks for Attribution*, ICLR 2020
-(arXiv 2001.00396), section 3. The functions take a gate λ = sigmoid(a) as its logit `a`, from which log(1 − λ) can be
-computed exactly.
+(arXiv 2001.00396), section 3. The functions for the KL take a gate λ = sigmoid(a) as its logit `a`, from which
+log(1 − λ) can be computed exactly.
 """
 
 import math
@@ -46,8 +46,9 @@ def kl_nats(
 
         ½ (λ²R̃² + (1 − λ)² − 1) − log(1 − λ).
 
-    The code uses −log(1 − sigmoid(a)) = softplus(a), which overflows neither for an open nor for a closed gate. It
-    computes the equal ½ λ²(R̃² + 1) − λ + softplus(a), because (1 − λ)² − 1 loses digits for a nearly closed gate.
+    The code uses −log(1 − sigmoid(a)) = softplus(a), which overflows neither for an open nor for a closed gate. The
+    code computes the equal form ½ λ²(R̃² + 1) − λ + softplus(a), because (1 − λ)² − 1 loses digits for a nearly closed
+    gate.
 
     Args:
         normalized: R̃.

@@ -12,12 +12,13 @@ class BitsDetails:
     Attributes:
         gates: λ of each token [tokens], the mean over features where gates are per feature; 1 at special tokens that
             were left open.
-        cross_entropy: cross-entropy of the target at each step, nats, mean over the noise samples.
-        information: information that passes at each step, bits, sum over the gated tokens.
+        cross_entropy: cross-entropy of the target before each step and after the last step, nats, mean over the noise
+            samples.
+        information: information that passes before each step and after the last step, bits, sum over the gated tokens.
         converged: whether the loss had settled (see `PerSampleBottleneck.tolerance`).
         probability: probability of the target with the bottleneck in place, mean over the noise samples.
         special_bits: information that passes at special tokens, bits; 0 where they are left open.
-        loss: the minimised objective at the last step: cross-entropy + β · information, nats.
+        loss: cross-entropy + β · information after the last step, nats; the optimiser minimises this sum.
         by_layer: for a bottleneck at several layers, the bits of each token at each layer; None for a single layer.
     """
 
@@ -50,7 +51,7 @@ class EvidenceDetails:
         closed: log p(target) with every gate closed, nats.
         opened: log p(target) with every gate open, nats.
         special: evidence of special tokens, nats; 0 where they are left open.
-        residual: opened − closed − special − sum(scores), nats: the error of the numerical integration. With
+        residual: the error of the numerical integration, opened − closed − special − sum(scores), in nats. With
             `Evidence.gradient = "lrp"` the residual also contains the effect of the modified gradient.
     """
 

@@ -34,7 +34,7 @@ class Attribution:
         checkpoint: the model's name.
         method: the method's name in the registry.
         settings: the method's settings, as plain values.
-        layer: index into hidden_states, or None for methods without one.
+        layer: index into hidden_states, or None for methods without a layer.
         target: the class that is explained.
         probability: the model's probability of the target, without a bottleneck.
         predicted: the class with the highest probability.
@@ -43,7 +43,7 @@ class Attribution:
         signed: whether a negative score speaks against the target.
         details: details that the method returns besides the scores.
         labels: the names of the outcomes, by index.
-        asked: the question, in words: "which class", "label joy", "above 3.5", …
+        asked: the question in words, such as "which class", "label joy" or "above 3.5".
     """
 
     text: TokenizedText
@@ -63,7 +63,7 @@ class Attribution:
 
     @property
     def total(self) -> float:
-        """The sum of the scores over the tokens that carry one."""
+        """The sum of the scores over the tokens that carry a score."""
         return float(np.nansum(self.scores))
 
     @property
@@ -167,7 +167,7 @@ class Attributions(list[Attribution]):
         """The attributions that `to_dict` was called on.
 
         Raises:
-            InputError: there is no list "attributions"; or see `Attribution.from_dict`.
+            InputError: there is no list "attributions", or `Attribution.from_dict` refuses one of its items.
         """
         rows = values.get("attributions")
         if not isinstance(rows, list):
@@ -236,13 +236,13 @@ class Curve:
         order: "morf" (most relevant first), "lerf" (least relevant first) or "random".
         removal: "delete", "mask", "pad" or "attention".
         by: the unit of `steps`, "fraction" or "count" of tokens.
-        steps: [steps], from 0: the share or the number of removed tokens.
+        steps: the share or the number of removed tokens at each step, from 0 [steps].
         probability: probability of the target [texts, steps].
         correct: whether the gold class, or the target if the text has no gold class, is still predicted [texts, steps].
         method: the method whose scores gave the order.
         checkpoint: the model's name.
         settings: the method's settings.
-        texts: the number of each row's text in its run; empty if unknown.
+        texts: the number in the run of each row's text; empty if unknown.
         seed: seed of the random order, and of the order of tokens with equal scores.
         part: the text of a pair whose tokens are removed, "text" or "pair", or "both".
     """

@@ -51,7 +51,10 @@ def word_scores(attribution: "Attribution") -> Float[np.ndarray, " words"]:
 
 
 def top_words(attribution: "Attribution", count: int) -> list[Word]:
-    """Returns the words with the largest |score|, without zeros, the largest first; equal scores in text order."""
+    """Returns the words with the largest |score|, the largest first.
+
+    Words that score 0 are left out; words with equal |score| keep the order of the text.
+    """
     scored = [w for w in words(attribution) if math.isfinite(w.score) and w.score]
     return sorted(scored, key=lambda w: -abs(w.score))[:count]
 
@@ -66,7 +69,7 @@ def describe(attribution: "Attribution") -> str:
 
 
 def class_name(labels: Sequence[str], index: int | str) -> str:
-    """The name of a class, or "class 7" where class 7 has no name; a name stays as it is."""
+    """The name of a class, or "class 7" where class 7 has no name; an `index` that is a name is returned as it is."""
     if isinstance(index, str):
         return index
     return labels[index] if index < len(labels) else f"class {index}"
@@ -79,5 +82,5 @@ def amount(score: float, signed: bool = False) -> str:
 
 
 def content_scores(attribution: "Attribution") -> Float[np.ndarray, " content"]:
-    """The scores of the tokens that carry one, in the order of the text."""
+    """The scores of the tokens that carry a score, in the order of the text."""
     return attribution.scores[list(attribution.text.content)]

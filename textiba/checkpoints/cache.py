@@ -1,7 +1,8 @@
 """Caches hashes and merged weights in a folder of the user, so that the next start is fast.
 
-The cache is a folder `textiba` in `$XDG_CACHE_HOME` or in `~/.cache`; `$TEXTIBA_CACHE` names another. It may be deleted
-at any time. A cache file that is damaged or cannot be written is ignored, and its content is computed again.
+The cache is a folder `textiba` in `$XDG_CACHE_HOME` or in `~/.cache`; `$TEXTIBA_CACHE` names another folder. The
+cache may be deleted at any time. A cache file that is damaged or cannot be written is ignored, and its content is
+computed again.
 """
 
 import hashlib
@@ -75,7 +76,7 @@ def keep_merged(base: str, adapter: str, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _merged(base: str, adapter: str) -> Path:
-    """The cache file of a merge. Versions and machines have separate files, because the last bits may differ."""
+    """The cache file of a merge. Each version and kind of machine has its own file, because last digits may differ."""
     try:
         peft = version("peft")
     except PackageNotFoundError:

@@ -1,6 +1,6 @@
 """Finds a checkpoint by its name, before anything is loaded: a built-in one, a folder, or a model of the hub.
 
-A misspelt name raises an error at once, which lists similar names. The hub is asked once, with a timeout of a few
+For a misspelt name, an error that lists similar names is raised at once. The hub is asked once, with a timeout of a few
 seconds; the hub's own library would try for half a minute.
 """
 
@@ -22,7 +22,7 @@ _SECONDS = 4.0  # for the one question to the hub
 
 
 def checkpoint_folder(source: str | Path) -> Path:
-    """The folder of a checkpoint: a built-in one's, or the path itself."""
+    """The folder of a checkpoint: for a built-in checkpoint its own folder, otherwise the path itself."""
     return BUILTIN_FOLDER / source if str(source) in BUILTIN else Path(source)
 
 
@@ -56,7 +56,7 @@ def find(source: str | Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _on_the_hub(name: str) -> tuple[tuple[str, bool], ...]:
-    """`find` for a name that is not a folder; cached, so that the hub is asked once for each model."""
+    """Does the work of `find` for a name that is not a folder, and caches the result, so that the hub is asked once."""
     from huggingface_hub import HfApi, constants, try_to_load_from_cache
     from huggingface_hub.errors import RepositoryNotFoundError
 

@@ -45,16 +45,16 @@ def load(
 
     Args:
         source: "fine-tuned", "general-probe", "general-fresh"; a folder that `textiba finetune` or Hugging Face wrote;
-            a hub id; or an object that holds a model and its tokenizer: a text-classification pipeline, a SetFit model,
-            a sentence-transformers CrossEncoder. For a model in memory, call `Model(model, tokenizer)` instead.
+            a hub id; or an object that holds a model and its tokenizer (a text-classification pipeline, a SetFit model,
+            or a sentence-transformers CrossEncoder). For a model in memory, call `Model(model, tokenizer)` instead.
         max_length: largest number of tokens of a text; None takes 256 for built-in checkpoints and the model's limit
             for others.
         name: the checkpoint's name in results; the source by default.
         outcome: the question that the model is asked; None takes the outcome of the model's head and config.
 
     Raises:
-        NotACheckpointError: no such checkpoint, or a folder without a sequence classifier in safetensors or without
-            its tokenizer.
+        NotACheckpointError: no such checkpoint, a folder without a model in safetensors or without its tokenizer, or
+            weights that lack tensors of the model.
         CorruptFileError: a file does not match the hash in `card.json`, or cannot be read.
         HubUnavailableError: no such folder, and the hub cannot be reached.
         UnsupportedModelError: a model that cannot be split at its layers, or whose output cannot be read.
@@ -85,7 +85,7 @@ def load_base(
     labels: Sequence[str] | None = None,
     kind: str = "AutoModelForSequenceClassification",
 ) -> tuple[Any, Any, str | None]:
-    """Returns a Hugging Face model and its tokenizer; a fresh head by default has the labels negative and positive.
+    """Returns a Hugging Face model and its tokenizer; by default, a fresh head has the labels negative and positive.
 
     Args:
         source: "built-in", a folder, or a hub id.
@@ -158,7 +158,7 @@ def load_base(
 
 
 def _from_card(folder: Path, name: str, max_length: int | None, outcome: Outcome | None) -> Model:
-    """Loads a base model with a merged adapter or a trained head from a folder that `textiba finetune` wrote."""
+    """Loads a folder that `textiba finetune` wrote: the base model with its merged adapter or its trained head."""
     try:
         card = json.loads((folder / CARD).read_text("utf-8"))
         base, file, expected = card["base"], card["weights"], card["sha256"]
@@ -215,7 +215,7 @@ def _with_head(model: Any, weights: Path, base: str, *_: object) -> Any:
 
 @contextlib.contextmanager
 def _fits(weights: Path, base: str) -> Iterator[None]:
-    """Turns errors of loading weights into a base model into a `CorruptFileError`."""
+    """Raises `CorruptFileError` in place of the errors that occur when weights are loaded into a base model."""
     from safetensors import SafetensorError
 
     try:

@@ -23,7 +23,8 @@ app.registered_commands.sort(key=lambda command: _IN_ORDER.index(command.callbac
 def main() -> None:
     """The console script. Every error that a user can cause is one line on stderr and exit code 2.
 
-    A signal (Ctrl-C, SIGTERM) ends with a line that says what is kept, and exit code 128 + the signal's number.
+    A signal (Ctrl-C, SIGTERM) ends the program with a line that says what is kept, and with the exit code 128 + the
+    signal's number.
     """
     keep_freed_memory()
     printable(sys.stdout, sys.stderr)

@@ -40,7 +40,7 @@ _PAGE = """<!doctype html>
 
 
 class _Command(TyperCommand):
-    """Accepts `--json` and `--csv` alone, which write to the standard output, or with the name of a file."""
+    """Accepts `--json` and `--csv` with the name of a file, or alone for the standard output."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         full: list[str] = []
@@ -226,7 +226,10 @@ def _chunks(sources: "list[Text]") -> "Iterator[list[Text]]":
 
 
 class _Outputs(ExitStack):
-    """The outputs, checked before the work starts: terminal, JSON and CSV get each result at once, pages at the end."""
+    """The outputs, checked before the work starts.
+
+    The terminal, JSON and CSV get each result at once; the page and the picture are written at the end.
+    """
 
     def __init__(self, html: Path | None, png: Path | None, json: Path | None, csv: Path | None):
         from textiba.cli.outputs import STDOUT, csv_output, json_output

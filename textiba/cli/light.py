@@ -65,7 +65,7 @@ def leave() -> None:
 
 
 def _unlisted_models(parent: Sequence[str]) -> None:
-    """Replaces the package transformers.models by an empty one; its own code only lists all models a second time."""
+    """Replaces the package transformers.models by an empty one; the real one only lists all models a second time."""
     spec = ModuleSpec(_MODELS, None, is_package=True)
     spec.submodule_search_locations = [str(Path(folder) / "models") for folder in parent]
     sys.modules[_MODELS] = module_from_spec(spec)

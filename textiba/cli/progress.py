@@ -19,12 +19,12 @@ def progress(unit: str | None = None, shown: bool = True) -> Iterator[Advance]:
     """Shows progress on stderr, with the rate of this process and the time that is left.
 
     Args:
-        unit: what is counted, in the plural: "texts"; None takes the last word of each task's name.
+        unit: the plural noun for what is counted, such as "texts"; None takes the last word of each task's name.
         shown: False shows nothing, for all processes except the first.
 
     Yields:
         A function `(task, done, total)`; each task has its own bar. The `done` of a task's first call does not count
-        for its rate, since an earlier run did this part.
+        for the rate, since an earlier run did this part.
     """
     if not shown:
         yield lambda *_: None
@@ -68,7 +68,7 @@ class _Rate(ProgressColumn):
 
 
 def rate(speed: float, unit: str) -> str:
-    """A speed in words: "12.3 texts/s", "3.0 texts/min"; empty for none."""
+    """A speed in words: "12.3 texts/s", "3.0 texts/min"; empty for a speed of 0."""
     if not speed:
         return ""
     return f"{speed:.1f} {unit}/s" if speed >= 1 else f"{60 * speed:.1f} {unit}/min"

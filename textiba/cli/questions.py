@@ -12,17 +12,17 @@ def question(
     target: str | None, label: str | None, above: float | None, following: str | None, similar_to: str | None,
     template: str | None, tag: str | None = None, answer: str | None = None,
 ) -> "tuple[Outcome | None, str]":  # fmt: skip
-    """The outcome of the options, and which of its answers is explained.
+    """Returns the outcome that the options ask for, and the answer of it that is explained.
 
     Args:
         target: "predicted", "gold", a class, or "A:B" for class A rather than class B; None where it was not given.
-        label: one label of a multi-label model: does it hold?
-        above: a threshold: is the model's value above it? `label` then names one of several values.
+        label: one label of a multi-label model, to ask whether the label holds.
+        above: a threshold, to ask whether the model's value is above it. `label` then names one of several values.
         following: words separated by "|". A causal language model is asked which word comes next; if the template has a
             mask token, a masked language model is asked which word fills it.
-        similar_to: a text: is the explained text similar to it?
+        similar_to: a text, to ask whether the explained text is similar to it.
         template: the prompt, with {text} in the place of the text.
-        tag: a word's number and, after a colon, the tag to explain, for a token classifier: "7:B-PER".
+        tag: for a token classifier, a word's number and, after a colon, the tag to explain, such as "7:B-PER".
         answer: the numbers of an answer's first and last word, such as "12-14", or one number.
 
     Returns:

@@ -47,7 +47,7 @@ def degrade(
     steps: Annotated[str, typer.Option(help="From 0 upwards, with commas.")] = "0,.1,.2,.3,.4,.5,.6,.7,.8,.9,1",
     seed: Annotated[int, typer.Option(help="Seed of the random order, and of the order of ties.")] = 0,
 ) -> None:
-    """Removes the top k tokens, most and least relevant first and at random, and follows the prediction."""
+    """Removes more and more tokens, most or least relevant first or at random, and follows the prediction."""
     from textiba.evaluation.degradation import Degradation
     from textiba.runs.sweep import degrade_run, grouped
     from textiba.show.plots import plot_curves, save

@@ -49,7 +49,7 @@ def _line(parts: Sequence[str | Path]) -> Text:
 
 
 def printable(*streams: Any) -> None:
-    """Makes streams whose encoding lacks a character (ASCII, cp1252) print its name or "?" instead of failing."""
+    """Where a stream's encoding (ASCII, cp1252) lacks a character, lets the stream print a substitute or "?"."""
     codecs.register_error("textiba", _replaced)
     for stream in streams:
         with suppress(AttributeError, ValueError):  # a stream of a test, or a closed stream
@@ -66,9 +66,9 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
 def print_table(title: str, columns: Mapping[str, Sequence[str]], to: Console = console) -> None:
     """Prints columns of text as a table that fits the terminal; nothing is cut off.
 
-    A column that is empty in every row is left out. If that is not enough, columns with one value in all rows go below
-    the title, and the names of columns are wrapped. If the table is still too wide, it is cut into several tables, and
-    each begins with the same first column.
+    A column that is empty in every row is left out. If that is not enough, a column with the same value in all rows is
+    replaced by one line below the title, and the names of columns are wrapped. If the table is still too wide, it is
+    cut into several tables, and each begins with the same first column.
 
     Args:
         title: title of the table.

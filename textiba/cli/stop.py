@@ -17,8 +17,8 @@ _GRACE = 10.0  # seconds in which further signals are ignored, so that the flush
 class Stopped(BaseException):
     """A signal asked the command to end.
 
-    This class does not derive from `Exception`, so that no `except Exception` catches it, and not from
-    `KeyboardInterrupt`, which the parser of the command line would turn into "Aborted!".
+    This class derives neither from `Exception`, so that no `except Exception` catches it, nor from `KeyboardInterrupt`,
+    which the parser of the command line would turn into "Aborted!".
 
     Args:
         number: number of the signal.

@@ -39,8 +39,8 @@ def explore(paths: Sequence[str | Path], title: str | None = None, limit: int = 
         limit: number of texts of each run that are shown. Profiles and curves are over all texts.
 
     Raises:
-        InputError: a folder holds no run; no run has results of a sweep; or one name stands for two models or
-            questions.
+        InputError: a folder holds no run; no run has results of a sweep; or one name stands for two models, or for one
+            model that was asked two questions.
         CorruptFileError: there are no results to show, because a file is damaged.
     """
     found = _Found()
@@ -84,7 +84,7 @@ class _Found:
     damage: list[CorruptFileError] = field(default_factory=list)
 
     def tried(self, read: Callable[[Any, "_Found", Any], None], folder: Any, how: Any) -> bool:
-        """Reads a folder. If a file is damaged, adds this to the advice. Returns whether the folder could be read."""
+        """Reads a folder, and returns whether it could be read. If a file is damaged, adds a sentence to the advice."""
         try:
             read(folder, self, how)
         except CorruptFileError as error:
@@ -164,7 +164,7 @@ def _read(folder: RunFolder, found: _Found, limit: int) -> None:
 
 
 def _best_rows(by_run: Sequence[Sequence[LayerRow]]) -> list[LayerRow]:
-    """Returns each line of the profile from a single run: the run with the most layers, then the most texts.
+    """Takes each line of the profile from one run: the run with the most layers, and among equals with the most texts.
 
     Points of one line would not be comparable if they came from different texts.
     """
@@ -193,10 +193,10 @@ def _read_curves(folder: RunFolder, found: _Found, _limit: int) -> None:
 
 
 def _rows_of(folder: RunFolder, key: Key, curve: Curve, found: _Found) -> list[tuple[int, Attribution]] | None:
-    """The rows of a curve whose attributions the page shows, each with its attribution; None for curves of the past.
+    """The rows of a curve for the texts that the page shows, each with its attribution; None for an outdated curve.
 
-    Curves are of the past if the probability of a whole text differs from the attribution's, because the results have
-    changed since the curves were made. The advice then says how to make them again.
+    A curve is outdated if its probability of a whole text differs from the probability in the attribution, because the
+    results have changed since the curve was made. The advice then says how to make the curves again.
     """
     known = found.numbered.get((folder.path, key), {})
     rows = [(row, known[number]) for row, number in enumerate(curve.texts) if number in known]

@@ -17,7 +17,7 @@ class Layout:
         text: the whole text.
         lengths: length of each segment; joined, the segments give the text. A word that shares all its characters with
             the previous word has length 0.
-        kinds: kind of each segment: `WORD`, `MARKED` (as the reason, by a person), both or neither.
+        kinds: for each segment, `WORD`, `MARKED` (a person marked it as the reason), both or neither.
         tokens: number of tokens of each word.
         pieces: length of each token, word by word.
         cut: number of tokens that were cut off at the model's length.

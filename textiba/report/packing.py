@@ -34,9 +34,10 @@ def pack(columns: Mapping[str, Shaped[np.ndarray, " values"]]) -> dict[str, Any]
 
 
 def quantise(values: Float[np.ndarray, " values"]) -> tuple[Int16[np.ndarray, " values"], float]:
-    """Returns whole numbers and a step. Each value is about the cube of its number, times the step. NaN: `MISSING`.
+    """Returns a whole number for each value, and a step. A value is about the step times the cube of its number.
 
-    A value is off by at most 0.25 % of itself near the group's largest |value|, 2.5 % at a thousandth of the largest.
+    NaN becomes `MISSING`. The error of a value is at most 0.25 % of the value near the largest |value| of the group,
+    and at most 2.5 % at a thousandth of the largest.
     """
     there = np.isfinite(values)
     step = float(np.abs(values[there]).max(initial=0.0)) / LEVELS**POWER

@@ -27,9 +27,10 @@ _FLOATS = ("probability", "total", "step", "kept", "closed", "opened", "entropyS
 def payload(exploration: Exploration) -> dict[str, Any]:
     """Returns the exploration as plain values.
 
-    The packed columns hold, for each layout, `segment…`, `wordTokens` and `pieceLength`; for each run, a value of most
-    columns, a `score` for each word, and an `entropy` and `bits` for each step. Scores and traces are quantised (see
-    `quantise`); other numbers keep four significant digits or four bytes.
+    The packed columns hold, for each layout, `segment…`, `wordTokens` and `pieceLength`. For each attribution, which
+    this module calls a run, they hold a value of most columns, a `score` for each word, and an `entropy` and `bits` for
+    each step. Scores and traces are quantised (see `quantise`); other numbers keep four significant digits or four
+    bytes.
 
     Raises:
         InputError: there are no attributions; two attributions have the same text, checkpoint, measure, layer and β;
@@ -93,7 +94,7 @@ def _text_values(text: Text) -> dict[str, Any]:
 
 
 class _Runs:
-    """Collects the columns of runs: single values, scores and traces."""
+    """Collects the columns of the attributions: single values, scores and traces."""
 
     def __init__(self, names: Mapping[str, Mapping[Any, int]], layouts: dict[Layout, int]):
         self.names, self.layouts = names, layouts
@@ -173,7 +174,7 @@ def _layout_columns(layouts: Sequence[Layout]) -> dict[str, np.ndarray]:
 def _removed(
     removed: Sequence[Removed], runs: _Runs, layouts: Sequence[Layout]
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """Returns the ways of removal, and columns: for each text its run, way, tokens' cells and probabilities.
+    """Returns the ways of removal, and the columns of each removal: its run, its way, cells of tokens, probabilities.
 
     Tokens that are removed in the same step, in both orders, share a cell. Cells start at the ranks 0 … n at which a
     step ends: the counts of removed tokens, and n minus these counts. `removal.js` derives both orders from the cells.

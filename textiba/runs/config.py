@@ -22,9 +22,9 @@ class DataChoice(Settings):
 
     Attributes:
         source: "bundled"; a file of texts (`.jsonl`, `.json`, `.csv`, `.tsv`, `.txt` or `.parquet`), or "-" for
-            standard input; or the hub id or folder of IMDB, or of a data set in its layout.
-        split: part of the data set, for a hub id or a folder: "train" or "test"; "train" or "validation" for
-            rationales.
+            standard input; or the hub id or folder of IMDB, or of a data set in IMDB's layout.
+        split: part of the data set that a hub id or a folder holds, "train" or "test" ("train" or "validation" for
+            rationales).
         text_column: column of the texts; None takes `text`, `sentence` or `review`.
         label_column: column of the labels; None takes `label`, where there is one; "" reads none.
         id_column: column of the ids; None takes `id`, where there is one.
@@ -36,8 +36,8 @@ class DataChoice(Settings):
         rationales: whether the source holds ERASER movie rationales rather than a data set in IMDB's layout.
         skip: number of texts left out at the beginning, so that two runs can take disjoint texts.
         limit: number of texts to take after the skipped texts; None takes all.
-        seed: seed of the order: the texts of a hub id, a folder or a Parquet file are shuffled; other files keep their
-            order.
+        seed: seed of the order in which the texts of a hub id, a folder or a Parquet file are shuffled; other files
+            keep their order.
         ids: keep only the texts with these ids.
         streaming: take a hub id, a folder or a Parquet file in the order of its file, text by text, without
             downloading or shuffling it. The hub's IMDB is sorted by label.

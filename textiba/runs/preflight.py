@@ -36,7 +36,7 @@ def check_run(chosen: Iterable[Method], checkpoints: Iterable[str], statistics: 
     Args:
         chosen: the methods.
         checkpoints: built-in names, folders or hub ids.
-        statistics: the file of feature statistics of each checkpoint for which one was named.
+        statistics: for each checkpoint, the file of feature statistics that was named for it, if one was named.
     """
     chosen, checkpoints = list(chosen), list(checkpoints)
     if unknown := [name for name in statistics if name not in checkpoints]:

@@ -74,7 +74,8 @@ def stream_batches(
     """Yields the attributions of `stream` batch by batch: the results of all methods on the batch's texts.
 
     The texts alone decide which texts share a batch; `done` and `processes` do not. So a run that was stopped and
-    continued, or that was shared among processes, gives the same numbers as an uninterrupted run of one process.
+    continued, or that was shared among processes, gives the same numbers as an uninterrupted run of one process, up to
+    rounding. The numbers are the same bit for bit if every process has the same number of threads.
 
     Args:
         model, methods, texts, statistics, target, seed, budget: see `stream`.
@@ -108,7 +109,7 @@ def stream_batches(
 
 
 def _check_arguments(model: object, methods: Sequence[object], statistics: object) -> None:
-    """Raises `SettingError` for arguments that are easily mistaken: a class or a name in place of what it makes."""
+    """Raises `SettingError` if an argument is a class or a name in place of the object that is needed."""
     if not isinstance(model, Model):
         raise SettingError(
             f"a textiba.Model is needed; got {type(model).__name__}. Make one: textiba.load(name or folder), or "
@@ -160,7 +161,7 @@ def explain(
 
     Args:
         model: the model.
-        method: a method, or the name of one, which then has its default settings.
+        method: a method, or the name of a method, which then has its default settings.
         texts: see `stream`.
         statistics: see `stream`.
         target: see `stream`.

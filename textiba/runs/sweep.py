@@ -35,7 +35,8 @@ def sweep(
     """Runs a sweep into a folder; results that are already in the folder are kept and not computed again.
 
     Several processes (`accelerate launch`, `torchrun`) split the texts by work, and each process writes its own shards.
-    A run that was started on four processes and stopped can be resumed on one process, and gives the same numbers.
+    A run that was started on four processes and stopped can be resumed on one process. The numbers are the same up to
+    rounding; they are the same bit for bit if every process has the same number of threads.
 
     Args:
         config: the run.
@@ -124,7 +125,7 @@ def _sweep_one(job: _Job, name: str, texts: Iterable[Text], groups: dict[Key, Nu
 
 
 class _InAll:
-    """The numbers of the texts that are in each of several sets."""
+    """The text numbers that several sets have in common."""
 
     def __init__(self, sets: Sequence[Numbers]):
         self._sets = sets
@@ -137,7 +138,7 @@ class _InAll:
 
 
 def _count(folder: RunFolder) -> None:
-    """Records how many results a run over a stream has, after the end of the stream."""
+    """After the end of a stream of texts, records how many results the run has."""
     counts: dict[str, int] = {}
     for (checkpoint, _, _), numbers in folder.groups().items():
         counts[checkpoint] = counts.get(checkpoint, 0) + len(numbers)
@@ -171,7 +172,7 @@ def degrade_run(
         progress: called after every text.
 
     Raises:
-        InputError: the run has no result, or its checkpoint has become another model.
+        InputError: the run has no result, or the name of its checkpoint now stands for another model.
         StorageError: the curves cannot be written.
     """
     settings = settings or Degradation()
@@ -202,7 +203,7 @@ def degrade_run(
 
 
 def _known_curves(folder: RunFolder, settings: Degradation) -> list[Curve]:
-    """The curves in a folder that were made with these settings; an unfinished degradation comes first."""
+    """The curves in a folder that were made with these settings; those of an unfinished degradation take precedence."""
     found: dict[tuple[Key, str], Curve] = {}
     for unfinished in (True, False):
         try:

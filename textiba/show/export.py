@@ -38,7 +38,8 @@ def save_highlight(
         heading: the title of a page of HTML, as a browser's tab shows it.
 
     Raises:
-        InputError: no attributions, another ending, or the number of titles differs from the number of attributions.
+        InputError: there are no attributions, the path has another ending, or the number of titles differs from the
+            number of attributions.
         StorageError: the file cannot be written.
     """
     if suffix(path, ("html", "png", "svg", "pdf")) == "html":

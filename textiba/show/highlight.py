@@ -76,10 +76,11 @@ def print_highlight(
 ) -> None:
     """Prints texts to a terminal: words in the colours of their scores, the sum, the top words as bars, and one legend.
 
-    Each text has a background of its own, dark or (where COLORFGBG says that the terminal's background is light) light,
-    so that a colour means the same in every terminal. Human rationales are underlined. Bars are proportional to the
-    scores; the longest bar is the largest score of all texts. For a terminal with fewer than 256 colours, and for a
-    file, the scores of the most important words are printed in the text: `I [loved +1.73] it`.
+    Each text has a background of its own, so that a colour means the same in every terminal. This background is light
+    where COLORFGBG says that the terminal's own background is light, and dark otherwise. Human rationales are
+    underlined. Bars are proportional to the scores; the longest bar is the largest score of all texts. For a terminal
+    with fewer than 256 colours, and for a file, the scores of the most important words are printed in the text:
+    `I [loved +1.73] it`.
 
     Args:
         attributions: the attributions to show.
@@ -129,7 +130,7 @@ def highlight_html(
         titles: one title for each attribution; made from the attributions when None.
 
     Returns:
-        A fragment of HTML. All text is escaped (spaCy's displaCy sets it); hovering a word shows its score.
+        A fragment of HTML. All text is escaped (spaCy's displaCy sets it); hovering over a word shows its score.
 
     Raises:
         InputError: no attributions, or the number of titles differs from the number of attributions.
@@ -193,7 +194,7 @@ def _beside(bodies: "Sequence[Text]") -> "Text | Table":
 
 
 def _top_words(attribution: Attribution, span: Range, longest: float, theme: str | None, console: "Console") -> "Text":
-    """A line for each top word: the word, its score, and a bar in proportion to it; `longest` gives the full bar."""
+    """A line for each top word: the word, its score, and a bar in proportion to the score; `longest` fills the bar."""
     from rich.cells import cell_len, set_cell_size
     from rich.text import Text
 

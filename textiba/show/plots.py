@@ -103,14 +103,14 @@ def plot_betas(attributions: Sequence[Attribution], scale: Scale | None = None, 
 
 
 def plot_profile(rows: Sequence[LayerRow]) -> "Figure":
-    """Draws information by layer, a line for each checkpoint (and β): bits that pass, and usable bits; 95 % bands.
+    """Draws the bits that pass and the usable bits by layer, with a line and a 95 % band for each checkpoint (and β).
 
     Args:
         rows: the rows of `layer_profile`. The first panel shows rows that have `kept`, the second rows that have
             `usable`.
 
     Raises:
-        InputError: no row has a layer and `kept` or `usable`.
+        InputError: no row with a layer has `kept` or `usable`.
     """
     from matplotlib.figure import Figure
 
@@ -134,7 +134,9 @@ def plot_profile(rows: Sequence[LayerRow]) -> "Figure":
 
 
 def plot_curves(curves: Mapping[str, Mapping[str, Curve]], columns: int = 3) -> "Figure":
-    """Draws degradation curves, a panel for each label: MoRF, LeRF and random with 95 % bands, and the area.
+    """Draws degradation curves, with a panel for each label.
+
+    A panel has the curves MoRF, LeRF and random with 95 % bands, and the area between LeRF and MoRF.
 
     Args:
         curves: {label: {order: Curve}}, each as `degrade` returns it.
@@ -167,7 +169,7 @@ def save(figure: "Figure", path: str | Path) -> Path:
     An SVG draws letters as outlines, so it looks the same on a computer without the figures' font.
 
     Raises:
-        InputError: another ending, or the path is a folder.
+        InputError: the path has another ending, or is a folder.
         StorageError: the file cannot be written.
     """
     kind = suffix(path, ("png", "svg", "pdf"))
@@ -184,7 +186,7 @@ def bands(curve: Curve) -> list[Interval]:
 def _maps(
     attributions: Sequence[Attribution], scale: Scale | None, title: str | None, axis: str
 ) -> tuple[list[Block], int, float]:
-    """A block for each checkpoint with a strip for each value of `axis`; the number of columns; their width."""
+    """Returns a block for each checkpoint with a strip for each value of `axis`, and the columns' number and width."""
     scale = scale or Scale.of(attributions)
     if len({(a.text.source.whole, a.unit) for a in attributions}) != 1:
         raise InputError("a map shows one text in one unit; got several. Choose the attributions of one text and unit")

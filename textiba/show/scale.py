@@ -4,11 +4,11 @@ Only the colour is scaled: scores stay raw. Make a scale once, from all attribut
 scale to every picture.
 
 Why the colours are logarithmic. On twenty bundled reviews, half of the words have 0.33 bits (their gates are closed)
-and a few have 30 to 2,184. A linear scale that ends at the 98th percentile (24 bits) gave 32 and 2,184 bits one colour;
-a linear scale that ends at 2,184 showed 32 bits, the largest score of its text, as white as 0.33 bits. On a logarithmic
-scale, equal ratios of scores are equal steps of colour: no word is lost, and two words whose scores differ by a factor
-of 3 look different. Evidence (nats) is less sparse, so its scale starts closer to its end. The lengths of bars stay
-proportional to the scores.
+and a few have 30 to 2,184. A linear scale that ends at the 98th percentile (24 bits) gave 32 and 2,184 bits the same
+colour; a linear scale that ends at 2,184 showed 32 bits, the largest score of its text, as white as 0.33 bits. On a
+logarithmic scale, equal ratios of scores are equal steps of colour: no word is lost, and two words whose scores differ
+by a factor of 3 look different. Evidence (nats) is less sparse, so the scale of evidence starts closer to its end. The
+lengths of bars stay proportional to the scores.
 """
 
 import math
@@ -55,10 +55,11 @@ class Range:
 
     Attributes:
         unit: "bits", "nats" or "score".
-        limit: the end of the scale: the |score|, in `unit`, beyond which the colour is full; above 0.
+        limit: the |score|, in `unit`, at which the scale ends and beyond which the colour is full; above 0.
         signed: whether the colours diverge from −limit (blue, against) to limit (red, for) instead of growing from 0 to
             limit.
-        floor: the start of a logarithmic scale: a smaller |score| gets no colour. 0 makes the colours linear.
+        floor: the |score| at which a logarithmic scale starts; a smaller |score| gets no colour. 0 makes the colours
+            linear.
 
     Raises:
         InputError: `floor` is not below `limit`, or one of the two is negative or not finite.
@@ -148,9 +149,9 @@ class Scale:
     def of(cls, attributions: Iterable[Attribution]) -> "Scale":
         """Returns the scale on which all of `attributions` can be compared.
 
-        A range ends at the largest |word score| of its unit, so no word lies beyond it. It starts at three times the
-        |score| of a median word (the median over attributions of each attribution's median over words that are not 0),
-        and at least a factor of 30 below its end.
+        A range ends at the largest |word score| of its unit, so no word lies beyond it. It starts at three times a
+        typical |score|, but at least a factor of 30 below its end. The typical |score| is the median over attributions
+        of each attribution's median |score|; words that score 0 do not count.
 
         Raises:
             InputError: there are no attributions.

@@ -1,4 +1,4 @@
-"""A text cut into its words and the characters between words; the terminal, HTML, figures and the page draw this."""
+"""A text cut into its words and the characters between words; the terminal, HTML, figures and the page draw them."""
 
 import itertools
 import math

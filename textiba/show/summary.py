@@ -63,7 +63,7 @@ def profile_table(rows: Sequence[LayerRow]) -> dict[str, list[str]]:
 
 
 def health_table(found: Sequence[Health]) -> dict[str, list[str]]:
-    """Runs as a table, with the state of each."""
+    """A table of runs and their states."""
     return {
         "run": [str(health.path) for health in found],
         "made by": [f"textiba {health.command}".strip() for health in found],

@@ -1,7 +1,7 @@
 """Colours that a terminal can show.
 
-Rich replaces a colour by the nearest of the 256 that a terminal has. On a dark background, two words then had one
-colour although their scores differed by a factor of 30. For such a terminal this module uses nine of the 256 colours:
+Rich replaces a colour by the nearest of the 256 that a terminal has. On a dark background, two words whose scores
+differed by a factor of 30 then had the same colour. For such a terminal this module uses nine of the 256 colours:
 eight steps from a scale's start to its end, each a ratio of less than 3, and one colour for words beyond the end.
 """
 

@@ -78,12 +78,13 @@ class Piece:
 
 
 def typeset(parts: Sequence[Segment], measure: Callable[[str], float], width: float) -> list[Piece]:
-    """Breaks lines at white space only, so that "it's" stays whole even if it is three words to the tokenizer.
+    """Breaks lines at white space only, so that "it's" stays whole even if the tokenizer makes three words of it.
 
     Args:
         parts: the segments of the whole text, in order.
         measure: returns the width of a text, points.
-        width: width of the column, points. A run that is wider than the column gets a line of its own.
+        width: width of the column, points. A stretch without white space that is wider than the column gets a line of
+            its own.
     """
     space = measure("n n") - measure("nn")
     pieces: list[Piece] = []
@@ -103,7 +104,7 @@ def typeset(parts: Sequence[Segment], measure: Callable[[str], float], width: fl
 
 
 def _runs(parts: Sequence[Segment]) -> list[list[tuple[Segment, str]] | None]:
-    """Runs of pieces without white space between them; None where a new paragraph starts."""
+    """Stretches of pieces without white space between the pieces; None where a new paragraph starts."""
     runs: list[list[tuple[Segment, str]] | None] = []
     current: list[tuple[Segment, str]] = []
     for segment in parts:

@@ -127,7 +127,7 @@ def check(path: Path) -> Health:
 
 
 def incomplete(path: Path) -> str | None:
-    """Returns a sentence for reports about an incomplete run: how much is done, and the command that continues it.
+    """Returns a sentence that says how much of an incomplete run is done, and which command continues the run.
 
     Of the shards, only the columns that identify results are read.
 
@@ -236,7 +236,7 @@ def _extent(path: Path, values: dict[str, Any], sound: list[Path]) -> tuple[int,
 
 
 def _manifest(path: Path) -> tuple[dict[str, Any], list[Path]]:
-    """The manifest's values, and the manifest itself if it is damaged."""
+    """The manifest's values, and a list that holds the manifest's file if the file is damaged."""
     try:
         return Manifest(path, None, "sweep").values, []
     except CorruptFileError:

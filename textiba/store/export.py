@@ -1,9 +1,10 @@
 """Exports a run's results to one file; the suffix selects JSON Lines, CSV or Parquet.
 
 Every file has a row for each result, with the columns of the shards (see `textiba.store.rows`). Special tokens carry no
-score: null in JSON, and NaN in Parquet. In JSON Lines a column without a value is left out; in CSV a cell without a
-value is empty, and lists and settings are JSON. JSON Lines and CSV files are UTF-8. The columns `text`, `label`, `id`,
-`kind` and `rationale` have the names that `textiba.read_texts` looks for, so that the texts can be explained again.
+score, which is null in JSON and NaN in Parquet. In JSON Lines a column without a value is left out; in CSV a cell
+without a value is empty, and lists and settings are JSON. JSON Lines and CSV files are UTF-8. The columns `text`,
+`label`, `id`, `kind` and `rationale` have the names that `textiba.read_texts` looks for, so that the texts can be
+explained again.
 """
 
 import csv

@@ -61,7 +61,7 @@ class RunFolder:
         processes: the processes that share the run; each writes its own shards.
 
     Raises:
-        InputError: the folder holds another command's run, other settings, or (if `settings` is None) no run.
+        InputError: the folder holds a run of another command or with other settings, or (if `settings` is None) no run.
         CorruptFileError: the manifest cannot be read.
         StorageError: the folder cannot be written.
     """
@@ -82,7 +82,7 @@ class RunFolder:
                 (self.path / ATTRIBUTIONS).mkdir(exist_ok=True)
 
     def append(self, results: Iterable[tuple[int, Attribution]]) -> None:
-        """Adds results that belong together: all of them are written or none; `flush` writes those still in memory.
+        """Adds results that are written together or not at all; `flush` writes the results that are still in memory.
 
         Raises:
             StorageError: a shard cannot be written.

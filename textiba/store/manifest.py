@@ -29,7 +29,7 @@ class Manifest:
         path: the folder; made when missing.
         settings: settings of the run, which must equal those of a run that the folder already holds; None opens an
             existing run.
-        command: the textiba command that makes such a folder.
+        command: the textiba command that makes the folder.
         writes: whether this process writes the file; if several processes share a run, only the first one does.
 
     Attributes:
@@ -178,7 +178,7 @@ def version_changes(known: dict[str, str], now: dict[str, str]) -> str:
 
 
 def versions() -> dict[str, str]:
-    """The versions that a result depends on: Python's, the packages', and the kind of machine."""
+    """The versions of Python and of the packages that a result depends on, and the kind of machine."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for package in _PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""One process, or several that share a run: `accelerate launch`, `torchrun`, one machine or many."""
+"""One process, or several that share a run: `accelerate launch` or `torchrun` starts them, on one machine or many."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ class Processes:
     Attributes:
         rank: the number of this process.
         count: the number of processes.
-        barrier: returns when every process has called it.
+        barrier: a function that returns when every process has called it.
     """
 
     rank: int = 0

@@ -24,8 +24,7 @@ class Batch:
     Attributes:
         texts: one for each row.
         input_ids: [batch, tokens].
-        attention_mask: True on the tokens that others attend to: real and special tokens, but not padding or hidden
-            tokens.
+        attention_mask: True on the tokens that others attend to, which are all tokens but padding and hidden tokens.
         content: True on the tokens that carry a score.
         token_type_ids: None for models without token types.
         stands_for: the number of tokens that each token counts as in attention; None where each counts as one.
@@ -61,7 +60,7 @@ class Batch:
             alike: True on the tokens whose hidden states are equal within a text.
 
         Returns:
-            The smaller batch, and the position in this batch of each of its tokens [batch, merged].
+            The smaller batch, and for each of its tokens the position in the original batch [batch, merged].
         """
         alike = alike & self.attention_mask
         first = alike & (alike.cumsum(dim=1) == 1)
@@ -116,7 +115,7 @@ def buckets(items: Sequence[T], lengths: Sequence[int], budget: int, equal: bool
         items: anything.
         lengths: number of tokens of each item.
         budget: largest number of tokens of a group, padding included; a longer item forms its own group.
-        equal: whether the items of a group must have one length.
+        equal: whether the items of a group must have the same length.
     """
     group: list[T] = []
     longest = 0

@@ -36,8 +36,8 @@ class Cells:
 
         Args:
             label: the column of the labels; None if there is none. Labels become indices if all are whole numbers and
-                one of them is 0: without a 0 the numbers may be names, such as "1" to "5" stars. An empty label then
-                becomes None.
+                one of them is 0; an empty label becomes None in that case. Without a 0, the numbers may be names, such
+                as "1" to "5" stars.
         """
         records: list[dict[Hashable, Any]] = [dict(zip(self.header, row, strict=True)) for row in self.rows]
         if label is None:
@@ -58,8 +58,8 @@ def read_cells(content: str, source: str, tabs: bool) -> Cells:
     Args:
         content: the content of the file.
         source: names the file in errors.
-        tabs: whether tabs separate the cells, as in a TSV file. Otherwise commas do; if the header has no comma,
-            semicolons or tabs do, as spreadsheets write in some languages.
+        tabs: whether tabs separate the cells, as in a TSV file. Otherwise commas separate them; if the header has no
+            comma, semicolons or tabs do, as in the files that spreadsheets write in some languages.
 
     Raises:
         InputError: the file is empty.

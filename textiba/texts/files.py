@@ -35,7 +35,7 @@ def read_texts(
     pair_rationale_column: Hashable | None = None,
     value_column: Hashable | None = None,
 ) -> Sequence[Text]:
-    """Returns the texts of a file, in the order of the file, each row checked.
+    """Checks every row of a file, and returns the texts in the order of the file.
 
     The suffix tells the format: `.jsonl` (one object per line), `.json` (a list of objects, or a list for each column),
     `.csv` and `.tsv` (the first line has the column names), `.parquet`, or `.txt` (one text per line). "-" is standard
@@ -58,7 +58,7 @@ def read_texts(
         value_column: column of gold values for regression; None reads none.
 
     Returns:
-        A list; for a Parquet file, a sequence that reads its rows from the disk lazily.
+        A list; for a Parquet file, a sequence whose rows are read from the disk lazily.
 
     Raises:
         InputError: no such file, a suffix that is none of these, a column that does not exist, or a value that is not
@@ -175,7 +175,7 @@ def _from_json_lines(content: str, named: Named, source: str) -> list[Text]:
 
 
 def _from_json(content: str, named: Named, source: str, stem: str) -> list[Text]:
-    """Reads a list of objects or strings, a list for each column, or JSON lines with the wrong suffix."""
+    """Reads a list of objects or strings, a list for each column, or JSON lines in a file that ends in `.json`."""
     if "\n" in content.strip() and _begins_with_an_object(content):
         return _from_json_lines(content, named, source)
     found = _parsed(content, source, "a .json file has a list of objects")
@@ -235,7 +235,7 @@ def from_records(
         named: the columns that the user named.
         source: names the data in errors.
         where: names a record in errors, by its number from 1.
-        id_of: gives the id of a record that has none, by its number from 1.
+        id_of: makes the id of a record without an id, from the number of the record, counted from 1.
         known: all columns; None takes the columns that occur in any record.
 
     Raises:

@@ -27,7 +27,7 @@ def texts_from(
 ) -> Iterable[Text]:
     """Returns the texts in `data`, each checked.
 
-    `data` may be a string or a `Text`, as one text; a list, array, pandas Series, generator or other iterable of
+    `data` may be one text, as a string or a `Text`; a list, array, pandas Series, generator or other iterable of
     strings, pairs of strings (as tuples), `Text`s or records (mappings with a text); a pandas DataFrame; a
     `datasets.Dataset`; a mapping of columns; or the path of a file, which `read_texts` reads. Data with a length is
     checked completely before this function returns. A generator or stream is read and checked lazily.
@@ -47,7 +47,7 @@ def texts_from(
         lazily.
 
     Raises:
-        InputError: `data` holds no texts, a column does not exist, or an item is not a text; items count from 0.
+        InputError: `data` holds no texts, a column does not exist, or an item is not a text; items are counted from 0.
         EmptyTextError: a text has no word.
     """
     named = Named(

@@ -16,14 +16,14 @@ _TRUTH = {"false": 0, "true": 1}
 def resolve_labels(texts: Iterable[Text], names: Sequence[str]) -> Iterable[Text]:
     """Returns the texts with every label as an index into the model's classes.
 
-    A data set of known length (a list, the rows of a file) is checked completely before this function returns, and rows
-    that are read lazily stay lazy. A stream is checked text by text, as its texts are consumed. If a data set has names
-    for its indices, and every name is a class of the model, indices are mapped by these names, because the data set and
-    the model may order the classes differently. Other labels that are indices stay unchanged. A second call changes
-    nothing.
+    A data set of known length (a list, the rows of a file) is checked completely before this function returns. Rows on
+    the disk are read once for this check, and again when they are used; they are not kept in memory. A stream is
+    checked text by text, as its texts are consumed. If a data set has names for its indices, and every name is a class
+    of the model, indices are mapped by these names, because the data set and the model may order the classes
+    differently. Other labels that are indices stay unchanged. A second call changes nothing.
 
     Args:
-        texts: texts with labels as read: indices, names, or None.
+        texts: the texts, whose labels may be indices, names or None.
         names: the model's class names, by index (`Model.labels`).
 
     Raises:
@@ -64,8 +64,8 @@ def class_index(label: int | str, names: Sequence[str]) -> int:
     """The index of a class.
 
     A string is compared with the class names, first exactly and then without regard to case; only one name may match.
-    A string that matches no name may be a whole number, which is an index. If the model has two classes, "false" and
-    "true" mean 0 and 1.
+    A string that matches no name is taken as an index if it is a whole number. If the model has two classes, "false"
+    and "true" mean 0 and 1.
 
     Args:
         label: an index or a name.
@@ -94,7 +94,7 @@ def class_index(label: int | str, names: Sequence[str]) -> int:
 
 
 def _by_name(own: Sequence[str], names: Sequence[str]) -> list[int]:
-    """Returns, for each class of a data set, the model's class with this name; empty if a class has no match."""
+    """For each class of a data set, the index of the model's class of the same name; empty if a class has no match."""
     found = [named_alike(name, names) for name in own]
     places = [places[0] for places in found if len(places) == 1]
     return places if len(set(places)) == len(own) else []

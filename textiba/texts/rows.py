@@ -79,8 +79,8 @@ class Columns:
 
         Args:
             row: values by column; a column that is absent from this row counts as missing.
-            where: names the row in errors: file and number.
-            id: the id of a row that has none.
+            where: names the row in errors, by file and number.
+            id: the id that the row gets if it has none of its own.
 
         Raises:
             InputError: a value is not allowed in its field.
@@ -108,7 +108,7 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
         source: names the data in errors.
 
     Raises:
-        InputError: a named column does not exist, or no column is named and none has a usual name.
+        InputError: a named column does not exist, or no column of texts is named and none has a usual name.
     """
     for column in (getattr(named, field.name) or None for field in fields(named)):
         if column is not None and column not in known:
@@ -182,7 +182,7 @@ def checked_text(
         text: a string with at least one word.
         label: index or name of a class, or missing.
         rationale: pairs of start and end, end exclusive; or a string with such pairs in JSON; or missing.
-        name: the id: a string, a number or a date, or missing.
+        name: a string, number or date that is the id, or missing.
         kind: the category, in the same forms as the id.
         where: names the row in errors.
         default: the id if `name` is missing.
@@ -233,7 +233,7 @@ def _checked_string(text: object, what: str, where: str) -> str:
 
 
 def _usual(name: str, known: Sequence[Hashable]) -> Hashable | None:
-    """Returns the column with a usual name: spelled exactly, or else the only column that differs in case alone."""
+    """Returns the column with a usual name, or else the only column whose name differs from it in case alone."""
     if name in known:
         return name
     same = [column for column in known if isinstance(column, str) and column.casefold() == name]

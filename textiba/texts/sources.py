@@ -61,7 +61,7 @@ def open_texts(source: str, split: str = "test", seed: int = 0, named: Named | N
 
 
 def is_file(source: str) -> bool:
-    """Whether a source is one file or standard input. Other sources, folders and data sets of the hub, have splits."""
+    """Whether a source is one file or standard input. The others (folders, data sets of the hub) have splits."""
     path = Path(source)
     named = path.suffix.lower() in SUFFIXES and not is_there(path.is_dir)
     return source == STANDARD_INPUT or named or is_there(path.is_file)
@@ -71,7 +71,7 @@ def imdb(source: str = IMDB, split: str = "test", limit: int | None = None, seed
     """IMDB reviews (Maas et al., ACL 2011), with HTML line breaks replaced and repeated texts dropped.
 
     Args:
-        source: a hub id; or a folder: the hub's Parquet files (`test-*.parquet`) or the aclImdb layout
+        source: a hub id; a folder that has the hub's Parquet files (`test-*.parquet`) or the aclImdb layout
             (`test/pos/*.txt`); or one Parquet file with columns `text` and `label`.
         split: "train" or "test".
         limit: number of texts, drawn without replacement; None keeps all.
@@ -86,22 +86,25 @@ def imdb(source: str = IMDB, split: str = "test", limit: int | None = None, seed
 
 
 def imdb_rows(source: str = IMDB, split: str = "test", seed: int = 0, named: Named | None = None) -> Rows:
-    """Returns the texts of `imdb`, which are read from the disk lazily.
+    """Returns the texts of `imdb`.
+
+    Every row is checked first; afterwards each text is read from the disk again when it is used.
+
 
     Args:
-        source: see `imdb`; any data set in one of these layouts.
+        source: see `imdb`; any data set in one of the layouts that `imdb` reads.
         split: see `imdb`.
         seed: see `imdb`.
         named: the columns that the user named.
 
     Raises:
-        InputError, HubUnavailableError: see `imdb`. Every row is checked before this returns.
+        InputError, HubUnavailableError: see `imdb`.
     """
     return _imdb_rows(source, split, named or Named()).shuffled(seed)
 
 
 def imdb_stream(source: str = IMDB, split: str = "test", named: Named | None = None) -> Iterator[Text]:
-    """Returns an iterator over the texts of `imdb` in the order of the file, with repeated texts.
+    """Returns an iterator over the texts of `imdb` in the order of the file; repeated texts are kept.
 
     IMDB's files are sorted by label. Data is downloaded only when it is needed, only one row is held in memory, and
     each row is checked when it is read.
@@ -122,7 +125,8 @@ def movie_rationales(source: str = "eraser-benchmark/movie_rationales", split: s
     """Movie reviews with human rationales (Zaidan et al., 2007; ERASER, DeYoung et al., ACL 2020).
 
     Args:
-        source: a hub id, or a folder with `<split>.parquet`: id, tokens, label, evidence_starts, evidence_ends.
+        source: a hub id, or a folder with `<split>.parquet`, which has the columns id, tokens, label, evidence_starts
+            and evidence_ends.
         split: "train" or "validation".
 
     Raises:

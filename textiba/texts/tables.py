@@ -79,7 +79,7 @@ class Rows(_Texts):
         return self
 
     def distinct(self) -> Int[np.ndarray, " some"]:
-        """Returns the last position of each distinct text; the texts are in the order of their first positions."""
+        """Returns the last position of each distinct text; the texts are in the order in which they first occur."""
         hashes = np.fromiter((text_hash(text.whole) for text in self), np.uint64, len(self))
         _, first = np.unique(hashes, return_index=True)
         _, last = np.unique(hashes[::-1], return_index=True)
@@ -106,7 +106,7 @@ def rows_of(
         table: the data set.
         columns: the columns to read; no other column is decoded.
         where: names a row in errors, by its number from 0.
-        id_of: gives the id of a row that has none, by its number from 0.
+        id_of: makes the id of a row without an id, from the number of the row, counted from 0.
     """
     small = table.select_columns(columns.used).with_format(None)
 

@@ -13,8 +13,8 @@ class Text:
 
     Attributes:
         text: the text; for a pair, the first text, such as a premise or a question.
-        label: gold class: its index, or its name in the model's `id2label` (see `textiba.texts.labels`); None when
-            unknown.
+        label: the gold class, as its index or as its name in the model's `id2label` (see `textiba.texts.labels`); None
+            when unknown.
         rationale: character spans `(start, end)` in `text`, end exclusive, sorted and without overlap.
         id: a stable name within its source.
         kind: a category of the text (bundled reviews: plain, mixed, negation, irony, plot, names).
@@ -48,7 +48,7 @@ class Text:
         return (*self.rationale, *((a + self.pair_start, b + self.pair_start) for a, b in self.pair_rationale))
 
     def inside(self, start: int, end: int) -> tuple[int, int]:
-        """A span in `whole` as a span in the text that it belongs to."""
+        """Converts a span in `whole` to positions in the text (`text` or `pair`) that contains the span."""
         before = self.pair_start if self.part(start) == PARTS[1] else 0
         return start - before, end - before
 

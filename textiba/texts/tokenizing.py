@@ -22,14 +22,15 @@ def tokenize(
     labels: Sequence[str] | None = None,
     template: tuple[str, str] = ("", ""),
 ) -> list[TokenizedText]:
-    """Tokenizes texts as the tokenizer itself does, and cuts them at `max_length` tokens on its truncation side.
+    """Tokenizes texts as the tokenizer itself does, and cuts them at `max_length` tokens.
 
-    If a pair is too long, its longer text is cut until both texts have the same length; then both are cut equally.
+    Texts are cut on the tokenizer's truncation side. If a pair is too long, its longer text is cut until both texts
+    have the same length; then both are cut equally.
 
     Args:
         texts: strings, or texts and pairs with labels and rationales.
         tokenizer: a fast Hugging Face tokenizer.
-        max_length: tokens, special ones included.
+        max_length: largest number of tokens, special tokens included.
         start: number of the first text within the data, for messages.
         labels: the model's class names; the texts' labels become indices into these. None leaves labels unchanged.
         template: text before and after each text, such as a prompt; its tokens are never scored, removed or cut.
@@ -68,21 +69,21 @@ def check_fast(tokenizer: Any) -> None:
 def padding_id(tokenizer: Any, config: Any, rows: int | None = None) -> int:
     """Returns the token id that pads the texts of a batch to one length.
 
-    This is the config's padding token, which some heads use to find a text's last token; without one, the tokenizer's;
-    without either, 0. The attention mask hides padding, so any id of the vocabulary will do, except an end-of-text
-    token: some heads read the state at such a token.
+    This is the padding token of the config, which some heads use to find a text's last token. If the config has none,
+    it is the tokenizer's padding token; if the tokenizer has none either, it is 0. The attention mask hides padding, so
+    any id of the vocabulary will do, except an end-of-text token: some heads read the state at such a token.
 
     Args:
         tokenizer: the model's tokenizer.
         config: the model's config.
-        rows: number of rows of the model's embedding table; a token beyond them is not taken. None if unknown.
+        rows: number of rows of the model's embedding table, None if unknown; a padding token without a row is not used.
     """
     known = (getattr(config, "pad_token_id", None), tokenizer.pad_token_id)
     return next((int(found) for found in known if in_table(found, rows)), 0)
 
 
 def in_table(token: object, rows: int | None) -> TypeGuard[int]:
-    """Whether a value is a token id of a model whose embedding table has `rows` rows; None if the number is unknown."""
+    """Whether a value is a token id of a model whose embedding table has `rows` rows; `rows` is None if unknown."""
     return isinstance(token, int) and token >= 0 and (rows is None or token < rows)
 
 
@@ -95,7 +96,7 @@ def _item(text: Text | str, where: str, labels: Sequence[str] | None) -> Text:
 
 
 def _tables(items: Sequence[Text], tokenizer: Any, template: tuple[str, str]) -> Iterator[tuple[int, int, Any]]:
-    """For each text, gives its number, its row, and the table of tokens that has this row.
+    """Yields, for each text, its number, its row in a table of tokens, and that table.
 
     Pairs and single texts are tokenized separately.
     """
@@ -237,5 +238,5 @@ def _warn_of_special_tokens(texts: Sequence[TokenizedText], tokenizer: Any, star
 
 
 def _which(texts: Sequence[TokenizedText], start: int) -> str:
-    """Returns the texts' first and last number in the data, for messages; empty if the texts begin the data."""
+    """Returns the numbers of the first and last text in the data, for messages; empty if `start` is 0."""
     return f" (numbers {start} to {start + len(texts) - 1})" if start else ""

@@ -51,7 +51,7 @@ class TokenizedText:
 
     @property
     def parts(self) -> tuple[str | None, ...]:
-        """For each token, its text: "text", or "pair" for the second text of a pair; None for special tokens."""
+        """For each token, "pair" if it is in the second text of a pair, otherwise "text"; None for special tokens."""
         return tuple(
             None if word is None else self.source.part(start)
             for (start, _), word in zip(self.offsets, self.word_ids, strict=True)
@@ -67,7 +67,7 @@ class TokenizedText:
         )
 
     def seed(self, seed: int) -> int:
-        """Returns a seed for this text, which depends on `seed` and the token ids, but not on the rest of a batch."""
+        """Returns a seed that depends on `seed` and this text's token ids, but not on the other texts of a batch."""
         digest = hashlib.sha256(f"{seed}:{self.ids}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
 

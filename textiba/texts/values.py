@@ -172,7 +172,7 @@ def read_name(value: object, what: str, where: str) -> str:
 
 
 def read_spans(value: object, text: str, where: str) -> tuple[tuple[int, int], ...]:
-    """Returns character spans (start, end), end exclusive. Strings are read as JSON; a missing value has no spans.
+    """Returns character spans (start, end), end exclusive. Strings are read as JSON; a missing value gives no spans.
 
     Args:
         value: of any type.

@@ -19,7 +19,7 @@ def group_words(text: str, offsets: Sequence[Span], words: Sequence[int | None])
     The tokenizer's words are kept, except that
 
     - a word ends at whitespace: tokenizers that split no text beforehand call a whole text one word;
-    - in scripts that are written without spaces each token is a word; otherwise a whole sentence would be one;
+    - in scripts that are written without spaces each token is a word; otherwise a whole sentence would be one word;
     - tokens that share a character (the bytes of an emoji) share a word;
     - a token without a visible character (a lone space) joins the next word, or the last word at the end of the text,
       and its span is empty.
