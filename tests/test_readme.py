@@ -133,7 +133,9 @@ def test_old_names_in_the_leaderboard_are_explained():
     assert ("is now `input_x_gradient`" in README) == bool(old)
 
 
-@pytest.mark.parametrize(("part", "heading"), [("esnli", "Words of both sentences"), ("hypothesis", "Words of the hypothesis")])
+@pytest.mark.parametrize(
+    ("part", "heading"), [("esnli", "Words of both sentences"), ("hypothesis", "Words of the hypothesis")]
+)
 def test_the_shares_on_marked_pairs_are_in_the_results(part: str, heading: str):
     folder = ROOT / "experiments" / "nli"
     with (folder / part / "leaderboard.csv").open(encoding="utf-8") as file:

@@ -47,7 +47,8 @@ def train_adapter(
         progress: called after every step.
 
     Returns:
-        The loss curve, as points `{"step": …, "loss": …}`. Each loss is in nats, and is the mean over 20 steps.
+        The loss curve, as points `{"step": …, "loss": …}`. Each loss is the mean over 20 steps, in nats;
+        the loss of a regression is the squared error.
 
     Raises:
         InputError: a text has no label, some texts are pairs and some are not, or `output` has an unfinished training
