@@ -62,22 +62,27 @@ def test_every_linked_file_exists(path: str):
     assert (ROOT / path).exists()
 
 
+def rows_of(folder: str, on: str) -> dict[tuple[str, str], dict[str, str]]:
+    """The committed results of a benchmark, by method and metric."""
+    with (ROOT / "experiments/benchmark" / folder / "leaderboard.csv").open(encoding="utf-8") as file:
+        return {(row["method"], row["metric"]): row for row in csv.DictReader(file) if row["on"] == on}
+
+
 def common_rows() -> dict[tuple[str, str], dict[str, str]]:
     """The committed results on the texts that all methods explained, by method and metric."""
-    with (ROOT / "experiments/benchmark/imdb/leaderboard.csv").open(encoding="utf-8") as file:
-        return {(row["method"], row["metric"]): row for row in csv.DictReader(file) if row["on"] == "common"}
+    return rows_of("imdb", "common")
 
 
 def leaderboard_lines() -> list[str]:
     """The lines of the README's leaderboard, from the committed results."""
-    by = common_rows()
+    by, costs = common_rows(), rows_of("costs", "all")
     methods = sorted({method for method, _ in by}, key=lambda m: -float(by[m, "delete area"]["value"]))
     lines = []
     for m in methods:
         areas = [by[m, f"{removal} area"] for removal in ("delete", "mask")]
         cells = [f"{float(a['value']):.3f} [{float(a['low']):.3f}, {float(a['high']):.3f}]" for a in areas]
-        passes = sum(float(by[m, name]["value"]) for name in ("forward", "backward"))
-        lines.append(f"| {m} | {' | '.join(cells)} | {passes:.0f} | {float(by[m, 'seconds']['value']):.2g} |")
+        passes = sum(float(costs[m, name]["value"]) for name in ("forward", "backward"))
+        lines.append(f"| {m} | {' | '.join(cells)} | {passes:.0f} | {float(costs[m, 'seconds']['value']):.2g} |")
     return lines
 
 
