@@ -150,3 +150,12 @@ def test_the_shares_on_marked_pairs_are_in_the_results(part: str, heading: str):
     assert len(named) > 5
     assert [(name, f"{float(rows[name]['value']):.3f}") for name, _ in named] == named
     assert f"{rows['evidence']['texts']} pairs" in " ".join(told.split()).replace("300 pairs of", "300 pairs of")
+
+
+def test_the_shares_by_size_are_in_the_result():
+    folder = ROOT / "experiments" / "nli"
+    found = json.loads((folder / "result.json").read_text("utf-8"))
+    told = " ".join((folder / "README.md").read_text("utf-8").split())
+    for name, said in (("evidence", "evidence rises from"), ("lrp", "LRP from")):
+        assert f"{said} {found[name]['signed']:.3f} to {found[name]['by size']:.3f}" in told
+    assert f"distance to saliency ({found['saliency']['by size']:.3f})" in told
