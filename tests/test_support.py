@@ -88,8 +88,8 @@ def verdict(name: str, family: str, outcome: str) -> str:
     if name == "evidence":
         for a in found:
             assert isinstance(a.details, EvidenceDetails)
-            moved = abs(a.details.opened - a.details.closed)
-            assert abs(a.details.residual) <= 0.01 * moved + 2e-3, "evidence adds up"
+            size = float(np.abs(content_scores(a)).sum())  # scores of both signs may add up to almost nothing
+            assert abs(a.details.residual) <= 0.01 * size + 2e-3, "evidence adds up"
     return "yes"
 
 
