@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import command
 from pages import exploration
 from pictures import attribution, curves, tokenized
 
@@ -132,3 +133,12 @@ def test_a_page_of_two_questions_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="share their classes.*Make two pages"):
         write_page(exploration(attributions=[attribution(), other], profile=(), curves=()), tmp_path / "x.html")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["/dev/full", "./out", "../out", "~/out"])
+@pytest.mark.parametrize("option", ["--json", "--csv"])
+def test_a_path_after_the_option_is_a_file_and_never_a_text(option: str, place: str):
+    answer = command("explain", "A film.", "-m", "random", option, place)
+    assert answer.code == 2
+    assert f"error: {Path(place)}: the name ends in " in answer.err
+    assert not answer.out

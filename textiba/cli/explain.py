@@ -54,7 +54,7 @@ class _Command(TyperCommand):
 
 def _is_file(word: str) -> bool:
     """Whether a word after `--json` names a file, rather than being a text or an option."""
-    if word == "-" or word.lower().endswith((".json", ".jsonl", ".csv")):
+    if word == "-" or word.startswith(("/", "./", "../", "~")) or word.lower().endswith((".json", ".jsonl", ".csv")):
         return True
     return not re.search(r"\s", word) and not word.startswith("-") and bool(Path(word).suffix[1:])
 
