@@ -2,15 +2,16 @@
 
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pictures import TEXT, WORDS, attribution, tokenized
 from rich.console import Console
 
-from textiba.attribution import Attribution
+from textiba.attribution import Attribution, EvidenceDetails
 from textiba.errors import InputError
-from textiba.show.highlight import highlight_html, print_highlight
+from textiba.show.highlight import facts, highlight_html, print_highlight
 from textiba.show.scale import DARK_GROUND, RAMPS, Range, Scale, contrast
 from textiba.show.segments import segments
 from textiba.show.typeset import typeset
@@ -197,3 +198,18 @@ def test_lines_break_at_white_space_only():
     assert [(p.text, p.line, p.x) for p in pieces] == [
         ("ab", 0, 0), ("it", 1, 0), ("'", 1, 2), ("s", 1, 3), ("c", 2, 0), ("d", 3, 0),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("probability", "opened", "said"),
+    [
+        (0.9, -0.1, "log p"),
+        (0.9, 2.2, "log-odds"),
+        (0.517, 0.068, "log-odds"),
+        (0.52, -0.654, "log p"),
+        (1.0, 0.0, "log p"),
+    ],
+)
+def test_the_scale_of_the_explained_output_is_named(probability: float, opened: float, said: str):
+    shown = replace(attribution(SCORES), probability=probability, details=EvidenceDetails(-2.0, opened, 0.0, 0.0))
+    assert f"{said} −2 with closed gates" in facts(shown)

@@ -159,3 +159,22 @@ def test_the_shares_by_size_are_in_the_result():
     for name, said in (("evidence", "evidence rises from"), ("lrp", "LRP from")):
         assert f"{said} {found[name]['signed']:.3f} to {found[name]['by size']:.3f}" in told
     assert f"distance to saliency ({found['saliency']['by size']:.3f})" in told
+
+
+def test_the_figures_of_pairs_are_those_of_the_cards():
+    pages = {
+        name: " ".join((ROOT / "experiments" / name / "README.md").read_text("utf-8").split())
+        for name in ("nli", "similarity")
+    }
+    cards = {name: json.loads((ROOT / "experiments" / name / "card.json").read_text("utf-8")) for name in pages}
+    words = json.loads((ROOT / "experiments/similarity/result.json").read_text("utf-8"))
+    sts, nli = cards["similarity"], cards["nli"]
+    told = pages["similarity"]
+    assert f"on {sts['train_texts']:,} pairs, has a Pearson correlation of {sts['test_pearson']:.3f}" in told
+    assert f"a Spearman correlation of {sts['test_spearman']:.3f} on the {sts['test_texts']:,} test pairs" in told
+    assert f"reaches a Pearson correlation of {words['stsb pearson']:.3f}" in told
+    assert f"an accuracy of {nli['test_accuracy']:.3f}" in told
+    assert f"the words of both sentences has {words['snli accuracy']:.3f}" in told
+    assert f"on {nli['train_texts']:,} pairs" in pages["nli"]
+    assert f"{nli['test_texts']:,} test pairs of SNLI is {nli['test_accuracy']:.4f}" in pages["nli"]
+    assert f"a bag of words has {words['snli accuracy']:.4f}" in pages["nli"]
