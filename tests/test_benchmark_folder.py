@@ -33,6 +33,7 @@ def test_a_run_that_is_stopped_ends_with_the_same_table(writes: int, small_bench
     assert written(benchmark(CONFIG, tmp_path)) == written(small_benchmark)
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_ends_with_the_same_table(small_benchmark: BenchmarkFolder, tmp_path: Path):
     config = tmp_path / "config.yaml"
     config.write_text(json.dumps(MAPPING))  # JSON is YAML
@@ -51,6 +52,7 @@ def test_a_run_that_is_killed_ends_with_the_same_table(small_benchmark: Benchmar
     assert written(benchmark(CONFIG, tmp_path / "run")) == written(small_benchmark)
 
 
+@pytest.mark.long
 def test_two_processes_give_the_same_table(small_benchmark: BenchmarkFolder, tmp_path: Path):
     config = tmp_path / "config.yaml"
     config.write_text(json.dumps(MAPPING))

@@ -30,6 +30,7 @@ def test_these_are_the_notebooks():
     assert sum(path.stat().st_size for path in NOTEBOOKS) < RUN.HEAVIEST
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_a_notebook_runs_in_a_small_setting_and_shows_what_it_says(path: Path):
     ran, committed = RUN.execute(path, small=True), nbformat.read(path, as_version=4)

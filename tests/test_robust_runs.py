@@ -40,6 +40,7 @@ def run(tmp_path: Path) -> RunFolder:
     return sweep(SMALL, tmp_path / "run")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("processes", [1, 2])
 def test_killed_and_started_again_it_has_every_text_once_and_the_same_numbers(
     processes: int, tmp_path: Path, undisturbed: RunFolder
@@ -78,6 +79,7 @@ def test_the_documented_launch_of_two_processes(tmp_path: Path):
     assert launched.stdout.decode().count("Results are in") == 1
 
 
+@pytest.mark.long
 def test_on_a_full_disk_what_was_saved_stays(tmp_path: Path, undisturbed: RunFolder):
     _killed_after_a_shard(tmp_path)
     saved = {shard: shard.read_bytes() for shard in RunFolder(tmp_path).shards()}
