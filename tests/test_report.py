@@ -13,6 +13,7 @@ import pytest
 from pages import NASTY, exploration, removed, segments, unpacked
 from pictures import TEXT, WORDS, attribution, tokenized
 
+import textiba.report
 from textiba.attribution import Attribution, BitsDetails, word_scores
 from textiba.errors import InputError
 from textiba.evaluation.degradation import Degradation, removal_order
@@ -240,3 +241,15 @@ def test_scripts_stay_readable():
     folder = Path(__file__).parent.parent / "textiba" / "report"
     for file in folder.glob("*.*"):
         assert len(file.read_text("utf-8").splitlines()) <= 300, file.name
+
+
+def test_no_two_scripts_of_the_page_define_one_name():
+    """The scripts share one scope: a second definition of a name would replace the first."""
+    folder = Path(textiba.report.__file__).parent
+    found = [
+        name
+        for script in sorted(folder.glob("*.js"))
+        for name in re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", script.read_text("utf-8"), re.M)
+    ]
+    assert len(found) > 50
+    assert {name for name in found if found.count(name) > 1} == set()
