@@ -137,7 +137,8 @@ class BenchmarkConfig(Settings):
         rationale_part: of a pair, the text whose words are judged against the rationale: "text" or "pair" if people
             marked only one of them; else "both".
         subsets: sensitivity-n; None leaves it out.
-        noise: noise at a hidden layer; None leaves it out. Each checkpoint then needs feature statistics.
+        noise: the metric that replaces all but the top k tokens by noise at a hidden layer (see `Noise`). Each
+            checkpoint then needs feature statistics. None leaves the metric out.
         leave_one_out: the label of an occlusion method. The scores of every other method are rank-correlated with the
             scores of this method; None leaves this metric out.
         sanity: the check with randomised layers.

@@ -25,7 +25,7 @@ from textiba.texts.batches import TOKEN_BUDGET
 def noise_kept(
     model: Model, attributions: Sequence[Attribution], statistics: FeatureStatistics, choice: Noise, seed: int
 ) -> Float[np.ndarray, " texts"]:
-    """The mean over shares k of p(target) when noise replaces all content tokens outside the top k.
+    """p(target) when noise replaces all content tokens outside the top k, averaged over the shares k.
 
     Higher is better. The noise is ε ~ N(μ, σ²) with the feature statistics of the layer, as in the bottleneck's Q(Z).
     The states of the top k and of special tokens stay. p(target) is the mean over the draws.

@@ -45,7 +45,7 @@ class _Job:
     """The work that fills one file of the folder.
 
     Attributes:
-        place: place of the rows.
+        place: the data set, checkpoint and method label of the rows, which give the folder of the file.
         chunk: number of the chunk.
         texts: the number of texts.
         passes: an estimate of the cost, in passes through the model.

@@ -144,7 +144,7 @@ def score_columns(scores: Sequence[Score]) -> Columns:
 
 
 def agreement_columns(checked: Sequence[Agreement]) -> Columns:
-    """The CSV file of the sanity check: one line for each method and part."""
+    """The CSV file of the sanity check: one line for each method and each randomised part of the model."""
     return {
         **{name: [str(getattr(a, name)) for a in checked] for name in ("data", "checkpoint", "label", "depth", "part")},
         "texts": [str(a.texts) for a in checked],

@@ -62,7 +62,7 @@ def signals() -> Iterator[None]:
 
 @contextmanager
 def keeping(kept: Callable[[], str]) -> Iterator[None]:
-    """If a signal ends the block, adds a sentence about what is kept to `Stopped`.
+    """If a signal ends the block, gives `Stopped` a sentence that says what is kept.
 
     Args:
         kept: returns the sentence; it is called after the block has flushed its results.

@@ -35,11 +35,11 @@ SMALLEST_NOISE = math.exp(-5)
 class Jiang2020(LayerMethod):
     """Bits per token as the published code of Jiang et al., Findings of EMNLP 2020, computes them.
 
-    The published code estimates feature statistics on the single sentence that is explained. So the mean of each
-    token's feature is the feature's own value, and σ is 0.00316 everywhere. The value is taken from the *input* of the
-    layer whose *output* has the bottleneck. With so small a σ the noise is almost 0, and the KL measures how far the
-    layer moves the token. Every token has gates, special tokens included. Scores come from the last step's pass, before
-    the last update. The published code scales the scores to 0 … 1; here they stay raw.
+    The published code estimates feature statistics for each token position, on the single sentence that is explained.
+    So the mean of each feature is the feature's own value, and σ is the lower bound 0.00316 everywhere. The value is
+    taken from the *input* of the layer whose *output* has the bottleneck. With so small a σ the noise is almost 0, and
+    the KL measures how far the layer moves the token. Every token has gates, special tokens included. Scores come from
+    the last step's pass, before the last update. The published code scales the scores to 0 … 1; here they stay raw.
 
     Attributes:
         layer: index into hidden_states of the bottleneck: the published code's `layer_idx` + 1 (layer 9 of 12 there).

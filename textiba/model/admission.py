@@ -32,9 +32,10 @@ def _stand_in(config: Any, tokenizer: Any, rows: int | None) -> int:
     """The padding token of a model whose config has none: a token that texts do not hold.
 
     Some heads read the last token that is not padding. Without a padding token, such a head reads the very last token,
-    even if the tokenizer ends every text with an end-of-text token. So a token that the tokenizer adds to texts is not
-    taken as the padding token. If there is no token that texts do not hold, the function returns −1, which is no
-    token's id. Texts of different lengths then cannot share a batch.
+    which may be an end-of-text token that the tokenizer adds. If this token were taken as padding, the head would skip
+    it and read another token. So a token that the tokenizer adds to texts is not taken as the padding token. If there
+    is no token that texts do not hold, the function returns −1, which is no token's id. Texts of different lengths then
+    cannot share a batch.
     """
     ends = getattr(config, "eos_token_id", None)
     ends = ends if isinstance(ends, list | tuple) else [ends]

@@ -139,7 +139,7 @@ class Batching(abc.ABC):
         """Returns the text without the tokens in `gone`.
 
         If all tokens of a word that is read would go, a mask token keeps the word's place. If the tokenizer has no mask
-        token, the word's first token stays and is hidden.
+        token, the word's first token stays, and no token attends to it.
         """
         kept: set[int] = set()
         for word in self.reading.places:

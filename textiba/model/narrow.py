@@ -101,7 +101,7 @@ def first_token_only(layer: Any) -> Iterator[nn.Module]:
     """Yields copies of a layer, the cheapest first, which compute only the first token from self-attention on.
 
     The copies are candidates, and each must be tested: a layer may read the other tokens in a way that its module names
-    do not show. A layer with other module names than those below has no candidates.
+    do not show. A layer whose modules have other names than those of BERT, DistilBERT or MPNet has no candidates.
 
     Args:
         layer: the last layer of a model; it is not changed.

@@ -26,7 +26,7 @@ class Network:
 
     Attributes:
         module: the view.
-        layers: the places of the model's layers; set by `find_layers`.
+        layers: where the model's layers are in the module tree; set by `find_layers`.
     """
 
     layers: Layers
@@ -79,7 +79,7 @@ class Network:
         return output, plan.states
 
     def widen(self) -> None:
-        """Lets the last layer compute all tokens again."""
+        """Undoes `narrow`: the last layer computes all tokens."""
         self._last = self._narrowed = None
 
     def narrow(self, accepted: Callable[[], bool]) -> bool:

@@ -94,7 +94,7 @@ def _text_values(text: Text) -> dict[str, Any]:
 
 
 class _Runs:
-    """Collects the columns of the attributions: single values, scores and traces."""
+    """Collects the columns of the attributions: single values, scores, and the values of each optimisation step."""
 
     def __init__(self, names: Mapping[str, Mapping[Any, int]], layouts: dict[Layout, int]):
         self.names, self.layouts = names, layouts

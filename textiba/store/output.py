@@ -13,7 +13,7 @@ def write_file(path: str | Path, write: Callable[[Path], object]) -> Path:
 
     Args:
         path: the file. A link is followed; a device or pipe, such as /dev/stdout, is written to directly.
-        write: function that writes the file to the given path, which may have another suffix than `path`.
+        write: function that is called with a path and writes the file there; that path may have another suffix.
 
     Raises:
         InputError: `path` is a folder.

@@ -70,8 +70,8 @@ def comprehensiveness(
 ) -> Float[np.ndarray, " texts"]:
     """The mean over shares k of p(whole) − p(without the top k); higher is better.
 
-    Source: DeYoung et al., *ERASER*, ACL 2020, section 4, as AOPC. The mean is over the given shares, as in ERASER's
-    code; k = 0, where nothing is removed, is not counted.
+    Source: DeYoung et al., *ERASER*, ACL 2020, section 4, which calls this mean over shares AOPC. The mean is over the
+    given shares, as in ERASER's code; k = 0, where nothing is removed, is not counted.
     """
     return (whole[:, None] - removed).mean(axis=1)
 
