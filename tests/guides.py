@@ -1,4 +1,4 @@
-"""Helpers for the tests of the documentation: the blocks of a page, and the commands in them."""
+"""Helpers for the tests of the documentation: its pages, the blocks of a page, and the commands in them."""
 
 import re
 import shlex
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
 _FENCE = re.compile(r"^(<!-- pending -->\n)?```([a-z]*)(?: title=\"([^\"]+)\")?[^\n`]*\n(.*?)^```$", re.M | re.S)
 
 
