@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_tokenizers import TOKENIZERS
+from tokenizer_kinds import TOKENIZERS
 
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import TextibaError
