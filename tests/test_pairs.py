@@ -196,6 +196,16 @@ class TestData:
         with pytest.raises(InputError, match=r"0 ≤ start < end ≤ 5"):
             list(texts_from([rows[0] | {"why not": [[0, 9]]}], **names))
 
+    def test_a_question_and_a_sentence_are_a_pair_but_a_text_column_comes_first(self):
+        rows = [{"question": "who is it", "sentence": "a dog"}]
+        assert list(texts_from(rows)) == [Text("who is it", pair="a dog")]
+        assert list(texts_from([rows[0] | {"text": "both"}])) == [Text("both")]
+        assert list(texts_from([rows[0] | {"review": "both"}], text_column="sentence")) == [Text("a dog")]
+
+    def test_a_column_of_values_is_not_read_as_labels(self):
+        [text] = list(texts_from([{"sentence1": "a dog", "sentence2": "a man", "label": 3.8}], value_column="label"))
+        assert (text.pair, text.value, text.label) == ("a man", 3.8, None)
+
     def test_a_known_pair_can_be_read_as_single_texts(self):
         rows = [{"question": "who is it", "passage": "a dog"}]
         [text] = list(texts_from(rows, text_column="question"))
