@@ -8,6 +8,7 @@ from textiba.attribution.words import (
     class_name,
     content_scores,
     describe,
+    explained_output,
     top_words,
     word_scores,
     words,
@@ -15,5 +16,5 @@ from textiba.attribution.words import (
 
 __all__ = [
     "Attribution", "Attributions", "BitsDetails", "Curve", "Details", "EvidenceDetails", "GateDetails", "Word",
-    "amount", "class_name", "content_scores", "describe", "top_words", "word_scores", "words",
+    "amount", "class_name", "content_scores", "describe", "explained_output", "top_words", "word_scores", "words",
 ]  # fmt: skip
