@@ -79,6 +79,8 @@ def labelled_texts(choice: Choice, own: Sequence[str] | None) -> LabelledTexts:
         for text in chain(train, test):
             if text.value is None:
                 raise InputError(f"a regression needs a value for every text; {text.id or shown(text.text)} has none")
+        if any(len({text.value for text in texts}) < 2 for texts in (train, test[: choice.test_limit])):
+            raise InputError("a regression needs at least two different values, in the training and in the test texts")
         return LabelledTexts(train[: choice.limit], test[: choice.test_limit], (str(choice.named.value),), tested_on)
     found: set[int | str] = set()
     for text in chain(train, test):
