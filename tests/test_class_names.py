@@ -1,6 +1,7 @@
 """The names that a data set has for its classes: they count before the indices, which need not be the model's."""
 
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pytest
@@ -95,3 +96,13 @@ def test_fine_tuning_takes_the_names(tmp_path: Path):
         assert isinstance(own, int)
         assert isinstance(given, int)
         assert OWN[own] == NAMES[given]
+
+
+@pytest.mark.parametrize("own", [None, ("LABEL_0", "LABEL_1", "LABEL_2")])
+@pytest.mark.parametrize("given", [(), ("one", "two", "three")])
+def test_other_names_that_are_known_are_of_the_indices(given: tuple[str, ...], own: Any, tmp_path: Path):
+    table(labels=(0, 1, 2) * 10).to_parquet(tmp_path / "data.parquet")
+    found = labelled_texts(Choice(str(tmp_path / "data.parquet"), None, 0.2, Named(), given, None, None, 0), own)
+    assert found.labels == (given or own or tuple(NAMES))
+    indices = {f"a dog number {i}": i % 3 for i in range(30)}
+    assert all(text.label == indices[text.text] for text in (*found.train, *found.test))

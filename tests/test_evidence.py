@@ -143,6 +143,14 @@ def test_the_sign_turns_with_the_target_and_the_cue_speaks_for_its_class(planted
         assert speaks_for.scores[cue] > 0 > speaks_against.scores[cue]
 
 
+@pytest.mark.parametrize(
+    ("output", "unit"), [("auto", "nats"), ("log_odds", "nats"), ("logit", "nats"), ("probability", "score")]
+)
+def test_the_unit_follows_the_explained_output(output: Any, unit: str):
+    [a] = toys.attribute(MODEL, Evidence(layer=1, output=output), TEXTS[:1])
+    assert a.unit == unit
+
+
 def test_no_statistics_are_needed_with_closed_mask():
     forward = toys.forward(MODEL, TEXTS)
     targets = MODEL.predict(forward)

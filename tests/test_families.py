@@ -4,17 +4,20 @@
 transformers adds.
 """
 
+from pathlib import Path
 from typing import Any
 
 import families
 import pytest
 import torch
+import transformers
 from torch import nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from textiba.errors import UnsupportedModelError
 from textiba.model.view import Model
 
+ROOT = Path(__file__).parent.parent
 USUAL = (
     "albert", "bert", "camembert", "deberta-v2", "distilbert", "electra", "gpt2", "llama", "modernbert", "mpnet",
     "qwen3", "roberta", "xlm-roberta", "xlnet",
@@ -57,6 +60,12 @@ def test_of_all_families_none_is_wrong_and_nearly_all_are_right():
         wrong |= {} if found is None else {kind: found}
     assert wrong == {}
     assert len(right) >= 95
+    if transformers.__version__.startswith("5.23."):  # the version that the pages speak of
+        told = f"{len(right)} of {len(families.KINDS)}"
+        for page in ("README.md", "docs/how-to/own-model.md"):
+            assert f"{told} model families" in " ".join((ROOT / page).read_text("utf-8").split())
+        support = " ".join((ROOT / "docs" / "support.md").read_text("utf-8").split())
+        assert f"classifiers for {len(families.KINDS)} text families. {len(right)} of them are accepted" in support
 
 
 def test_a_family_that_padding_changes_gets_texts_of_one_length():

@@ -88,6 +88,9 @@ def test_a_value_is_a_number_of_every_text(base: Path, tmp_path: Path):
     }
     with pytest.raises(InputError, match="a regression needs a value for every text"):
         finetune(Recipe(**common), tmp_path / "out")
+    (tmp_path / "c.csv").write_text("text,z\n" + "".join(f"a dog {i},0.5\n" for i in range(20)))
+    with pytest.raises(InputError, match="at least two different values"):
+        finetune(Recipe(**{**common, "data": str(tmp_path / "c.csv")}), tmp_path / "out")  # type: ignore[arg-type]
     (tmp_path / "b.csv").write_text("text,z\na dog,high\n")
     common["data"] = str(tmp_path / "b.csv")
     with pytest.raises(InputError, match="row 1 .*a value is a finite number; got 'high'"):

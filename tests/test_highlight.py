@@ -201,15 +201,10 @@ def test_lines_break_at_white_space_only():
 
 
 @pytest.mark.parametrize(
-    ("probability", "opened", "said"),
-    [
-        (0.9, -0.1, "log p"),
-        (0.9, 2.2, "log-odds"),
-        (0.517, 0.068, "log-odds"),
-        (0.52, -0.654, "log p"),
-        (1.0, 0.0, "log p"),
-    ],
+    ("output", "said"),
+    [("log_probability", "log p"), ("log_odds", "log-odds"), ("logit", "logit"), ("probability", "p"), (None, "log p")],
 )
-def test_the_scale_of_the_explained_output_is_named(probability: float, opened: float, said: str):
-    shown = replace(attribution(SCORES), probability=probability, details=EvidenceDetails(-2.0, opened, 0.0, 0.0))
-    assert f"{said} −2 with closed gates" in facts(shown)
+def test_the_explained_output_is_named(output: str | None, said: str):
+    details = EvidenceDetails(-2.0, 0.5, 0.0, 0.0)
+    shown = replace(attribution(SCORES), settings={"output": output}, details=details)
+    assert f"· {said} −2 with closed gates" in facts(shown)

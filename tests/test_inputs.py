@@ -15,6 +15,7 @@ import pytest
 from textiba.errors import EmptyTextError, InputError
 from textiba.texts.inputs import texts_from
 from textiba.texts.labels import class_index, resolve_labels
+from textiba.texts.rows import Named
 from textiba.texts.tables import Rows
 from textiba.texts.text import Text
 
@@ -62,8 +63,8 @@ class TestTaken:
     )
     def test_tables_with_labels_and_ids(self, data: Any):
         assert list(texts_from(data)) == TABLE
-        assert list(texts_from(data, text_column="review", label_column="label", id_column="id")) == TABLE
-        assert [t.id for t in texts_from(data, id_column="review")] == ["A film", "B"]
+        assert list(texts_from(data, Named(text="review", label="label", id="id"))) == TABLE
+        assert [t.id for t in texts_from(data, Named(id="review"))] == ["A film", "B"]
 
     def test_one_text_is_one_text_and_not_its_letters(self):
         assert list(texts_from("A film")) == [Text("A film")]
@@ -72,7 +73,7 @@ class TestTaken:
 
     def test_a_path_is_a_file(self, tmp_path: Path):
         (tmp_path / "mine.csv").write_text("words,label\nA film,1\nB,0\n")
-        assert [t.label for t in texts_from(tmp_path / "mine.csv", text_column="words")] == [1, 0]
+        assert [t.label for t in texts_from(tmp_path / "mine.csv", Named(text="words"))] == [1, 0]
 
     def test_a_generator_is_read_as_the_texts_are_consumed(self):
         given: list[int] = []
@@ -225,11 +226,11 @@ class TestRefused:
 
     def test_a_column_that_does_not_exist(self):
         for data in (FRAME, datasets.Dataset.from_pandas(FRAME), FRAME.to_dict("list"), FRAME.to_dict("records")):
-            for name in ("text_column", "label_column", "id_column"):
+            for name in ("text", "label", "id"):
                 with pytest.raises(InputError, match=r"no column 'reviw'; the columns are \['review', 'label', 'id'\]"):
-                    texts_from(data, **{name: "reviw"})
+                    texts_from(data, Named(**{name: "reviw"}))
         with pytest.raises(InputError, match="'A film' has no columns to name; leave text_column and the like out"):
-            texts_from(["A film"], text_column="review")
+            texts_from(["A film"], Named(text="review"))
 
     def test_an_empty_text_is_an_empty_text_error(self):
         with pytest.raises(EmptyTextError):

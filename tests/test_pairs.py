@@ -21,6 +21,7 @@ from textiba.model.view import Model
 from textiba.report import explore
 from textiba.show.highlight import highlight_html, print_highlight
 from textiba.texts.inputs import texts_from
+from textiba.texts.rows import Named
 from textiba.texts.sources import read_texts
 from textiba.texts.text import Text
 from textiba.texts.tokenizing import tokenize
@@ -188,26 +189,36 @@ class TestData:
 
     def test_columns_by_name(self):
         rows = [{"a": "a dog runs", "b": "a dog", "why": [[2, 5]], "why not": [[0, 1]]}]
-        names = {"text_column": "a", "pair_column": "b", "rationale_column": "why", "pair_rationale_column": "why not"}
-        [text] = list(texts_from(rows, **names))
+        names = {"text": "a", "pair": "b", "rationale": "why", "pair_rationale": "why not"}
+        [text] = list(texts_from(rows, Named(**names)))
         assert text == Text("a dog runs", pair="a dog", rationale=((2, 5),), pair_rationale=((0, 1),))
         with pytest.raises(InputError, match=r"no column 'c'; the columns are"):
-            list(texts_from(rows, text_column="a", pair_column="c"))
+            list(texts_from(rows, Named(text="a", pair="c")))
         with pytest.raises(InputError, match=r"0 ≤ start < end ≤ 5"):
-            list(texts_from([rows[0] | {"why not": [[0, 9]]}], **names))
+            list(texts_from([rows[0] | {"why not": [[0, 9]]}], Named(**names)))
+
+    def test_a_question_and_a_sentence_are_a_pair_but_a_text_column_comes_first(self):
+        rows = [{"question": "who is it", "sentence": "a dog"}]
+        assert list(texts_from(rows)) == [Text("who is it", pair="a dog")]
+        assert list(texts_from([rows[0] | {"text": "both"}])) == [Text("both")]
+        assert list(texts_from([rows[0] | {"review": "both"}], Named(text="sentence"))) == [Text("a dog")]
+
+    def test_a_column_of_values_is_not_read_as_labels(self):
+        [text] = list(texts_from([{"sentence1": "a dog", "sentence2": "a man", "label": 3.8}], Named(value="label")))
+        assert (text.pair, text.value, text.label) == ("a man", 3.8, None)
 
     def test_a_known_pair_can_be_read_as_single_texts(self):
         rows = [{"question": "who is it", "passage": "a dog"}]
-        [text] = list(texts_from(rows, text_column="question"))
+        [text] = list(texts_from(rows, Named(text="question")))
         assert text == Text("who is it")
         with pytest.raises(InputError, match="no column is called"):
-            list(texts_from(rows, pair_column=""))
+            list(texts_from(rows, Named(pair="")))
 
     def test_a_column_that_is_called_pair_may_be_empty_but_one_that_was_named_may_not(self):
         rows = [{"text": "a dog", "pair": None}, {"text": "a dog", "pair": "a man"}]
         assert [text.pair for text in texts_from(rows)] == [None, "a man"]
         with pytest.raises(InputError, match="number 0.*got None, a missing value"):
-            list(texts_from(rows, pair_column="pair"))
+            list(texts_from(rows, Named(pair="pair")))
         with pytest.raises(EmptyTextError, match="the second text of the pair is empty"):
             list(texts_from([{"premise": "a dog", "hypothesis": ""}]))
 

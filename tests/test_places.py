@@ -108,6 +108,12 @@ class TestAnswer:
             [alone] = textiba.explain(model, Saliency(), [pair], target=1)
             assert a.probability == pytest.approx(alone.probability, rel=1e-4)
 
+    @pytest.mark.parametrize("removal", ["delete", "mask", "attention"])
+    def test_the_answer_itself_may_be_removed(self, removal: Any):
+        found = textiba.explain(reader(), Saliency(), [ASKED], target=1)
+        curves = textiba.degrade(reader(), found, textiba.Degradation(removal=removal, steps=(0, 0.5, 1)))
+        assert np.isfinite(textiba.lerf_morf_area(curves)).all()
+
     def test_evidence_adds_up_to_the_log_odds(self):
         model = reader()
         [a] = textiba.explain(model, Evidence(layer=1, nodes=40), [ASKED], toys.statistics(model), target=1)

@@ -58,7 +58,8 @@ def test_damaged_curves_leave_the_results(runs: Path):
     found = explore([runs])
     assert {a.method for a in found.attributions} == {"random", "evidence", "lrp"}
     assert not found.removed
-    assert any("curves-delete.parquet: damaged" in advice for advice in found.advice)
+    [advice] = [advice for advice in found.advice if "curves-delete.parquet: damaged" in advice]
+    assert advice.startswith(f"the curves of {runs / 'a'} are left out: ")
 
 
 def test_a_report_of_a_part_says_so(runs: Path):

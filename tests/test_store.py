@@ -23,6 +23,7 @@ from textiba.runs.config import DataChoice, MethodChoice, SweepConfig
 from textiba.runs.stream import stream_batches
 from textiba.runs.sweep import degrade_run, grouped, sweep
 from textiba.store import RunFolder
+from textiba.texts.sources import read_texts
 
 CONFIG = SweepConfig(
     data=DataChoice(limit=6),
@@ -87,7 +88,9 @@ def test_a_label_that_is_a_name_comes_back(tmp_path: Path):
     stored = [a for _, a in folder.read()]
     for again in (stored, list(textiba.Attributions.load(tmp_path / "found.parquet"))):
         assert [a.text.source.label for a in again] == ["spam", "1"]
-    assert '"label_name":"spam"' in (tmp_path / "rows.jsonl").read_text().replace(" ", "")
+    folder.export(tmp_path / "rows.csv")
+    for file in ("rows.jsonl", "rows.csv"):
+        assert [text.label for text in read_texts(tmp_path / file)] == ["spam", "1"]
 
 
 def test_the_bits_of_each_layer_come_back(tmp_path: Path):

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+import families
 import numpy as np
 import pytest
 import torch
 import toys
+from transformers import AutoModel
 
 import textiba
 from textiba.methods import Method
+from textiba.model.outcomes import Similarity
 from textiba.model.torch_state import own_torch_state
 from textiba.model.view import Model
 
@@ -52,6 +55,18 @@ def test_scores_do_not_depend_on_the_caller_s_state(method: Method, state: str):
         found = scores(method, Model(classifier, toys.tokenizer()))
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_other_text_of_a_similarity_does_not_depend_on_the_caller_s_state(state: str):
+    encoder = families.tiny("bert", made_by=AutoModel)
+    model = Model(encoder, families.tokenizer(), outcome=Similarity(to="w5 w6"))
+    with STATES[state]():
+        made = Model(encoder, families.tokenizer(), outcome=Similarity(to="w5 w6"))
+        asked = model.asking(Similarity(to="w5 w6"))
+    expected, *found = (textiba.explain(m, textiba.Saliency(), ["w7 w8"])[0].scores for m in (model, made, asked))
+    for scores_found in found:
+        np.testing.assert_allclose(scores_found, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)

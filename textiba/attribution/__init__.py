@@ -1,13 +1,14 @@
 """Results: frozen values that hold raw scores. Nothing here computes scores, draws or writes files."""
 
 from textiba.attribution.details import BitsDetails, Details, EvidenceDetails, GateDetails
-from textiba.attribution.results import Attribution, Attributions, Curve
+from textiba.attribution.results import Attribution, Attributions, Curve, removal_way
 from textiba.attribution.words import (
     Word,
     amount,
     class_name,
     content_scores,
     describe,
+    explained_output,
     top_words,
     word_scores,
     words,
@@ -15,5 +16,6 @@ from textiba.attribution.words import (
 
 __all__ = [
     "Attribution", "Attributions", "BitsDetails", "Curve", "Details", "EvidenceDetails", "GateDetails", "Word",
-    "amount", "class_name", "content_scores", "describe", "top_words", "word_scores", "words",
+    "amount", "class_name", "content_scores", "describe", "explained_output", "removal_way", "top_words", "word_scores",
+    "words",
 ]  # fmt: skip

@@ -48,8 +48,9 @@ class EvidenceDetails:
     """How evidence adds up: `sum(scores) + special + closed + residual = opened`.
 
     Attributes:
-        closed: log p(target) with every gate closed, nats.
-        opened: log p(target) with every gate open, nats.
+        closed: the explained output of the target with every gate closed, nats: log p(target), or its log-odds for a
+            yes-or-no outcome and for labels that do not exclude each other.
+        opened: the same output with every gate open, nats.
         special: evidence of special tokens, nats; 0 where they are left open.
         residual: the error of the numerical integration, opened − closed − special − sum(scores), in nats. With
             `Evidence.gradient = "lrp"` the residual also contains the effect of the modified gradient.

@@ -262,8 +262,18 @@ class Curve:
 
     @property
     def way(self) -> str:
-        """How tokens are removed, in one word: "delete", or "delete-pair" if only the second text loses tokens."""
-        return self.removal if self.part == "both" else f"{self.removal}-{self.part}"
+        """How tokens are removed, in one word; see `removal_way`."""
+        return removal_way(self.removal, self.part)
+
+
+def removal_way(removal: str, part: str) -> str:
+    """Returns how tokens are removed, in one word: "delete", or "delete-pair" if only the second text loses tokens.
+
+    Args:
+        removal: see `Curve.removal`.
+        part: see `Curve.part`.
+    """
+    return removal if part == "both" else f"{removal}-{part}"
 
 
 def _loads(text: str) -> dict[str, Any]:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from textiba.attribution.results import Attribution
 
 
+_OUTPUTS = {"log_probability": "log p", "log_odds": "log-odds", "logit": "logit", "probability": "p"}
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """A word of a text and its score.
@@ -66,6 +69,11 @@ def describe(attribution: "Attribution") -> str:
     parts += [] if attribution.layer is None else [f"layer {attribution.layer}"]
     parts += [] if beta is None else [f"β {beta:g}"]
     return " · ".join([*parts, f"{class_name(attribution.labels, attribution.target)} {attribution.probability:.2f}"])
+
+
+def explained_output(attribution: "Attribution") -> str:
+    """The name of the output that a method explains, by its settings: "log p", "log-odds", "logit" or "p"."""
+    return _OUTPUTS.get(str(attribution.settings.get("output")), "log p")
 
 
 def class_name(labels: Sequence[str], index: int | str) -> str:

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
 
-from textiba.attribution import Attribution, Curve, content_scores
+from textiba.attribution import Attribution, Curve, content_scores, removal_way
 from textiba.errors import InputError, SettingError
 from textiba.evaluation.metrics import faithfulness
 from textiba.evaluation.metrics.checks import check_numbers
@@ -66,7 +66,7 @@ class Degradation(Settings):
     @property
     def way(self) -> str:
         """The way of removal as one word; see `Curve.way`."""
-        return self.removal if self.part == "both" else f"{self.removal}-{self.part}"
+        return removal_way(self.removal, self.part)
 
     def counts(self, tokens: int, order: str = "morf") -> list[int]:
         """The number of tokens that are removed at each step.

@@ -84,6 +84,11 @@ class Method(Settings, abc.ABC):
         """The value that `output="auto"` stands for on this model."""
         return model.reading.explained
 
+    @property
+    def scores_unit(self) -> str:
+        """The unit of the scores with these settings: `unit`, but "score" for a method that explains a probability."""
+        return "score" if self.unit == "nats" and getattr(self, "output", None) == "probability" else self.unit
+
     def variants(self) -> tuple["Method", ...]:
         """The methods whose results `attribute` returns: this method alone, or several that are computed together."""
         return (self,)

@@ -91,7 +91,7 @@ def results(
             probability=probability,
             predicted=predicted,
             scores=_only_content(method, text, row),
-            unit=method.unit,
+            unit=method.scores_unit,
             signed=method.signed,
             details=detail,
             labels=model.labels,

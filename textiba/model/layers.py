@@ -188,7 +188,7 @@ def _same(a: Tensor | None, b: Tensor | None) -> bool:
 
 def _embeddings(outputs: Mapping[str, Tensor], layers: str, state: Tensor) -> str | None:
     """Returns the path of the outermost module, outside the layers, whose output is hidden state 0."""
-    inside = [path for path, out in outputs.items() if path and _same(out, state) and not path.startswith(layers)]
+    inside = [path for path, out in outputs.items() if path and _same(out, state) and not path.startswith(f"{layers}.")]
     return min(inside, key=lambda path: path.count("."), default=None)
 
 

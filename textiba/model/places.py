@@ -97,6 +97,11 @@ def _at(batch: Batch, word: int, last: bool) -> Targets:
 
 
 def _log_share(logits: Logits, batch: Batch, position: Targets) -> Tensor:
-    """Returns log softmax over the tokens that are attended to, at one position of each row; padding takes no share."""
-    shares = at_least_float32(logits).masked_fill(~batch.attention_mask, -torch.inf).log_softmax(dim=1)
+    """Returns log softmax over the tokens of each text, at one position of each row; padding takes no share.
+
+    Hidden tokens keep their share: a hidden token at `position` would have the log-probability −∞.
+    """
+    lengths = torch.tensor([len(text) for text in batch.texts], device=logits.device)
+    padding = torch.arange(logits.shape[1], device=logits.device) >= lengths[:, None]
+    shares = at_least_float32(logits).masked_fill(padding, -torch.inf).log_softmax(dim=1)
     return shares.gather(1, position[:, None])[:, 0]

@@ -81,8 +81,7 @@ class Model(Batching):
         self._given_fingerprint = fingerprint
         self.max_length = usable_length(self.module, tokenizer, max_length)
         check_vocabulary(self.module, tokenizer, name)
-        self.reading = self.outcome.bind(self.module, tokenizer)
-        self._examine(find=True)
+        self._ask(find=True)
 
     @property
     def module(self) -> Any:
@@ -136,8 +135,8 @@ class Model(Batching):
         """
         twin = copy.copy(self)
         twin._network = self._network.twin(self.module)
-        twin.outcome, twin.reading = outcome, outcome.bind(self.module, self.tokenizer)
-        twin._examine()
+        twin.outcome = outcome
+        twin._ask()
         return twin
 
     def copy(self, change: Callable[["Model"], None] = lambda _: None) -> "Model":
@@ -272,8 +271,9 @@ class Model(Batching):
         return self.reading.target_output(logits, targets, output)
 
     @own_torch_state()
-    def _examine(self, find: bool = False) -> None:
-        """With `find`, finds the layers. Checks that each can be entered; tests padding and what the head reads."""
+    def _ask(self, find: bool = False) -> None:
+        """Binds the outcome, finds the layers if `find` is set, and runs the self-check."""
+        self.reading = self.outcome.bind(self.module, self.tokenizer)
         batch, other = sample_batches(self.module, self.tokenizer, self.reading.template)
         if find:
             self._network.find_layers(batch)

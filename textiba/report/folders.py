@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +46,16 @@ def explore(paths: Sequence[str | Path], title: str | None = None, limit: int = 
     """
     found = _Found()
     sweeps, benches = _sort(paths, found)
-    sweeps = [folder for folder in sweeps if found.tried(_read, folder, limit)]
+    sweeps = [folder for folder in sweeps if found.tried(partial(_read, folder, found, limit), f"{folder.path} is")]
     if not found.results:
         if found.damage:
             raise found.damage[0]
         names = ", ".join(str(path) for path in paths)
         raise InputError(f"a page shows the results of a sweep, and there is none in {names}; run: textiba sweep")
     for folder in sweeps:
-        found.tried(_read_curves, folder, limit)
+        found.tried(partial(_read_curves, folder, found), f"the curves of {folder.path} are")
     boards: dict[str, Board] = {}
-    benches = [bench for bench in benches if found.tried(_read_board, bench, boards)]
+    benches = [bench for bench in benches if found.tried(partial(_read_board, bench, boards), f"{bench.path} is")]
     parts = {folder.path: incomplete(folder.path) for folder in (*sweeps, *benches)}
     found.advice += [part for part in parts.values() if part]
     made = [_made(f.path.name, f.manifest.values, parts[f.path]) for f in (*sweeps, *benches)]
@@ -83,14 +84,13 @@ class _Found:
     advice: list[str] = field(default_factory=list)
     damage: list[CorruptFileError] = field(default_factory=list)
 
-    def tried(self, read: Callable[[Any, "_Found", Any], None], folder: Any, how: Any) -> bool:
-        """Reads a folder, and returns whether it could be read. If a file is damaged, adds a sentence to the advice."""
+    def tried(self, read: Callable[[], None], what: str) -> bool:
+        """Calls `read`, and returns whether no file is damaged; if one is, the advice says `what` is left out."""
         try:
-            read(folder, self, how)
+            read()
         except CorruptFileError as error:
             self.damage.append(error)
-            self.advice.append(f"{folder.path} is left out: {error}")
-            self.counts.pop(folder.path, None)
+            self.advice.append(f"{what} left out: {error}")
             return False
         return True
 
@@ -119,7 +119,7 @@ class _Found:
             )
 
 
-def _read_board(bench: BenchmarkFolder, _found: _Found, boards: dict[str, Board]) -> None:
+def _read_board(bench: BenchmarkFolder, boards: dict[str, Board]) -> None:
     boards |= {title: lead_table(scores) for title, scores in by_table(leaderboard(bench)).items()}
 
 
@@ -177,7 +177,7 @@ def _best_rows(by_run: Sequence[Sequence[LayerRow]]) -> list[LayerRow]:
     return [row for line in lines.values() for row in max(line.values(), key=lambda rows: (len(rows), rows[0].texts))]
 
 
-def _read_curves(folder: RunFolder, found: _Found, _limit: int) -> None:
+def _read_curves(folder: RunFolder, found: _Found) -> None:
     for way in folder.removals():
         for group in grouped(folder.read_curves(way)):
             curve = next(iter(group.values()))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from textiba.attribution import Attribution, BitsDetails, EvidenceDetails, amount, word_scores
+from textiba.attribution import Attribution, BitsDetails, EvidenceDetails, amount, explained_output, word_scores
 from textiba.errors import InputError
 from textiba.evaluation.degradation import Degradation, removal_order
 from textiba.report.exploration import Exploration, Removed
@@ -252,6 +252,7 @@ def _measures(
             "method": method,
             "name": " · ".join([method_name(method), *varied]),
             "unit": span.unit,
+            "output": explained_output(some[0]),
             "signed": span.signed,
             "limit": span.limit,
             "floor": span.floor,

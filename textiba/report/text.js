@@ -67,12 +67,6 @@ function panelHead(checkpoint, run) {
   return head;
 }
 
-// Whether the output with open gates is log p of the explained answer, or the log-odds, as for yes-or-no questions.
-function explainedScale(run) {
-  const [p, q] = [run.probability, 1 - run.probability].map((x) => Math.log(Math.max(x, 1e-300)));
-  return Math.abs(run.opened - p) <= Math.abs(run.opened - (p - q)) ? "log p" : "log-odds";
-}
-
 function missing(checkpoint) {
   const near = nearestRun(checkpoint);
   const note = element("p", { class: "empty", text: `${data.checkpoints[checkpoint]} was not computed at ${whereOf(state) || "this setting"}. ` });
@@ -83,7 +77,7 @@ function missing(checkpoint) {
 function sumOf(run) {
   const parts = [`All words: ${score(run.total)}`];
   if (run.kept !== undefined) parts.push(`p(${className(run.target)}) kept at ${number(run.kept)}${run.converged ? "" : ", not yet settled"}`);
-  if (run.opened !== undefined) parts.push(`${explainedScale(run)}(${className(run.target)}) from ${number(run.closed)} closed to ${number(run.opened)} open`);
+  if (run.opened !== undefined) parts.push(`${data.measures[run.measure].output}(${className(run.target)}) from ${number(run.closed)} closed to ${number(run.opened)} open`);
   return parts.join(" · ");
 }
 

@@ -18,6 +18,7 @@ from textiba.attribution import (
     amount,
     class_name,
     describe,
+    explained_output,
     top_words,
     word_scores,
 )  # fmt: skip
@@ -66,16 +67,10 @@ def facts(attribution: Attribution) -> str:
         parts += [f"p {a.details.probability:.2f} with the bottleneck in place"]
         parts += [] if a.details.converged else ["not converged"]
     if isinstance(a.details, EvidenceDetails):
-        scale = _explained_scale(a.details.opened, a.probability)
-        parts += [f"{scale} {amount(a.details.closed)} with closed gates, {amount(a.details.opened)} with open gates"]
+        output = explained_output(a)
+        parts += [f"{output} {amount(a.details.closed)} with closed gates, {amount(a.details.opened)} with open gates"]
     parts += [f"{a.text.cut} tokens were cut and carry no score"] if a.text.cut else []
     return " · ".join(parts)
-
-
-def _explained_scale(opened: float, probability: float) -> str:
-    """Returns "log p" or "log-odds": which of the two the output with open gates is, for this probability."""
-    log_p, log_q = (math.log(max(p, 1e-300)) for p in (probability, 1 - probability))
-    return "log p" if abs(opened - log_p) <= abs(opened - (log_p - log_q)) else "log-odds"
 
 
 def print_highlight(

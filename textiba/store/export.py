@@ -3,8 +3,8 @@
 Every file has a row for each result, with the columns of the shards (see `textiba.store.rows`). Special tokens carry no
 score, which is null in JSON and NaN in Parquet. In JSON Lines a column without a value is left out; in CSV a cell
 without a value is empty, and lists and settings are JSON. JSON Lines and CSV files are UTF-8. The columns `text`,
-`label`, `id`, `kind` and `rationale` have the names that `textiba.read_texts` looks for, so that the texts can be
-explained again.
+`pair`, `label`, `id`, `kind`, `rationale` and `pair_rationale` have the names that `textiba.texts.sources.read_texts`
+looks for, so that the texts can be explained again.
 """
 
 import csv
@@ -67,7 +67,7 @@ def json_line(values: Any) -> str:
 def _json_lines(rows: Iterator[Mapping[str, Any]], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         for row in rows:
-            full = {name: value for name, value in row.items() if value is not None}
+            full = {name: value for name, value in _with_label(row).items() if value is not None}
             file.write(json_line(full | {"settings": json.loads(row["settings"])}) + "\n")
 
 
@@ -76,7 +76,12 @@ def _csv(rows: Iterator[Mapping[str, Any]], path: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(SCHEMA.names)
         for row in rows:
-            writer.writerow([_cell(row.get(name)) for name in SCHEMA.names])
+            writer.writerow([_cell(_with_label(row).get(name)) for name in SCHEMA.names])
+
+
+def _with_label(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row with its label in one column, index or name, as files of texts have it; see `textiba.texts.files`."""
+    return row if row.get("label") is not None else {**row, "label": row.get("label_name")}
 
 
 def _parquet(rows: Iterator[Mapping[str, Any]], path: Path) -> None:

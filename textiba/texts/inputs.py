@@ -1,7 +1,7 @@
 """Accepts texts in the forms that users have: strings, lists, tables and data sets, if their meaning is clear."""
 
 import sys
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -15,16 +15,7 @@ from textiba.texts.text import Text
 from textiba.texts.values import shown
 
 
-def texts_from(
-    data: object,
-    text_column: Hashable | None = None,
-    label_column: Hashable | None = None,
-    id_column: Hashable | None = None,
-    pair_column: Hashable | None = None,
-    rationale_column: Hashable | None = None,
-    pair_rationale_column: Hashable | None = None,
-    value_column: Hashable | None = None,
-) -> Iterable[Text]:
+def texts_from(data: object, named: Named = Named()) -> Iterable[Text]:  # noqa: B008 - a frozen value
     """Returns the texts in `data`, each checked.
 
     `data` may be one text, as a string or a `Text`; a list, array, pandas Series, generator or other iterable of
@@ -34,13 +25,7 @@ def texts_from(
 
     Args:
         data: the texts.
-        text_column: column of the texts, if `data` has columns; `textiba.read_texts` describes all column arguments.
-        label_column: column of the labels.
-        id_column: column of the ids; None takes `id`, where there is one.
-        pair_column: column of the second texts of pairs.
-        rationale_column: column of the character spans that a person marked.
-        pair_rationale_column: the same for the second text.
-        value_column: column of gold values for regression.
+        named: the columns that the user named, if `data` has columns.
 
     Returns:
         A sequence if `data` has a length, and an iterator otherwise. The rows of a data set on the disk are read
@@ -50,9 +35,6 @@ def texts_from(
         InputError: `data` holds no texts, a column does not exist, or an item is not a text; items are counted from 0.
         EmptyTextError: a text has no word.
     """
-    named = Named(
-        text_column, label_column, id_column, pair_column, rationale_column, pair_rationale_column, value_column
-    )
     if isinstance(data, Path):
         return read_named(data, named)
     if isinstance(data, str | Text):

@@ -32,7 +32,7 @@ def resolve_labels(texts: Iterable[Text], names: Sequence[str]) -> Iterable[Text
     if not isinstance(texts, Sized):
         return _stream(texts, names)
     if isinstance(texts, Rows):
-        if order := _by_name(texts.names, names):
+        if order := by_name(texts.names, names):
             texts = texts.with_labels(partial(_moved, order=order))
         for _ in _stream(texts, names):
             pass
@@ -93,7 +93,7 @@ def class_index(label: int | str, names: Sequence[str]) -> int:
     return int(label)
 
 
-def _by_name(own: Sequence[str], names: Sequence[str]) -> list[int]:
+def by_name(own: Sequence[str], names: Sequence[str]) -> list[int]:
     """For each class of a data set, the index of the model's class of the same name; empty if a class has no match."""
     found = [named_alike(name, names) for name in own]
     places = [places[0] for places in found if len(places) == 1]

@@ -19,7 +19,7 @@ from textiba.texts.values import (
 )
 
 TEXT_COLUMNS = ("text", "sentence", "review")  # the names under which a column of texts is found
-PAIR_COLUMNS = (  # the names under which two columns of pairs are found, where no column has one of the names above
+PAIR_COLUMNS = (  # the names under which two columns of pairs are found, if no other column has one of the names above
     ("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("question", "passage"),
     ("query", "passage"), ("question", "sentence"), ("text1", "text2"), ("text_a", "text_b"),
 )  # fmt: skip
@@ -120,6 +120,8 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
         name: _usual(name, known) if (given := getattr(named, name)) is None else (None if given == "" else given)
         for name in ("label", "id", "rationale", "pair_rationale")
     }
+    if own["label"] == named.value and named.label is None:
+        own["label"] = None  # the column holds values, not classes
     marks = None if pair is None else own["pair_rationale"]
     chosen = Columns(
         text,
@@ -148,11 +150,11 @@ def _text_columns(known: Sequence[Hashable], named: Named, source: str) -> tuple
     if named.text is not None:
         return named.text, pair, certain
     found = [column for name in TEXT_COLUMNS if (column := _usual(name, known)) is not None and column != pair]
+    pairs = [tuple(_usual(name, known) for name in names) for names in PAIR_COLUMNS]
+    pairs = [(first, second) for first, second in pairs if None not in (first, second)]
+    if named.pair is None and len(pairs) == 1 and not set(found) - set(pairs[0]):  # QNLI has a question and a sentence
+        return *pairs[0], True
     if not found:
-        pairs = [tuple(_usual(name, known) for name in names) for names in PAIR_COLUMNS]
-        pairs = [(first, second) for first, second in pairs if None not in (first, second)]
-        if named.pair is None and len(pairs) == 1:
-            return *pairs[0], True
         raise InputError(
             f"{source}: no column is called {', '.join(map(repr, TEXT_COLUMNS))}; the columns are {_listed(known)}. "
             "Name the column of the texts: text_column (--text-column); for pairs, pair_column (--pair-column) too"

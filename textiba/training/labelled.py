@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from textiba.errors import InputError
-from textiba.texts.labels import class_index, resolve_labels
+from textiba.texts.labels import by_name, class_index, resolve_labels
 from textiba.texts.rows import Named
 from textiba.texts.sources import LABELS, is_file, open_texts
 from textiba.texts.tables import Rows, text_hash
@@ -74,11 +74,13 @@ def labelled_texts(choice: Choice, own: Sequence[str] | None) -> LabelledTexts:
         InputError: a text has no label, there are fewer than two classes, the labels do not determine the classes, or
             no text is left for training or test.
     """
-    train, test, tested_on, schema = _parts(choice)
+    train, test, tested_on, schema = _parts(choice, choice.labels or own)
     if choice.named.value is not None:
         for text in chain(train, test):
             if text.value is None:
                 raise InputError(f"a regression needs a value for every text; {text.id or shown(text.text)} has none")
+        if any(len({text.value for text in texts}) < 2 for texts in (train, test[: choice.test_limit])):
+            raise InputError("a regression needs at least two different values, in the training and in the test texts")
         return LabelledTexts(train[: choice.limit], test[: choice.test_limit], (str(choice.named.value),), tested_on)
     found: set[int | str] = set()
     for text in chain(train, test):
@@ -94,15 +96,26 @@ def labelled_texts(choice: Choice, own: Sequence[str] | None) -> LabelledTexts:
     )
 
 
-def _opened(source: str, part: str, choice: Choice) -> tuple[Sequence[Text], tuple[str, ...]]:
+def _opened(
+    source: str, part: str, choice: Choice, known: Sequence[str] | None
+) -> tuple[Sequence[Text], tuple[str, ...]]:
     """The texts of a source, and the names of its classes, which may be missing.
 
-    If the source names its classes, its labels are replaced by these names.
+    If the source names its classes, its labels are replaced by these names; but not if other names are known for its
+    indices.
+
+    Args:
+        source: see `Choice.data`.
+        part: "train" or "test".
+        choice: where the texts come from.
+        known: names of the classes that the user gave, or those of the model's own head; None if there are none.
     """
     texts = open_texts(source, part, choice.seed, choice.named)
     if not isinstance(texts, Rows) or not texts.names:
         return texts, ()
     names = LABELS if texts.names == _IMDB else texts.names
+    if known and not by_name(names, known):
+        return texts, ()
     order = dict(enumerate(names))
     return texts.with_labels(lambda text: replace(text, label=order.get(text.label, text.label))), names  # type: ignore[arg-type]
 
@@ -168,12 +181,12 @@ def _order(label: int | str) -> tuple[float, str]:
     return (float(text) if text.isascii() and text.isdecimal() else float("inf"), text)
 
 
-def _parts(choice: Choice) -> tuple[Sequence[Text], Sequence[Text], str, tuple[str, ...]]:
+def _parts(choice: Choice, known: Sequence[str] | None) -> tuple[Sequence[Text], Sequence[Text], str, tuple[str, ...]]:
     """Training texts, test texts, where the test texts come from, and the data set's names of its classes."""
     if choice.test_data is None and not is_file(choice.data):
-        (train, names), (test, _) = (_opened(choice.data, part, choice) for part in ("train", "test"))
+        (train, names), (test, _) = (_opened(choice.data, part, choice, known) for part in ("train", "test"))
         return train, test, f"{choice.data}, its test part", names
-    rows, names = _opened(choice.data, "train", choice)
+    rows, names = _opened(choice.data, "train", choice, known)
     train = _distinct(rows)
     random.Random(choice.seed).shuffle(train)  # noqa: S311 - an order, not a secret
     if choice.test_data is None:
@@ -186,7 +199,7 @@ def _parts(choice: Choice) -> tuple[Sequence[Text], Sequence[Text], str, tuple[s
             f"test_data is the training data, {choice.data}; name another file, or leave test_data out: a share of the "
             "data is held out then"
         )
-    test, _ = _opened(choice.test_data, "test", choice)
+    test, _ = _opened(choice.test_data, "test", choice, known)
     seen = {text_hash(text.whole) for text in train}
     new = [text for text in test if text_hash(text.whole) not in seen]
     if not new:
