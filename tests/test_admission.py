@@ -117,6 +117,22 @@ def test_a_length_that_is_no_number_of_tokens_is_refused(length: Any):
 
 
 @pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"seed": None}, "seed must be a whole number; got None"),
+        ({"seed": 1.5}, "seed must be a whole number; got 1.5"),
+        ({"budget": None}, "budget must be a whole number of tokens from 1 on; got None"),
+        ({"budget": -5}, "budget must be a whole number of tokens from 1 on; got -5"),
+        ({"budget": "512"}, "budget must be a whole number of tokens from 1 on; got '512'"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_numbers_that_are_none_are_refused(numbers: dict[str, Any], message: str):
+    with pytest.raises(SettingError, match=message):
+        textiba.explain(toys.model(), textiba.Random(), ["the film"], **numbers)
+
+
+@pytest.mark.parametrize(
     ("model", "method", "statistics", "fix"),
     [
         (toys.classifier(), textiba.Saliency(), None, "got BertFor.* Make one: textiba.load"),

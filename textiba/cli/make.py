@@ -71,11 +71,11 @@ def estimate(
     from textiba.store.files import file_place
     from textiba.store.processes import best_device
 
+    asked = outcome_of(None if outcome is None else parse_yaml(outcome, "--outcome"))
     choice = DataChoice(source=data, split=split, text_column=text_column, pair_column=pair_column, limit=limit)
     file_place(output, (".safetensors",))
     find(checkpoint)
     texts = choice.load()
-    asked = outcome_of(None if outcome is None else parse_yaml(outcome, "--outcome"))
     model = load(checkpoint, max_length, outcome=asked).to(best_device())
     tokenized = model.tokenize(texts)
     with keeping(lambda: f"nothing was written; begin again with: {again()}"), progress("texts") as advance:

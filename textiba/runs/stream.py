@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterator, Sequence, Sized
 from itertools import islice
+from operator import index
 from typing import SupportsIndex, TypeVar
 
 from tqdm.auto import tqdm
@@ -87,6 +88,7 @@ def stream_batches(
         The same errors as `stream`.
     """
     _check_arguments(model, methods, statistics)
+    _check_numbers(seed, budget)
     for method in methods:
         method.check(model, statistics)
     checked = texts_from(texts)
@@ -125,6 +127,14 @@ def _check_arguments(model: object, methods: Sequence[object], statistics: objec
             f"feature statistics are needed; got {type(statistics).__name__}. Load them: textiba.load_statistics(name "
             "or file)"
         )
+
+
+def _check_numbers(seed: object, budget: object) -> None:
+    """Raises `SettingError` unless the seed is a whole number, and the budget a whole number from 1 on."""
+    for name, value, least in (("seed", seed, None), ("budget", budget, 1)):
+        if not isinstance(value, SupportsIndex) or (least is not None and index(value) < least):
+            rule = "a whole number" if least is None else f"a whole number of tokens from {least} on"
+            raise SettingError(f"{name} must be {rule}; got {value!r}")
 
 
 def work(texts: Sequence[TokenizedText]) -> float:
