@@ -14,7 +14,7 @@ from textiba.attribution import content_scores
 from textiba.errors import SettingError, UnsupportedModelError
 from textiba.methods import LRP
 from textiba.methods.lrp import handed_back, relevance, relevance_by_layer
-from textiba.methods.lrp_rules import SHARES, identity_rule, layer_norm_rule, run_with_rules, scale_rule, with_rules
+from textiba.methods.lrp_rules import SHARES, identity_rule, layer_norm_rule, scale_rule, with_rules
 from textiba.model.view import Model
 
 TEXTS = toys.texts(3, seed=61)
@@ -185,7 +185,7 @@ def test_one_pass_gives_the_relevance_at_every_layer(kind: str):
     rules = with_rules(model, SHARES["uniform"])
     for layer, state in enumerate(forward.hidden_states):  # each layer's by a run of its own, from there
         start = state.detach().requires_grad_(True)
-        logits = run_with_rules(rules, forward.batch, layer, start)
+        logits = rules.run_from(forward.batch, layer, start)
         expected = (start * gradient(logits, start, torch.eye(model.n_labels)[1].expand_as(logits))).sum(dim=2)
         torch.testing.assert_close(found[layer], expected, rtol=1e-4, atol=1e-5)
     some = relevance_by_layer(model, forward, targets, SHARES["uniform"], [1, 3])

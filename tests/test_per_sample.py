@@ -124,7 +124,7 @@ def test_traces_run_from_before_the_first_step_to_after_the_last():
 @pytest.mark.parametrize("samples", [2, 4, 6])
 def test_antithetic_noise_averages_to_zero(samples: int):
     forward = toys.forward(MODEL, TEXTS)
-    source = standard_normal(forward.batch.texts, forward.hidden_states[1], samples, True, 0)
+    source = standard_normal(forward.batch, forward.hidden_states[1], samples, True, 0)
     one, two = next(source), next(source)
     assert len(one) == samples
     assert one.mean(dim=0).abs().max() < 1e-6

@@ -11,6 +11,7 @@ from trainings import World, make_world, recipe
 
 from textiba.errors import NotFiniteError
 from textiba.model.forward import ForwardPass
+from textiba.texts.batches import Batch
 from textiba.training.readout import loop, objective, train_readout
 
 
@@ -24,9 +25,9 @@ def test_each_step_draws_fresh_noise(world: World, tmp_path: Path, monkeypatch: 
     drawn: dict[tuple[int, ...], list[torch.Tensor]] = {}
     standard_normal = objective.standard_normal
 
-    def recorded(texts: Any, like: torch.Tensor, samples: int, antithetic: bool, seed: int) -> Any:
-        noise = next(standard_normal(texts, like, samples, antithetic, seed))
-        for i, text in enumerate(texts if samples == 1 else ()):  # an evaluation takes two samples
+    def recorded(batch: Batch, like: torch.Tensor, samples: int, antithetic: bool, seed: int) -> Any:
+        noise = next(standard_normal(batch, like, samples, antithetic, seed))
+        for i, text in enumerate(batch.texts if samples == 1 else ()):  # an evaluation takes two samples
             drawn.setdefault(text.ids, []).append(noise[0, i, : len(text)].clone())
         yield noise
 

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from textiba.model.view import Model
     from textiba.runs.stream import explain, stream, sweep_grid
     from textiba.texts.sources import Text, bundled_reviews, imdb, movie_rationales
+    from textiba.texts.windows import Windows
 
 # Where each public name lives; its module is imported when the name is first used.
 _HOME = {
@@ -140,6 +141,7 @@ _HOME = {
         ),
         "texts.sources",
     ),
+    **dict.fromkeys(("Windows",), "texts.windows"),
 }
 
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -44,14 +44,15 @@ def noise_kept(
         batch = model.collate([attributions[i].text for i in group])
         state = model.run_to(batch, layer)
         mean, std = statistics.at(layer, state)
-        noise = mean + std * next(standard_normal(batch.texts, state, choice.draws, False, seed))
+        noise = mean + std * next(standard_normal(batch, state, choice.draws, False, seed))
         repeated = batch.repeat(choice.draws)
         targets = torch.tensor([attributions[i].target for i in group], device=state.device).repeat(choice.draws)
         for share in choice.shares:
-            stays = ~batch.content
+            top = torch.zeros_like(batch.scored)
             for row, i in enumerate(group):
-                stays[row, orders[i][: top_count(share, len(orders[i]))]] = True
-            states = torch.where(stays.unsqueeze(-1), state, noise)
+                top[row, orders[i][: top_count(share, len(orders[i]))]] = True
+            stays = batch.at_places(top.unsqueeze(-1)) | ~batch.content.unsqueeze(-1)
+            states = torch.where(stays, state, noise)
             probabilities = model.probabilities(model.run_from(repeated, layer, states.flatten(0, 1)))
             found = probabilities.gather(1, targets[:, None]).unflatten(0, (choice.draws, -1)).mean(dim=0)
             kept[group] += found[:, 0].double().cpu().numpy() / len(choice.shares)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from textiba.information import kl_nats, kl_nats_of_shared, mix, normalize
+from textiba.texts.batches import Batch
 from textiba.types import Mask, NoisyState
 
 
@@ -22,9 +23,11 @@ class Bottleneck(nn.Module):
         initial_logit: initial logits of the gates, as one number, or as one number for each token or each gate; λ =
             sigmoid(logit).
         per_feature: whether each feature of a token has its own gate; otherwise each token has one gate.
+        batch: the texts, if they may be in windows. A token has the same gates in all its windows, and the KL in a
+            window counts as its share of the mean over these windows; see `Batch.shared`.
 
     Attributes:
-        gate_logits: the only parameter [batch, tokens, 1 or features].
+        gate_logits: the only parameter [batch, tokens of the longest text, 1 or features].
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Bottleneck(nn.Module):
         gated: Mask,
         initial_logit: float | Float[Tensor, "batch tokens #features"] = 5.0,
         per_feature: bool = False,
+        batch: Batch | None = None,
     ):
         super().__init__()
         self.mean = mean
@@ -41,7 +45,9 @@ class Bottleneck(nn.Module):
         self.gated = gated.unsqueeze(-1)
         gates = len(mean) if per_feature else 1
         start = torch.as_tensor(initial_logit, dtype=mean.dtype, device=mean.device)
-        self.gate_logits = nn.Parameter(start.expand(*gated.shape, gates).clone())
+        self._batch = batch
+        tokens = gated if batch is None else batch.scored
+        self.gate_logits = nn.Parameter(start.expand(*tokens.shape, gates).clone())
         self._energy_cache: tuple[Tensor, Tensor] | None = None  # (state, its energy)
 
     def at(self, mean: Float[Tensor, " features"], std: Float[Tensor, " features"]) -> "Bottleneck":
@@ -67,11 +73,13 @@ class Bottleneck(nn.Module):
 
     def information(self, state: Float[Tensor, "*draws batch tokens features"]) -> Float[Tensor, "*draws batch tokens"]:
         """Returns the KL of each token in nats, summed over features; 0 outside `gated`."""
-        if self.gate_logits.shape[-1] == 1:
-            kl = kl_nats_of_shared(self._energy(state), self.gate_logits.squeeze(-1), len(self.mean))
+        gate_logits = self._placed()
+        if gate_logits.shape[-1] == 1:
+            kl = kl_nats_of_shared(self._energy(state), gate_logits.squeeze(-1), len(self.mean))
         else:
-            kl = kl_nats(normalize(state, self.mean, self.std), self.gate_logits).sum(dim=-1)
-        return torch.where(self.gated.squeeze(-1), kl, kl.new_zeros(()))
+            kl = kl_nats(normalize(state, self.mean, self.std), gate_logits).sum(dim=-1)
+        kl = torch.where(self.gated.squeeze(-1), kl, kl.new_zeros(()))
+        return kl if self._batch is None else self._batch.shared(kl)
 
     def _energy(self, state: Float[Tensor, "*draws batch tokens features"]) -> Float[Tensor, "*draws batch tokens"]:
         """Σ R̃² over the features, where R̃ is the normalised state.
@@ -84,4 +92,8 @@ class Bottleneck(nn.Module):
 
     def gates(self) -> Float[Tensor, "batch tokens gates"]:
         """Returns λ of each gate; 1 outside `gated`."""
-        return torch.where(self.gated, torch.sigmoid(self.gate_logits), self.mean.new_ones(()))
+        return torch.where(self.gated, torch.sigmoid(self._placed()), self.mean.new_ones(()))
+
+    def _placed(self) -> Float[Tensor, "batch tokens gates"]:
+        """The gates' logits on the token axis of the states, where windows may repeat a token."""
+        return self.gate_logits if self._batch is None else self._batch.at_places(self.gate_logits)

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
-from textiba.methods.attention_weights import attention_weights, reader_rows
+from textiba.methods.attention_weights import attention_weights, reader_scores
 from textiba.methods.base import Method, Passes
 from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
@@ -37,5 +37,5 @@ class Attention(Method):
     ) -> list[Attribution]:
         """Reads the attention weights; `seed` is not used. See `Method.attribute`."""
         [weights] = attention_weights(model, forward, model.n_layers - 1)
-        details = [None] * len(forward.batch.texts)
-        return results(self, None, model, forward, targets, reader_rows(model, forward.batch, weights), details)
+        scores = reader_scores(model, forward.batch, weights)
+        return results(self, None, model, forward, targets, scores, [None] * len(scores))

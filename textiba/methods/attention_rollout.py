@@ -8,7 +8,7 @@ from torch import Tensor
 
 from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
-from textiba.methods.attention_weights import attention_weights, reader_rows
+from textiba.methods.attention_weights import attention_weights, reader_scores
 from textiba.methods.base import Method, Passes
 from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
@@ -42,8 +42,8 @@ class AttentionRollout(Method):
         seed: int,
     ) -> list[Attribution]:
         """Multiplies the layers' attention weights; `seed` is not used. See `Method.attribute`."""
-        scores = reader_rows(model, forward.batch, rollout(attention_weights(model, forward, 0)))
-        return results(self, None, model, forward, targets, scores, [None] * len(forward.batch.texts))
+        scores = reader_scores(model, forward.batch, rollout(attention_weights(model, forward, 0)))
+        return results(self, None, model, forward, targets, scores, [None] * len(scores))
 
 
 def rollout(weights: Float[Tensor, "layers batch tokens tokens"]) -> Float[Tensor, "batch tokens tokens"]:

@@ -9,7 +9,6 @@ The evidence of all tokens sums to log p(target | R) − log p(target | R₀). T
 gradients (Sundararajan, Taly, Yan, ICML 2017), with the bottleneck's closed state R₀ as the baseline at a hidden layer.
 """
 
-from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -19,7 +18,7 @@ from pydantic import Field
 from textiba.attribution import Attribution, EvidenceDetails
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.methods.base import LayerMethod, Passes, require
-from textiba.methods.lrp_rules import SHARES, run_with_rules, with_rules
+from textiba.methods.lrp_rules import SHARES, with_rules
 from textiba.methods.references import blank_state
 from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
@@ -88,12 +87,10 @@ class Evidence(LayerMethod):
         reference = torch.where(gated.unsqueeze(-1), self.reference(model, forward, statistics), state)
         path = state - reference
         evidence = torch.zeros_like(state[..., 0])
-        run = model.run_from
-        if self.gradient == "lrp":
-            run = partial(run_with_rules, with_rules(model, SHARES["uniform"]))
+        ruled = with_rules(model, SHARES["uniform"]) if self.gradient == "lrp" else model
         for weight, gate in quadrature(self.nodes):
             point = (reference + gate * path).requires_grad_(True)
-            log_p = model.target_output(run(batch, self.place, point), targets, self.output)
+            log_p = model.target_output(ruled.run_from(batch, self.place, point), targets, self.output)
             (gradient,) = torch.autograd.grad(log_p.sum(), point)
             evidence += weight * (gradient * path).sum(dim=-1)
         with torch.no_grad():
@@ -103,11 +100,11 @@ class Evidence(LayerMethod):
         residual = opened - closed - evidence.sum(dim=1)
         columns = torch.stack([closed, opened, special, residual], dim=1).tolist()
         details = [EvidenceDetails(*row) for row in columns]
-        return results(self, self.place, model, forward, targets, evidence, details)
+        return results(self, self.place, model, forward, targets, batch.by_token(evidence), details)
 
     def _closed(self, model: Model, batch: Batch, reference: State, gated: Mask) -> Logits:
         """The logits with closed gates. If all gated tokens have the same closed state, they are merged into one."""
-        if self.closed == "mask" or not model.can_merge:
+        if self.closed == "mask" or not model.can_merge or batch.unrolled is not None:
             return model.run_from(batch, self.place, reference)
         merged, places = batch.merge(gated)
         return model.run_from(

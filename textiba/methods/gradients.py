@@ -60,6 +60,7 @@ class GradientMethod(LayerMethod, abc.ABC):
             MissingExtraError: Captum is not installed.
         """
         scores = self._scores(model, forward, targets, seed)
+        scores = forward.batch.by_token(scores)
         return results(self, self.place, model, forward, targets, scores, [None] * len(targets))
 
     @abc.abstractmethod

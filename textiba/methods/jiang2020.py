@@ -83,17 +83,18 @@ class Jiang2020(LayerMethod):
         batch = forward.batch
         many = batch.repeat(self.samples)
         state, mean = forward.hidden_states[self.place], forward.hidden_states[self.place - 1]
-        gate_logits = torch.full_like(mean, INITIAL_LOGIT).requires_grad_(True)
+        gate_logits = mean.new_full((*batch.scored.shape, mean.shape[2]), INITIAL_LOGIT).requires_grad_(True)
         adam = torch.optim.Adam([gate_logits], lr=self.learning_rate)
-        elements = (batch.attention_mask.sum(dim=1) * mean.shape[2]).tolist()
-        beta = mean.new_tensor([beta_for_sum(self.beta, k) for k in elements])
-        noise = standard_normal(batch.texts, mean, self.samples, False, seed)
+        elements = (batch.shared(batch.attention_mask.to(mean)).sum(dim=1) * mean.shape[2]).tolist()
+        beta = mean.new_tensor([beta_for_sum(self.beta, round(k)) for k in elements])
+        noise = standard_normal(batch, mean, self.samples, False, seed)
         entropies, informations = [], []
         nats = gates = mean.new_zeros(mean.shape[:2])
         for _ in range(self.steps):
-            nats = _nats(state, mean, gate_logits) * batch.attention_mask
-            gates = torch.sigmoid(gate_logits).mean(dim=2)
-            logits = model.run_from(many, self.place, _noised(state, mean, gate_logits, next(noise)).flatten(0, 1))
+            each = batch.at_places(gate_logits)
+            nats = batch.shared(_nats(state, mean, each) * batch.attention_mask)
+            gates = torch.sigmoid(each).mean(dim=2)
+            logits = model.run_from(many, self.place, _noised(state, mean, each, next(noise)).flatten(0, 1))
             losses = cross_entropies(model, logits, targets, self.samples)
             loss = (losses.mean(dim=0) + beta * nats.sum(dim=1)).sum()
             (gate_logits.grad,) = torch.autograd.grad(loss, gate_logits)
@@ -103,7 +104,7 @@ class Jiang2020(LayerMethod):
         scores = bits(nats.detach())
         last = Optimum(nats.detach().unsqueeze(0), torch.stack(entropies), torch.stack(informations))
         details = bits_details(forward, scores, gates.detach(), last, beta, self.tolerance)
-        return results(self, self.place, model, forward, targets, scores, details)
+        return results(self, self.place, model, forward, targets, batch.by_token(scores), details)
 
 
 def _nats(state: State, mean: State, gate_logits: State) -> Float[Tensor, "batch tokens"]:

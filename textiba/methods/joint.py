@@ -93,7 +93,7 @@ class JointBottleneck(Optimised):
         bottlenecks = self._bottlenecks(forward, require(statistics, model, self.name))
         lowest = bottlenecks[self.layers_used[0]]
         state = forward.hidden_states[self.layers_used[0]]
-        noise = standard_normal(forward.batch.texts, state, self.samples, self.antithetic, seed)
+        noise = standard_normal(forward.batch, state, self.samples, self.antithetic, seed)
         beta = state.new_full((len(state),), self.beta)
         run = partial(self._run, model, forward, targets, bottlenecks, state, noise)
         [optimum] = descend(lowest.gate_logits, run, [beta], self.steps, self.learning_rate)
@@ -101,7 +101,7 @@ class JointBottleneck(Optimised):
         scores = by_layer.mean(dim=0)
         gates = lowest.gates().detach().squeeze(-1)
         details = bits_details(forward, scores, gates, optimum, beta, self.tolerance, by_layer)
-        return results(self, None, model, forward, targets, scores, details)
+        return results(self, None, model, forward, targets, forward.batch.by_token(scores), details)
 
     def _bottlenecks(self, forward: ForwardPass, statistics: FeatureStatistics) -> dict[int, Bottleneck]:
         """One bottleneck for each layer; all share one set of gates."""
@@ -110,7 +110,7 @@ class JointBottleneck(Optimised):
             mean, std = statistics.at(layer, forward.hidden_states[layer])
             spreads.append((mean, std.clamp_min(self.min_std)))
         mean, std = spreads[0]
-        first = Bottleneck(mean, std, self.gated(forward), self.initial_logit)
+        first = Bottleneck(mean, std, self.gated(forward), self.initial_logit, batch=forward.batch)
         return dict(zip(self.layers_used, [first, *(first.at(*spread) for spread in spreads[1:])], strict=True))
 
     def _run(

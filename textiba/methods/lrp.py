@@ -16,7 +16,7 @@ from textiba.attribution import Attribution
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import SettingError
 from textiba.methods.base import Method, Passes
-from textiba.methods.lrp_rules import SHARES, run_with_rules, with_rules
+from textiba.methods.lrp_rules import SHARES, with_rules
 from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
@@ -70,6 +70,7 @@ class LRP(Method):
         """
         assert self.output != "auto"  # noqa: S101 - `for_model` has chosen
         scores = relevance(model, forward, targets, SHARES[self.attention], self.output)
+        scores = forward.batch.by_token(scores)
         return results(self, None, model, forward, targets, scores, [None] * len(forward.batch.texts))
 
 
@@ -110,7 +111,7 @@ def relevance_by_layer(
         return arriving
 
     changes = dict.fromkeys(above, keep)
-    logits = run_with_rules(with_rules(model, shares), forward.batch, lowest, states[0], changes)
+    logits = with_rules(model, shares).run_from(forward.batch, lowest, states[0], changes)
     gradients = torch.autograd.grad(handed_back(logits, targets, output).sum(), states)
     pairs = zip(gradients, states, strict=True)
     return torch.stack([(gradient * state.detach()).sum(dim=2) for gradient, state in pairs])

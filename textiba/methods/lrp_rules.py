@@ -4,7 +4,7 @@ Every rule is a modified gradient, such that gradient × input equals the releva
 sources.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,8 +18,6 @@ from textiba.errors import UnsupportedModelError
 from textiba.model import families
 from textiba.model.families import Place
 from textiba.model.view import Model
-from textiba.texts.batches import Batch
-from textiba.types import Logits, State
 
 # The share of its gradient that each operand of attention keeps. "uniform" splits relevance evenly at both matrix
 # products: softmax(QKᵀ)·V gives one half to V and one half to the attention weights, and QKᵀ splits the latter again.
@@ -32,7 +30,7 @@ _MADE: WeakKeyDictionary[Model, dict[Hashable, _Made]] = WeakKeyDictionary()  # 
 
 
 def with_rules(model: Model, shares: dict[str, float]) -> Model:
-    """Returns a copy of the model for `run_with_rules`; the copy's gradients follow the rules.
+    """Returns a copy of the model whose gradients follow the rules.
 
     The copy shares the weights' memory. The copy is cached; if the model is refused, the error is cached.
 
@@ -59,18 +57,6 @@ def has_rules(model: Model) -> bool:
     except UnsupportedModelError:
         return False
     return True
-
-
-def run_with_rules(
-    changed: Model,
-    batch: Batch,
-    layer: int,
-    state: State,
-    through: Mapping[int, Callable[[State], State]] | None = None,
-) -> Logits:
-    """Runs `Model.run_from` with the rule for `torch.tanh` too, which a head calls as a function, not as a module."""
-    with _TanhRule():
-        return changed.run_from(batch, layer, state, through)
 
 
 def scale_rule(x: Float[Tensor, "..."], share: float) -> Float[Tensor, "..."]:
@@ -131,7 +117,10 @@ class _LayerNorm(nn.Module):
 
 
 class _TanhRule(TorchFunctionMode):
-    """Within this context, applies the identity rule to `torch.tanh`, which RoBERTa's head calls as a function."""
+    """Within this context, applies the identity rule to `torch.tanh`.
+
+    RoBERTa's head calls `torch.tanh` as a function, not as a module.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return identity_rule(torch.tanh, *args) if func is torch.tanh else func(*args, **(kwargs or {}))
@@ -169,6 +158,7 @@ def _exchange_rules(changed: Model, shares: dict[str, float]) -> None:
         for place in list(families.places(layer)):
             if place.name in families.GATED and families.is_linear(place.module):
                 _share_gate(place)
+    changed.run_within(_TanhRule)
     classes = families.activation_classes()
     for parent in list(changed.module.modules()):
         for name, child in list(parent.named_children()):

@@ -47,7 +47,7 @@ class Occlusion(Perturbation):
         variants = [model.without(texts[row], [i], self.removal) for row, i in places]
         rows, columns = torch.tensor(places).T
         whole = model.target_output(forward.logits, targets, self.output).double().cpu()
-        scores = torch.zeros(forward.batch.input_ids.shape, dtype=torch.float64)
+        scores = torch.zeros(len(texts), max(map(len, texts)), dtype=torch.float64)
         scores[rows, columns] = whole[rows] - variant_outputs(
             model, variants, targets.cpu()[rows].tolist(), self.output
         )

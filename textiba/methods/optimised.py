@@ -15,7 +15,7 @@ from textiba.information import bits
 from textiba.methods.base import Method
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
-from textiba.texts.tokens import TokenizedText
+from textiba.texts.batches import Batch
 from textiba.types import Mask, State, Targets
 
 
@@ -69,23 +69,23 @@ class Optimised(Method):
 
 
 def standard_normal(
-    texts: Sequence[TokenizedText], like: State, samples: int, antithetic: bool, seed: int
+    batch: Batch, like: State, samples: int, antithetic: bool, seed: int
 ) -> Iterator[Float[Tensor, "samples batch tokens features"]]:
     """Yields standard normal draws without end. A text's draws do not depend on the other texts of its batch.
 
     Args:
-        texts: the texts of the batch; each has its own random generator.
+        batch: the texts; each has its own random generator.
         like: a state whose shape, type and device the draws take.
         samples: number of draws at a time.
         antithetic: whether the second half of the draws is the negative of the first half.
         seed: each text derives its own seed from this one.
     """
-    generators = [torch.Generator().manual_seed(text.seed(seed)) for text in texts]
+    generators = [torch.Generator().manual_seed(text.seed(seed)) for text in batch.texts]
     drawn = samples // 2 if antithetic else samples
     while True:
         noise = torch.zeros(drawn, *like.shape)
-        for i, (text, generator) in enumerate(zip(texts, generators, strict=True)):
-            noise[:, i, : len(text)] = torch.randn(drawn, len(text), like.shape[2], generator=generator)
+        for i, (length, generator) in enumerate(zip(batch.lengths, generators, strict=True)):
+            noise[:, i, :length] = torch.randn(drawn, length, like.shape[2], generator=generator)
         yield (torch.cat([noise, -noise]) if antithetic else noise).to(like, non_blocking=True)
 
 
@@ -190,11 +190,14 @@ def bits_details(
     if len(loss) > 1:
         settled = (loss[-1] - loss[-2]).abs() <= tolerance * loss[-2].abs()
     probability = (-entropies[-1]).exp().mean(dim=0)
-    special = (scores * forward.batch.special).sum(dim=1)
+    batch = forward.batch
+    special = (scores * batch.special).sum(dim=1)
     # Copies the columns of the whole batch from the device at once.
     columns = zip(settled.tolist(), probability.tolist(), special.tolist(), loss[-1].tolist(), strict=True)
-    open_, entropy, information = (x.float().cpu().numpy() for x in (gates, entropies.mean(dim=1), bits(nats)))
-    layers = None if by_layer is None else by_layer.float().cpu().numpy()
+    open_, entropy, information = (
+        x.float().cpu().numpy() for x in (batch.by_token(batch.shared(gates)), entropies.mean(dim=1), bits(nats))
+    )
+    layers = None if by_layer is None else batch.by_token(by_layer).float().cpu().numpy()
     return [
         BitsDetails(
             gates=open_[i, : len(text)],
@@ -206,5 +209,5 @@ def bits_details(
             loss=last,
             by_layer=None if layers is None else layers[:, i, : len(text)],
         )
-        for i, (text, (converged, kept, apart, last)) in enumerate(zip(forward.batch.texts, columns, strict=True))
+        for i, (text, (converged, kept, apart, last)) in enumerate(zip(batch.texts, columns, strict=True))
     ]

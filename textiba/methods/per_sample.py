@@ -22,7 +22,7 @@ from textiba.methods.optimised import Optimised, Pass, bits_details, cross_entro
 from textiba.methods.results import results
 from textiba.model.forward import ForwardPass
 from textiba.model.view import Model
-from textiba.types import Mask, State, Targets
+from textiba.types import State, Targets
 
 
 class PerSampleBottleneck(Optimised, LayerMethod):
@@ -92,16 +92,17 @@ class PerSampleBottleneck(Optimised, LayerMethod):
         mean, std = statistics.at(self.place, state)
         gated = self.gated(forward)
         start = self._start(model, forward)
-        bottleneck = Bottleneck(mean, std.clamp_min(self.min_std), gated, start, self.gates == "feature")
-        noise = standard_normal(forward.batch.texts, state, self.samples, self.antithetic, seed)
+        bottleneck = Bottleneck(mean, std.clamp_min(self.min_std), gated, start, self.gates == "feature", forward.batch)
+        noise = standard_normal(forward.batch, state, self.samples, self.antithetic, seed)
         run = partial(self._run, model, forward, targets, bottleneck, state, noise)
-        prices = [self._price(beta, gated, state) for beta in betas]
+        prices = [self._price(beta, forward.batch.shared(gated.to(state)), state) for beta in betas]
         optima = descend(bottleneck.gate_logits, run, prices, self.steps, self.learning_rate)
         for number, (optimum, price) in enumerate(zip(optima, prices, strict=True)):
             with torch.no_grad():
                 scores, gates = bits(bottleneck.information(state)), bottleneck.gates().mean(dim=-1)
             details = bits_details(forward, scores, gates, optimum, price, self.tolerance)
             variant = self.model_copy(update={"beta": betas[number], "path": tuple(betas[:number])})
+            scores = forward.batch.by_token(scores)
             yield results(variant, self.place, model, forward, targets, scores, details)
 
     def _start(self, model: Model, forward: ForwardPass) -> float | Float[Tensor, "batch tokens 1"]:
@@ -111,7 +112,8 @@ class PerSampleBottleneck(Optimised, LayerMethod):
         with torch.no_grad():
             predicted = readout_for(model, self.readout).at(self.place, forward.hidden_states)
         # The readout was not trained for special tokens.
-        return predicted.masked_fill(~forward.batch.content, self.initial_logit).unsqueeze(-1)
+        start = predicted.masked_fill(~forward.batch.content, self.initial_logit)
+        return forward.batch.by_token(forward.batch.shared(start)).unsqueeze(-1)
 
     def _run(
         self,
@@ -127,11 +129,11 @@ class PerSampleBottleneck(Optimised, LayerMethod):
         logits = model.run_from(forward.batch.repeat(self.samples), self.place, noisy.flatten(0, 1))
         return cross_entropies(model, logits, targets, self.samples), nats.unsqueeze(0)
 
-    def _price(self, beta: float, gated: Mask, state: State) -> Float[Tensor, " batch"]:
+    def _price(self, beta: float, gated: Float[Tensor, "batch tokens"], state: State) -> Float[Tensor, " batch"]:
         """The weight of each text's KL sum; with `beta_on="mean"` the weight depends on the number of gated tokens."""
         if self.beta_on == "sum":
             return state.new_full((len(state),), beta)
-        return state.new_tensor([beta_for_sum(beta, int(n) * state.shape[2]) for n in gated.sum(dim=1)])
+        return state.new_tensor([beta_for_sum(beta, round(n) * state.shape[2]) for n in gated.sum(dim=1).tolist()])
 
 
 class BetaPath(PerSampleBottleneck):

@@ -34,7 +34,7 @@ class Random(Method):
     ) -> list[Attribution]:
         """Draws a score for every token. See `Method.attribute`."""
         texts = forward.batch.texts
-        scores = torch.zeros(forward.batch.input_ids.shape)
+        scores = torch.zeros(len(texts), max(map(len, texts)))
         for i, text in enumerate(texts):
             generator = torch.Generator().manual_seed(text.seed(seed))
             scores[i, : len(text)] = torch.rand(len(text), generator=generator)

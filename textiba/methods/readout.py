@@ -84,6 +84,8 @@ class ReadoutBottleneck(LayerMethod):
             normalized = normalize(state, network.mean[self.place], network.std[self.place])
             nats = kl_nats(normalized, logits.unsqueeze(-1)).sum(dim=-1)
         scores = bits(nats).masked_fill(~content, 0)
-        gates = torch.sigmoid(logits).masked_fill(~content, 1).cpu().numpy()
-        details = [GateDetails(gates[i, : len(text)]) for i, text in enumerate(forward.batch.texts)]
+        batch = forward.batch
+        scores = batch.by_token(batch.shared(scores))
+        gates = batch.by_token(batch.shared(torch.sigmoid(logits).masked_fill(~content, 1))).cpu().numpy()
+        details = [GateDetails(gates[i, : len(text)]) for i, text in enumerate(batch.texts)]
         return results(self, self.place, model, forward, targets, scores, details)

@@ -65,7 +65,8 @@ def results(
         model: the model.
         forward: the model's plain pass over the batch.
         targets: index of the explained outcome, for each text.
-        scores: one score per token; scores of special tokens and padding are ignored.
+        scores: one score per token of the whole texts (`Batch.by_token`); scores of special tokens and padding are
+            ignored.
         details: for each text, additional results of the method, or None.
 
     Raises:

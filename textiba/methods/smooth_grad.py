@@ -38,9 +38,9 @@ class Smoothed(GradientMethod, abc.ABC):
     def _scores(self, model: Model, forward: ForwardPass, targets: Targets, seed: int) -> Float[Tensor, "batch tokens"]:
         captum = captum_attr()
         state = forward.hidden_states[self.place]
-        scores = torch.zeros_like(state[..., 0])
+        scores, lengths = torch.zeros_like(state[..., 0]), forward.batch.lengths
         for i, text in enumerate(forward.batch.texts):
-            own = state[i : i + 1, : len(text)]
+            own = state[i : i + 1, : lengths[i]]
             inner = captum.Saliency(self._explained(model, model.collate([text]), targets[i : i + 1]))
             # Captum draws from torch's global generator, so each text runs alone, without padding, with its own seed.
             with torch.random.fork_rng():
@@ -53,7 +53,7 @@ class Smoothed(GradientMethod, abc.ABC):
                     stdevs=self.noise * float(own.max() - own.min()),
                     abs=False,
                 )
-            scores[i, : len(text)] = self._reduce(gradient, own)[0]
+            scores[i, : lengths[i]] = self._reduce(gradient, own)[0]
         return scores
 
     @abc.abstractmethod

@@ -50,7 +50,7 @@ class Surrogate(Perturbation, abc.ABC):
     ) -> list[Attribution]:
         """Explains the texts one by one; see `Method.attribute`."""
         texts = forward.batch.texts
-        scores = torch.zeros(forward.batch.input_ids.shape, dtype=torch.float64)
+        scores = torch.zeros(len(texts), max(map(len, texts)), dtype=torch.float64)
         for i, (text, target) in enumerate(zip(texts, targets.tolist(), strict=True)):
             content = torch.tensor(text.content)
 

@@ -113,7 +113,7 @@ class TwoSided(LayerMethod):
     ) -> list[Attribution]:
         """Optimises the scores of all texts of the batch at once; `seed` is not used. See `Method.attribute`."""
         require(statistics, model, self.name)
-        content = forward.batch.content
+        content = forward.batch.scored
         kinds: tuple[Literal["mean", "mask"], ...] = ("mean", "mask") if _has_mask(model) else ("mean",)
         scores = self._start(model, forward, targets, statistics).requires_grad_(True)
         closed = [Evidence(layer=self.place, closed=kind).reference(model, forward, statistics) for kind in kinds]
@@ -139,8 +139,8 @@ class TwoSided(LayerMethod):
         The scores of each method are scaled to an absolute sum of 1 per text, and added. The sum is divided by its
         standard deviation over the text.
         """
-        content = forward.batch.content
-        total = torch.zeros_like(forward.hidden_states[0][..., 0])
+        content = forward.batch.scored
+        total = forward.hidden_states[0].new_zeros(content.shape)
         for method in start_methods(model.n_layers, has_rules(model), _has_mask(model)):
             for row, a in zip(total, method.attribute(model, forward, targets, statistics), strict=True):
                 scores = torch.tensor(a.scores).to(row).nan_to_num()
@@ -190,10 +190,11 @@ def two_sided_gain(
         forward: the model's plain pass.
         layer: index into hidden_states.
         targets: index of the target for each text.
-        gate: λ of each token; special tokens always pass.
+        gate: λ of each token of the whole texts; special tokens always pass.
         closed: the closed state.
     """
     batch, state = forward.batch, forward.hidden_states[layer]
+    gate = batch.at_places(gate)
     mixed = torch.cat([mix(state, gate, closed), mix(state, 1 - gate, closed)])
     states = torch.where(batch.repeat(2).content.unsqueeze(-1), mixed, state.repeat(2, 1, 1))
     logits = model.run_from(batch.repeat(2), layer, states)

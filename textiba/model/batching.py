@@ -11,10 +11,12 @@ from textiba.errors import InputError, SettingError
 from textiba.model.limits import embedding_rows
 from textiba.model.reading import Reading
 from textiba.model.torch_state import own_torch_state
-from textiba.texts.batches import TOKEN_BUDGET, Batch, buckets, collate
+from textiba.model.windows import margin
+from textiba.texts.batches import TOKEN_BUDGET, Batch, buckets, collate, unroll
 from textiba.texts.sources import Text
 from textiba.texts.tokenizing import in_table, padding_id, tokenize
 from textiba.texts.tokens import TokenizedText
+from textiba.texts.windows import Windows, window_places
 
 T = TypeVar("T")
 
@@ -24,13 +26,15 @@ class Batching(abc.ABC):
 
     Attributes:
         tokenizer: a fast Hugging Face tokenizer.
-        max_length: largest number of tokens of a text, special tokens included.
+        max_length: largest number of tokens that the model reads at once, special tokens included.
+        windows: how longer texts are read in windows; None cuts them.
         reading: the outcome bound to the model.
         pads: whether texts of different lengths may share a batch without changing each other's logits.
     """
 
     tokenizer: Any
     max_length: int
+    windows: Windows | None
     pads: bool
     reading: Reading
 
@@ -58,10 +62,16 @@ class Batching(abc.ABC):
             start: number of the first text within the data, for messages.
 
         Raises:
-            InputError: a text has a token that the model has no embedding for; and the errors of `tokenize`.
+            InputError: a text has a token that the model has no embedding for, or its windows have no room; and the
+                errors of `tokenize`.
         """
         labels = self.reading.labels if self.reading.classes else None
-        found = tokenize(texts, self.tokenizer, self.max_length, start, labels, self.reading.template)
+        cut = self.max_length if self.windows is None else None
+        found = tokenize(texts, self.tokenizer, cut, start, labels, self.reading.template)
+        if self.windows is not None:
+            for number, text in enumerate(found, start):
+                where = f"text number {number} (counting from 0)"
+                window_places(text, self.max_length, self.windows.stride, where)
         if (rows := embedding_rows(self.module)) is not None:
             for number, text in enumerate(found, start):
                 check_embedded(text.ids, rows, self.tokenizer, f"text number {number} (counting from 0)")
@@ -103,6 +113,13 @@ class Batching(abc.ABC):
                     f"text number {number} (counting from 0) has the words 0 to {len(text.words) - 1}, and the "
                     f"question is about word {missing[0]} ({self.reading.words}){cut}"
                 )
+            if self.reading.places and self.windows is not None:
+                own = window_places(text, self.max_length, self.windows.stride)
+                if all(margin(text.take(one).word_ids, self.reading.places) < 0 for one in own):
+                    raise InputError(
+                        f"text number {number} (counting from 0): no window of {self.max_length} tokens has all words "
+                        f"of the question ({self.reading.words}); set a larger stride or max_length"
+                    )
 
     def buckets(self, items: Sequence[T], lengths: Sequence[int], budget: int = TOKEN_BUDGET) -> Iterator[list[T]]:
         """Yields groups of items that may share a batch, the longest first; see `textiba.texts.batches.buckets`."""
@@ -115,8 +132,10 @@ class Batching(abc.ABC):
 
     @own_torch_state()
     def collate(self, texts: Sequence[TokenizedText]) -> Batch:
-        """Returns one batch, padded to its longest text, on the model's device."""
-        return collate(texts, self.padding, self.device)
+        """Returns one batch, padded to its longest text, on the model's device; texts that do not fit as windows."""
+        if self.windows is None or all(len(text) <= self.max_length for text in texts):
+            return collate(texts, self.padding, self.device)
+        return unroll(texts, self.windows, self.max_length, self.padding, self.device)
 
     def without(self, text: TokenizedText, positions: Iterable[int], removal: str) -> TokenizedText:
         """Returns a text with the tokens at `positions` removed.

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ class Network:
     Attributes:
         module: the view.
         layers: where the model's layers are in the module tree; set by `find_layers`.
+        within: makes the context in which `output` runs the model.
     """
 
     layers: Layers
@@ -37,6 +39,7 @@ class Network:
         self._accepts = frozenset(inspect.signature(self.module.forward).parameters)
         self._last: nn.Module | None = None
         self._narrowed: int | None = None  # index of the candidate for a narrow last layer that is used
+        self.within: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def find_layers(self, batch: Batch) -> None:
         """Finds the layers; raises `UnsupportedModelError` if the model has no list of layers."""
@@ -64,7 +67,8 @@ class Network:
             narrow: whether to use the narrow last layer, if the network has one.
             what: the plan's other fields; see `Plan`.
         """
-        return run(self.module, self.layers, self.inputs(batch), self._plan(batch, narrow, **what))
+        with self.within():
+            return run(self.module, self.layers, self.inputs(batch), self._plan(batch, narrow, **what))
 
     def record(self, batch: Batch, narrow: bool = False, **what: Any) -> tuple[Any, list[State]]:
         """Returns the model's output and the states that arrived at the layers; the output is None after a stop.

@@ -7,6 +7,7 @@ the head. The model's own code makes masks and positions and runs the layers and
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from typing import Any, SupportsIndex
 
@@ -25,8 +26,18 @@ from textiba.model.outcomes import Outcome, default_outcome
 from textiba.model.reading import TargetOutput, find_label
 from textiba.model.splice import Change, in_float32, view
 from textiba.model.torch_state import own_torch_state
+from textiba.model.windows import (
+    changed_by_text,
+    checked_windows,
+    combined,
+    joined,
+    pieces,
+    reading_windows,
+    run_by_piece,
+)
 from textiba.model.wrappers import unwrapped
 from textiba.texts.batches import Batch
+from textiba.texts.windows import Windows
 from textiba.types import Logits, State, Targets, at_least_float32
 
 
@@ -42,10 +53,12 @@ class Model(Batching):
             Adapters need not be merged. The view is without `torch.compile`, `DataParallel` and accelerate's hooks.
         tokenizer: the model's fast tokenizer.
         name: name of the checkpoint in results.
-        max_length: largest number of tokens of a text; longer texts are cut. None takes the model's own limit.
+        max_length: largest number of tokens that the model reads at once; longer texts are cut, or read in `windows`.
+            None takes the model's own limit.
         fingerprint: identifier of the weights, if the loader has a better one than a hash of the weights.
         outcome: the question that the model is asked; None takes the outcome of the model's head and config (`Classes`,
             `Labels` or `Above`).
+        windows: how longer texts are read in overlapping windows; None cuts them.
 
     Attributes:
         name: name of the checkpoint in results.
@@ -60,7 +73,8 @@ class Model(Batching):
             tokenizer is a slow one; the message says which.
         NotFiniteError: the model returned NaN or infinity for random tokens.
         InputError: `max_length` is out of range, or the tokenizer belongs to another model.
-        TargetError, SettingError: the outcome does not fit the model; see `Outcome.bind`.
+        TargetError, SettingError: the outcome does not fit the model (see `Outcome.bind`), or windows of `max_length`
+            tokens would share all of them.
     """
 
     def __init__(
@@ -71,6 +85,7 @@ class Model(Batching):
         max_length: int | None = None,
         fingerprint: str | None = None,
         outcome: Outcome | None = None,
+        windows: Windows | None = None,
     ):
         module = unwrapped(module)
         refuse_unsupported(module, tokenizer)
@@ -80,6 +95,7 @@ class Model(Batching):
         self._network = Network(module, tokenizer)
         self._given_fingerprint = fingerprint
         self.max_length = usable_length(self.module, tokenizer, max_length)
+        self.windows = None if windows is None else checked_windows(windows, self.max_length)
         check_vocabulary(self.module, tokenizer, name)
         self._ask(find=True)
 
@@ -121,7 +137,8 @@ class Model(Batching):
     def __repr__(self) -> str:
         return (
             f"<Model {self.name}: {type(self.module).__name__}, {self.n_layers} layers, asks {self.reading.words} "
-            f"({', '.join(self.labels[:4])}{', …' if self.n_labels > 4 else ''}), at most {self.max_length} tokens>"
+            f"({', '.join(self.labels[:4])}{', …' if self.n_labels > 4 else ''}), at most {self.max_length} tokens"
+            f"{'' if self.windows is None else ' at once'}>"
         )
 
     def asking(self, outcome: Outcome) -> "Model":
@@ -153,6 +170,10 @@ class Model(Batching):
 
         twin._network = self._network.twin(view(self.module), changed)
         return twin
+
+    def run_within(self, context: Callable[[], AbstractContextManager[object]]) -> None:
+        """Makes `run_from` run the network inside a context, such as rules for gradients; for the change of a copy."""
+        self._network.within = context
 
     def to(self, device: torch.device | str) -> "Model":
         """Moves the view's weights to a device, and returns the view; the given model is not moved."""
@@ -201,7 +222,8 @@ class Model(Batching):
         Raises:
             NotFiniteError: the model returned NaN or infinity.
         """
-        return finite(self._logits(batch, narrow=True), batch, self.name)
+        found = [self._logits(rows, narrow=True) for rows, _ in pieces(batch)]
+        return finite(self._combined(joined(found), batch), batch, self.name)
 
     @own_torch_state(gradients=False)
     def forward(self, batch: Batch) -> ForwardPass:
@@ -212,12 +234,17 @@ class Model(Batching):
         Raises:
             NotFiniteError: the model returned NaN or infinity.
         """
-        output, states = self._network.record(batch, narrow=True)
-        logits = finite(self.reading.logits(output, batch), batch, self.name)
-        kept = [at_least_float32(state) for state in states]
+        logits: list[Logits] = []
+        states: list[list[State]] = []
+        for rows, _ in pieces(batch):
+            output, arrived = self._network.record(rows, narrow=True)
+            logits.append(self.reading.logits(output, rows))
+            states.append(arrived)
+        found = finite(self._combined(joined(logits), batch), batch, self.name)
+        kept = [at_least_float32(batch.by_text(joined(list(parts)))) for parts in zip(*states, strict=True)]
         if len(kept) > self.n_layers:
-            return ForwardPass(batch, tuple(kept), logits)
-        return ForwardPass(batch, HiddenStates(kept, partial(self._through_last, batch, states[-1])), logits)
+            return ForwardPass(batch, tuple(kept), found)
+        return ForwardPass(batch, HiddenStates(kept, partial(self._through_last, batch, kept[-1])), found)
 
     @torch.no_grad()
     def run_to(self, batch: Batch, layer: int) -> State:
@@ -227,8 +254,8 @@ class Model(Batching):
             LayerError: the model has no such layer.
         """
         self.check_layer(layer)
-        _, states = self._network.record(batch, stop=layer)
-        return at_least_float32(states[-1])
+        states = [self._network.record(rows, stop=layer)[1][-1] for rows, _ in pieces(batch)]
+        return at_least_float32(batch.by_text(joined(states)))
 
     def run_from(self, batch: Batch, layer: int, state: State, through: Mapping[int, Change] | None = None) -> Logits:
         """Returns the logits with `state` in place of `hidden_states[layer]`; differentiable in `state`.
@@ -253,10 +280,19 @@ class Model(Batching):
                 raise LayerError(
                     f"a run from layer {layer} takes changes only at layers above {layer}; got a change at {above}"
                 )
-        changes = {place: partial(in_float32, change) for place, change in (through or {}).items()}
-        whole = layer == self.n_layers or self.n_layers in changes
-        state = state.to(self.module.dtype)
-        return self._logits(batch, narrow=not whole, enter=layer, state=state, changes=changes)
+        changes = {
+            place: partial(in_float32, partial(changed_by_text, batch, change))
+            for place, change in (through or {}).items()
+        }
+        narrow = not (layer == self.n_layers or self.n_layers in changes)
+        states = batch.by_window(state.to(self.module.dtype))
+
+        def run(rows: Batch, state: State) -> Logits:
+            return self._logits(rows, narrow=narrow, enter=layer, state=state, changes=changes)
+
+        # A change receives the states of all texts at once.
+        found = run(batch.rows, states) if changes else run_by_piece(run, batch, states)
+        return self._combined(found, batch)
 
     def predict(self, forward: ForwardPass) -> Targets:
         """Returns the index of the most probable outcome of each text."""
@@ -274,6 +310,8 @@ class Model(Batching):
     def _ask(self, find: bool = False) -> None:
         """Binds the outcome, finds the layers if `find` is set, and runs the self-check."""
         self.reading = self.outcome.bind(self.module, self.tokenizer)
+        if self.windows is not None:
+            self.reading = reading_windows(self.reading, self.windows, self.max_length)
         batch, other = sample_batches(self.module, self.tokenizer, self.reading.template)
         if find:
             self._network.find_layers(batch)
@@ -291,8 +329,18 @@ class Model(Batching):
     def _through_last(self, batch: Batch, state: State) -> State:
         """Returns `hidden_states[L]` of all tokens, from `hidden_states[L − 1]`."""
         last = self.n_layers - 1
-        _, states = self._network.record(batch, enter=last, state=state, stop=self.n_layers)
-        return at_least_float32(states[-1])
+        states = batch.by_window(state.to(self.module.dtype))
+        found = [
+            self._network.record(rows, enter=last, state=states[own], stop=self.n_layers)[1][-1]
+            for rows, own in pieces(batch)
+        ]
+        return at_least_float32(batch.by_text(joined(found)))
+
+    def _combined(self, logits: Logits, batch: Batch) -> Logits:
+        """Returns the logits of each text from those of the batch's rows."""
+        if self.windows is None:
+            return logits
+        return combined(logits, batch, self.reading, self.windows.combine)
 
     def _logits(self, batch: Batch, **what: Any) -> Logits:
         return self.reading.logits(self._network.output(batch, **what), batch)

@@ -1,14 +1,18 @@
-"""Batches: texts of similar length, padded to one length."""
+"""Batches: texts of similar length, padded to one length; long texts as windows."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from textiba.texts.tokens import TokenizedText
+from textiba.texts.windows import Windows, window_places
 from textiba.types import Mask
 
 T = TypeVar("T")
@@ -18,16 +22,39 @@ TOKEN_BUDGET = 512
 
 
 @dataclass(frozen=True, eq=False)
+class Unrolled:
+    """How the token axis of a batch holds the windows of long texts: one window after another.
+
+    A token that lies in two windows comes twice.
+
+    Attributes:
+        texts: the tokens of each window: the windows of the first text, then those of the second, and so on.
+        real: False where a text has fewer windows than another text of the batch; padding is in their place.
+        places: for each place on the token axis, the position of its token in the text; 0 on padding.
+        share: 1 / n on a token that lies in n windows; 0 on padding.
+    """
+
+    texts: tuple[TokenizedText, ...]
+    real: Bool[Tensor, "batch windows"]
+    places: Int[Tensor, "batch tokens"]
+    share: Float[Tensor, "batch tokens"]
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Texts padded to one length.
 
+    The token axis of a batch of long texts holds the texts' windows one after another (`Unrolled`). Functions that
+    need one number for each token of a text call `by_token`.
+
     Attributes:
-        texts: one for each row.
+        texts: one for each row; whole texts, also in a batch of windows.
         input_ids: [batch, tokens].
         attention_mask: True on the tokens that others attend to, which are all tokens but padding and hidden tokens.
         content: True on the tokens that carry a score.
         token_type_ids: None for models without token types.
         stands_for: the number of tokens that each token counts as in attention; None where each counts as one.
+        unrolled: how the token axis holds windows; None for texts that fit.
     """
 
     texts: tuple[TokenizedText, ...]
@@ -36,6 +63,66 @@ class Batch:
     content: Bool[Tensor, "batch tokens"]
     token_type_ids: Int[Tensor, "batch tokens"] | None
     stands_for: Int[Tensor, "batch tokens"] | None = None
+    unrolled: Unrolled | None = None
+
+    @property
+    def lengths(self) -> list[int]:
+        """The length of each text on the token axis: its number of tokens, or of its windows' tokens together."""
+        if self.unrolled is None:
+            return [len(text) for text in self.texts]
+        return [int(n) for n in (self.unrolled.share > 0).sum(dim=1)]
+
+    def by_token(self, values: Float[Tensor, "*more batch tokens"]) -> Float[Tensor, "*more batch tokens"]:
+        """Returns one value for each token of the whole texts: the sum over the windows in which a token lies."""
+        if self.unrolled is None:
+            return values
+        places = self.unrolled.places.expand(values.shape)
+        sums = values.new_zeros(*values.shape[:-1], max(map(len, self.texts)))
+        return sums.scatter_add(-1, places, values * (self.unrolled.share > 0))
+
+    def shared(self, values: Float[Tensor, "*more batch tokens"]) -> Float[Tensor, "*more batch tokens"]:
+        """Returns the values times 1 / n on a token that lies in n windows, so that `by_token` gives their mean."""
+        return values if self.unrolled is None else values * self.unrolled.share
+
+    def at_places(self, values: Shaped[Tensor, "batch tokens more"]) -> Shaped[Tensor, "batch tokens more"]:
+        """Returns the values on the token axis, from one value for each token of the whole texts."""
+        if self.unrolled is None:
+            return values
+        return values.gather(1, self.unrolled.places.unsqueeze(-1).expand(-1, -1, values.shape[2]))
+
+    @property
+    def scored(self) -> Mask:
+        """True on the tokens of the whole texts that carry a score [batch, tokens of the longest text]."""
+        return self.content if self.unrolled is None else self.by_token(self.content.float()) > 0
+
+    @property
+    def rows(self) -> "Batch":
+        """The batch as the model reads it, with a row for each window."""
+        if self.unrolled is None:
+            return self
+
+        cut = self.by_window
+        types = None if self.token_type_ids is None else cut(self.token_type_ids)
+        return Batch(self.unrolled.texts, cut(self.input_ids), cut(self.attention_mask), cut(self.content), types)
+
+    def by_window(self, values: Tensor) -> Tensor:
+        """Returns [windows of all texts, tokens of a window, …] from values [batch, tokens, …]."""
+        if self.unrolled is None:
+            return values
+        real = self.unrolled.real
+        windows = values.unflatten(1, (real.shape[1], -1)).flatten(0, 1)
+        return windows if bool(real.all()) else windows[real.flatten()]
+
+    def by_text(self, values: Tensor) -> Tensor:
+        """Returns [batch, tokens, …] from values [windows of all texts, tokens of a window, …]; 0 on padding."""
+        if self.unrolled is None:
+            return values
+        return _filled(values, self.unrolled.real).flatten(1, 2)
+
+    def part(self, rows: slice) -> "Batch":
+        """Returns some rows of a batch without windows."""
+        types = None if self.token_type_ids is None else self.token_type_ids[rows]
+        return Batch(self.texts[rows], self.input_ids[rows], self.attention_mask[rows], self.content[rows], types)
 
     def repeat(self, times: int) -> "Batch":
         """The batch repeated `times` times: rows 0 … n−1, then rows 0 … n−1 again, and so on."""
@@ -47,7 +134,11 @@ class Batch:
 
         types, counts = (None if x is None else tile(x) for x in (self.token_type_ids, self.stands_for))
         masks = tile(self.attention_mask), tile(self.content)
-        return Batch(self.texts * times, tile(self.input_ids), *masks, types, counts)
+        unrolled = self.unrolled
+        if unrolled is not None:
+            tiled = (tile(x) for x in (unrolled.real, unrolled.places, unrolled.share))
+            unrolled = Unrolled(unrolled.texts * times, *tiled)
+        return Batch(self.texts * times, tile(self.input_ids), *masks, types, counts, unrolled)
 
     def merge(self, alike: Mask) -> tuple["Batch", Int[Tensor, "batch merged"]]:
         """Merges the tokens that are `alike` in each text into one, and leaves hidden tokens out.
@@ -104,6 +195,49 @@ def collate(texts: Sequence[TokenizedText], pad_id: int, device: torch.device) -
         padded(([int(word is not None) for word in text.word_ids] for text in texts), 0).bool(),
         padded((text.type_ids for text in texts), 0) if texts[0].type_ids else None,
     )
+
+
+def unroll(texts: Sequence[TokenizedText], windows: Windows, size: int, pad_id: int, device: torch.device) -> Batch:
+    """Returns one batch of texts as windows; see `Unrolled`.
+
+    Args:
+        texts: at least one.
+        windows: how long texts are read.
+        size: number of tokens of a window, special tokens included.
+        pad_id: token id of padding.
+        device: the device of the batch.
+    """
+    found = [window_places(text, size, windows.stride) for text in texts]
+    pieces = [text.take(own) for text, all_own in zip(texts, found, strict=True) for own in all_own]
+    rows = collate(pieces, pad_id, device)
+    counts = [Counter(chain.from_iterable(all_own)) for all_own in found]
+    most, length = max(map(len, found)), rows.input_ids.shape[1]
+    real = torch.tensor([[number < len(all_own) for number in range(most)] for all_own in found])
+
+    def padded(values: Iterable[Sequence[float]]) -> Tensor:
+        return _filled(torch.tensor([[*row, *[0] * (length - len(row))] for row in values]), real).flatten(1, 2)
+
+    windows_of = [(count, own) for count, all_own in zip(counts, found, strict=True) for own in all_own]
+    places = padded(own for _, own in windows_of)
+    share = padded([1 / count[i] for i in own] for count, own in windows_of)
+    real, places, share = real.to(device), places.to(device), share.to(device)
+    whole = partial(_filled, real=real)
+    return Batch(
+        tuple(texts),
+        whole(rows.input_ids).flatten(1, 2),
+        whole(rows.attention_mask).flatten(1, 2),
+        whole(rows.content).flatten(1, 2),
+        None if rows.token_type_ids is None else whole(rows.token_type_ids).flatten(1, 2),
+        unrolled=Unrolled(rows.texts, real, places, share),
+    )
+
+
+def _filled(values: Tensor, real: Bool[Tensor, "batch windows"]) -> Tensor:
+    """Returns [batch, windows, …] from values [windows of all texts, …], with 0 where a text has no window."""
+    if bool(real.all()):
+        return values.unflatten(0, real.shape)
+    filled = values.new_zeros(real.numel(), *values.shape[1:])
+    return filled.index_put((real.flatten(),), values).unflatten(0, real.shape)
 
 
 def buckets(items: Sequence[T], lengths: Sequence[int], budget: int, equal: bool = False) -> Iterator[list[T]]:

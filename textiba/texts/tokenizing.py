@@ -17,7 +17,7 @@ from textiba.texts.words import group_words
 def tokenize(
     texts: Sequence[Text | str],
     tokenizer: Any,
-    max_length: int,
+    max_length: int | None,
     start: int = 0,
     labels: Sequence[str] | None = None,
     template: tuple[str, str] = ("", ""),
@@ -30,7 +30,7 @@ def tokenize(
     Args:
         texts: strings, or texts and pairs with labels and rationales.
         tokenizer: a fast Hugging Face tokenizer.
-        max_length: largest number of tokens, special tokens included.
+        max_length: largest number of tokens, special tokens included; None keeps whole texts.
         start: number of the first text within the data, for messages.
         labels: the model's class names; the texts' labels become indices into these. None leaves labels unchanged.
         template: text before and after each text, such as a prompt; its tokens are never scored, removed or cut.
@@ -121,13 +121,14 @@ def _tables(items: Sequence[Text], tokenizer: Any, template: tuple[str, str]) ->
 
 
 def _tokenized(
-    text: Text, row: int, table: Any, tokenizer: Any, max_length: int, where: str, before: int
+    text: Text, row: int, table: Any, tokenizer: Any, max_length: int | None, where: str, before: int
 ) -> TokenizedText:
     parts = _parts(text, row, table, before)
     for part, name in zip(parts, PARTS, strict=False):
         if not part.positions:
             raise EmptyTextError(f"{where} has no token that the model knows: {shown(getattr(text, name))}")
     length = len(table["input_ids"][row])
+    max_length = length if max_length is None else max_length
     room = max_length - (length - sum(len(part.positions) for part in parts))
     if room < len(parts):
         raise InputError(
@@ -204,7 +205,7 @@ def _cuts_the_beginning(tokenizer: Any) -> bool:
     return getattr(tokenizer, "truncation_side", "right") == "left"
 
 
-def _warn_of_cuts(texts: Sequence[TokenizedText], tokenizer: Any, max_length: int, start: int) -> None:
+def _warn_of_cuts(texts: Sequence[TokenizedText], tokenizer: Any, max_length: int | None, start: int) -> None:
     cuts = [text.cut for text in texts if text.cut]
     if cuts:
         side = "beginning" if _cuts_the_beginning(tokenizer) else "end"

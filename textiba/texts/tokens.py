@@ -1,7 +1,7 @@
 """Texts as the model reads them: token ids, each with its place in the text."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from textiba.texts.text import Text
@@ -74,15 +74,18 @@ class TokenizedText:
     def drop(self, positions: Iterable[int]) -> "TokenizedText":
         """Returns the text without the tokens at `positions`; the other tokens keep their ids, types and offsets."""
         gone = set(positions)
-        keep = [i for i in range(len(self)) if i not in gone]
+        return self.take([i for i in range(len(self)) if i not in gone])
+
+    def take(self, positions: Sequence[int]) -> "TokenizedText":
+        """Returns the tokens at `positions`, which are in increasing order, with their ids, types and offsets."""
         return replace(
             self,
-            ids=tuple(self.ids[i] for i in keep),
-            type_ids=tuple(self.type_ids[i] for i in keep) if self.type_ids else (),
-            tokens=tuple(self.tokens[i] for i in keep),
-            offsets=tuple(self.offsets[i] for i in keep),
-            word_ids=tuple(self.word_ids[i] for i in keep),
-            unattended=frozenset(new for new, old in enumerate(keep) if old in self.unattended),
+            ids=tuple(self.ids[i] for i in positions),
+            type_ids=tuple(self.type_ids[i] for i in positions) if self.type_ids else (),
+            tokens=tuple(self.tokens[i] for i in positions),
+            offsets=tuple(self.offsets[i] for i in positions),
+            word_ids=tuple(self.word_ids[i] for i in positions),
+            unattended=frozenset(new for new, old in enumerate(positions) if old in self.unattended),
         )
 
     def substitute(self, positions: Iterable[int], token_id: int) -> "TokenizedText":

@@ -47,7 +47,7 @@ def restricted(
     state, mean, std = forward.hidden_states[layer], network.mean[layer], network.std[layer]
     gate_logits, gated = network.bounded(raw).unsqueeze(-1), batch.content.unsqueeze(-1)
     nats = kl_nats(normalize(state, mean, std), gate_logits).sum(dim=-1).masked_fill(~batch.content, 0).sum(dim=1)
-    noise = next(standard_normal(batch.texts, state, samples, False, seed))
+    noise = next(standard_normal(batch, state, samples, False, seed))
     noisy = torch.where(gated, mix(state, torch.sigmoid(gate_logits), mean + std * noise), state)
     outputs = model.run_from(batch.repeat(samples), layer, noisy.flatten(0, 1))
     entropy = functional.cross_entropy(outputs, model.predict(forward).repeat(samples), reduction="none")
