@@ -63,12 +63,17 @@ def top_words(attribution: "Attribution", count: int) -> list[Word]:
 
 
 def describe(attribution: "Attribution") -> str:
-    """One line that says what an attribution explains: "fine-tuned · evidence · layer 1 · positive 0.98"."""
+    """One line that says what an attribution explains: "fine-tuned · evidence · layer 1 · positive 0.98".
+
+    The question follows, unless it is which class holds, or the answer says it.
+    """
     beta = attribution.settings.get("beta")
     parts = [attribution.checkpoint, attribution.method.replace("_", " ")]
     parts += [] if attribution.layer is None else [f"layer {attribution.layer}"]
     parts += [] if beta is None else [f"β {beta:g}"]
-    return " · ".join([*parts, f"{class_name(attribution.labels, attribution.target)} {attribution.probability:.2f}"])
+    answer, asked = class_name(attribution.labels, attribution.target), attribution.asked
+    parts += [f"{answer} {attribution.probability:.2f}"]
+    return " · ".join([*parts, *([] if asked in ("which class", answer, f"label {answer}") else [asked])])
 
 
 def explained_output(attribution: "Attribution") -> str:

@@ -15,6 +15,7 @@ from textiba.methods.base import share_of
 from textiba.runs.config import DataChoice
 from textiba.settings import Settings
 from textiba.store import settings_key
+from textiba.texts.windows import Windows
 
 _LABEL = re.compile(r"[A-Za-z0-9][\w .+=@-]*")
 
@@ -147,6 +148,7 @@ class BenchmarkConfig(Settings):
             `textiba.model.questions`. None takes the question that follows from the model's head and config.
         seed: seed of all random draws.
         max_length: largest number of tokens of a text; None takes the checkpoint's limit.
+        windows: how longer texts are read in overlapping windows, such as {stride: 64, combine: mean}; None cuts them.
         statistics: a file of `textiba estimate` for each checkpoint that comes without statistics.
         chunk: number of texts that are computed between two writes; a killed run loses at most one chunk of one method.
     """
@@ -167,6 +169,7 @@ class BenchmarkConfig(Settings):
     outcome: dict[str, Any] | None = None
     seed: int = 0
     max_length: int | None = Field(default=None, ge=3)
+    windows: Windows | None = None
     statistics: dict[str, str] = Field(default_factory=dict)
     chunk: int = Field(default=20, ge=1)
 
@@ -210,6 +213,7 @@ class BenchmarkConfig(Settings):
             "outcome",
             "seed",
             "max_length",
+            "windows",
             "chunk",
         }
         return {**self.model_dump(mode="json", include=fields), "sanity_texts": self.sanity.texts}

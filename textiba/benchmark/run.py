@@ -120,7 +120,9 @@ def _bench(
 
 def _model(folder: BenchmarkFolder, checkpoint: str) -> tuple[Model, FeatureStatistics | None]:
     config = folder.config
-    model = load(checkpoint, config.max_length, outcome=outcome_of(config.outcome)).to(best_device())
+    model = load(checkpoint, config.max_length, outcome=outcome_of(config.outcome), windows=config.windows).to(
+        best_device()
+    )
     folder.manifest.hold("checkpoints", checkpoint, model.fingerprint)
     named = config.statistics.get(checkpoint)
     statistics = load_statistics(named) if named else own_statistics(checkpoint)

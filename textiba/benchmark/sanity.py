@@ -50,7 +50,7 @@ def randomized(model: Model, depth: int, seed: int = 0) -> Model:
             if _part(name, model.layers_path, below) in fresh:
                 _reset(part, spread)
     name = f"{model.name}, {depth} parts random"
-    return Model(module, model.tokenizer, name, model.max_length, outcome=model.outcome)
+    return Model(module, model.tokenizer, name, model.max_length, outcome=model.outcome, windows=model.windows)
 
 
 def sanity_rows(

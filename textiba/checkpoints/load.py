@@ -30,6 +30,7 @@ from textiba.model.outcomes import Outcome
 from textiba.model.view import Model
 from textiba.model.wrappers import taken
 from textiba.texts.sources import LABELS
+from textiba.texts.windows import Windows
 
 ADAPTER = "adapter_model.safetensors"
 HEAD = "head.safetensors"
@@ -37,7 +38,11 @@ _BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db
 
 
 def load(
-    source: object, max_length: int | None = None, name: str | None = None, outcome: Outcome | None = None
+    source: object,
+    max_length: int | None = None,
+    name: str | None = None,
+    outcome: Outcome | None = None,
+    windows: Windows | None = None,
 ) -> Model:
     """Loads a checkpoint as a `Model`.
 
@@ -47,10 +52,11 @@ def load(
         source: "fine-tuned", "general-probe", "general-fresh"; a folder that `textiba finetune` or Hugging Face wrote;
             a hub id; or an object that holds a model and its tokenizer (a text-classification pipeline, a SetFit model,
             or a sentence-transformers CrossEncoder). For a model in memory, call `Model(model, tokenizer)` instead.
-        max_length: largest number of tokens of a text; None takes 256 for built-in checkpoints and the model's limit
-            for others.
+        max_length: largest number of tokens that the model reads at once; None takes 256 for built-in checkpoints and
+            the model's limit for others.
         name: the checkpoint's name in results; the source by default.
         outcome: the question that the model is asked; None takes the outcome of the model's head and config.
+        windows: how texts longer than `max_length` are read in overlapping windows; None cuts them.
 
     Raises:
         NotACheckpointError: no such checkpoint, a folder without a model in safetensors or without its tokenizer, or
@@ -67,15 +73,17 @@ def load(
     if not isinstance(source, str | Path):
         found = taken(source)
         title = name or type(source).__name__
-        return Model(found.module, found.tokenizer, title, max_length, outcome=outcome or found.outcome)
+        return Model(
+            found.module, found.tokenizer, title, max_length, outcome=outcome or found.outcome, windows=windows
+        )
     folder = checkpoint_folder(source)
     if str(source) in BUILTIN and max_length is None:
         max_length = 256
     if (folder / CARD).is_file():
-        return _from_card(folder, name or str(source), max_length, outcome)
+        return _from_card(folder, name or str(source), max_length, outcome, windows)
     kind = "AutoModelForSequenceClassification" if outcome is None else outcome.loaded_as
     model, tokenizer, fingerprint = load_base(str(source), kind=kind)
-    return Model(model, tokenizer, name or str(source), max_length, fingerprint, outcome)
+    return Model(model, tokenizer, name or str(source), max_length, fingerprint, outcome, windows)
 
 
 def load_base(
@@ -157,7 +165,9 @@ def load_base(
     return model, tokenizer, _BASE_SHA256[:16] if source == BUILTIN_BASE else None
 
 
-def _from_card(folder: Path, name: str, max_length: int | None, outcome: Outcome | None) -> Model:
+def _from_card(
+    folder: Path, name: str, max_length: int | None, outcome: Outcome | None, windows: Windows | None
+) -> Model:
     """Loads a folder that `textiba finetune` wrote: the base model with its merged adapter or its trained head."""
     try:
         card = json.loads((folder / CARD).read_text("utf-8"))
@@ -177,7 +187,7 @@ def _from_card(folder: Path, name: str, max_length: int | None, outcome: Outcome
     model = put_on(model, weights, base, base_hash, expected)
     # The merged weights differ in their last bits from one processor to another; the files they are made from do not.
     identity = hashlib.sha256(f"{base}:{base_hash}:{expected}".encode()).hexdigest()[:16]
-    return Model(model, tokenizer, name, max_length, identity, outcome)
+    return Model(model, tokenizer, name, max_length, identity, outcome, windows)
 
 
 def _with_adapter(model: Any, weights: Path, base: str, base_hash: str | None, adapter_hash: str) -> Any:

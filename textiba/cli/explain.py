@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 from textiba.checkpoints.find import find
 from textiba.cli.light import import_transformers
 from textiba.cli.progress import progress
-from textiba.cli.questions import question
+from textiba.cli.questions import Combine, WindowsOption, question, windows_of
 from textiba.cli.shared import Checkpoint, app, console
 from textiba.cli.stop import keeping
 from textiba.errors import InputError, SettingError, TextibaWarning, TruncationWarning
@@ -106,6 +106,8 @@ def explain(
     ] = None,
     statistics: Annotated[Path | None, typer.Option(help="A file of textiba estimate.")] = None,
     max_length: Annotated[int | None, typer.Option(min=3, help="Most tokens of a text; the model's if absent.")] = None,
+    windows: WindowsOption = None,
+    combine: Combine = "mean",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best available if absent.")] = None,
     batch_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens in a batch; more for a GPU.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,
@@ -137,7 +139,7 @@ def explain(
     from textiba.texts.values import index_or_name
 
     place = named_device(device) if device else best_device()
-    model = load(checkpoint, max_length, outcome=asked).to(place)
+    model = load(checkpoint, max_length, outcome=asked, windows=windows_of(windows, combine)).to(place)
     known = load_statistics(statistics) if statistics else own_statistics(checkpoint)
     goal = answer if answer in model.labels else index_or_name(answer)
     if goal not in ("predicted", "gold"):
@@ -157,7 +159,8 @@ def explain(
         outputs.finish()
     if cut:
         warnings.warn(
-            f"{cut} of {done} texts were longer than {model.max_length} tokens, and were cut; see --max-length",
+            f"{cut} of {done} texts were longer than {model.max_length} tokens, and were cut; see --windows and "
+            "--max-length",
             TruncationWarning,
             stacklevel=1,
         )

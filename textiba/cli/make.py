@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from textiba.cli.progress import progress
+from textiba.cli.questions import WindowsOption, windows_of
 from textiba.cli.shared import Checkpoint, Data, Output, app, say
 from textiba.cli.stop import again, keeping
 
@@ -57,6 +58,7 @@ def estimate(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Number of texts; at least 1,000 are advised.")] = 2000,
     max_length: Annotated[int | None, typer.Option(min=3, help="Most tokens of a text.")] = None,
+    windows: WindowsOption = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="A .safetensors file.")] = Path(
         "statistics.safetensors"
     ),
@@ -76,7 +78,7 @@ def estimate(
     file_place(output, (".safetensors",))
     find(checkpoint)
     texts = choice.load()
-    model = load(checkpoint, max_length, outcome=asked).to(best_device())
+    model = load(checkpoint, max_length, outcome=asked, windows=windows_of(windows)).to(best_device())
     tokenized = model.tokenize(texts)
     with keeping(lambda: f"nothing was written; begin again with: {again()}"), progress("texts") as advance:
         done = 0

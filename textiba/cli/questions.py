@@ -1,11 +1,14 @@
-"""Turns the options of the command line that ask a model a question into an outcome."""
+"""Turns the options of the command line that ask a model a question into an outcome, and those on long texts."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from textiba.errors import InputError
 
 if TYPE_CHECKING:
     from textiba.model.outcomes import Outcome
+    from textiba.texts.windows import Windows
 
 
 def question(
@@ -72,6 +75,26 @@ def question(
         kind = MaskedToken if any(mask in text for mask in ("[MASK]", "<mask>")) else NextToken
         return kind(candidates=words, template=text), target or "predicted"
     return None, target or "predicted"
+
+
+WindowsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, metavar="STRIDE", help="Read longer texts in windows that share this many tokens; else cut them."
+    ),
+]
+Combine = Annotated[str, typer.Option(help="How the probabilities of a text's windows are combined: mean or max.")]
+
+
+def windows_of(stride: int | None, combine: str = "mean") -> "Windows | None":
+    """Returns the windows that the options ask for, or None.
+
+    Raises:
+        SettingError: `combine` is neither "mean" nor "max".
+    """
+    from textiba.texts.windows import Windows
+
+    return None if stride is None else Windows.from_mapping({"stride": stride, "combine": combine}, "--windows")
 
 
 def _number(text: str, example: str) -> int:

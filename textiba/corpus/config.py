@@ -7,6 +7,7 @@ from pydantic import Field
 from textiba.corpus.tagging import PIPELINE
 from textiba.runs.config import DataChoice, MethodChoice
 from textiba.settings import Settings
+from textiba.texts.windows import Windows
 
 
 class CorpusConfig(Settings):
@@ -21,6 +22,7 @@ class CorpusConfig(Settings):
             `textiba.model.questions`. None takes the question that follows from the model's head and config.
         seed: seed of all random draws of the methods.
         max_length: largest number of tokens of a text; None takes the checkpoint's limit.
+        windows: how longer texts are read in overlapping windows, such as {stride: 64, combine: mean}; None cuts them.
         statistics: a file of `textiba estimate`; None takes the statistics that come with the checkpoint.
         min_count: words that occur in fewer texts than this are left out of the tables and figures.
         top: the number of words in a figure or a printed table.
@@ -35,6 +37,7 @@ class CorpusConfig(Settings):
     outcome: dict[str, Any] | None = None
     seed: int = 0
     max_length: int | None = Field(default=None, ge=3)
+    windows: Windows | None = None
     statistics: str | None = None
     min_count: int = Field(default=20, ge=2)  # an interval over texts needs two texts
     top: int = Field(default=25, ge=1)

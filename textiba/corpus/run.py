@@ -62,7 +62,9 @@ def corpus_view(config: CorpusConfig, output: str | Path, progress: Progress = l
     """
     began = time.monotonic()
     tagger = None if config.tagger is None else load_tagger(config.tagger)
-    model = load(config.checkpoint, config.max_length, outcome=outcome_of(config.outcome)).to(best_device())
+    model = load(config.checkpoint, config.max_length, outcome=outcome_of(config.outcome), windows=config.windows).to(
+        best_device()
+    )
     statistics = load_statistics(config.statistics) if config.statistics else own_statistics(config.checkpoint)
     methods, texts = expand(config.methods, model), config.data.load()
 

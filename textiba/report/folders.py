@@ -25,7 +25,10 @@ from textiba.texts.tokens import TokenizedText
 
 TEXTS = 200  # number of texts of each run that a page shows by default
 _SAME = 5e-3  # largest difference of a whole text's probability between two passes of a model
-_FACTS = {"seed": "seed", "target": "explained class", "outcome": "question", "max_length": "tokens of a text, at most"}
+_FACTS = {
+    "seed": "seed", "target": "explained class", "outcome": "question", "max_length": "tokens of a text, at most",
+    "windows": "windows of longer texts",
+}  # fmt: skip
 
 
 def explore(paths: Sequence[str | Path], title: str | None = None, limit: int = TEXTS) -> Exploration:

@@ -15,6 +15,7 @@ from textiba.settings import Settings
 from textiba.texts.rows import Named
 from textiba.texts.sources import BUNDLED, imdb_stream, is_file, movie_rationales, open_texts
 from textiba.texts.text import Text
+from textiba.texts.windows import Windows
 
 
 class DataChoice(Settings):
@@ -178,6 +179,7 @@ class SweepConfig(Settings):
             `textiba.model.questions`. None takes the question that follows from the model's head and config.
         seed: seed of all random draws of the methods.
         max_length: largest number of tokens of a text; None takes the checkpoint's limit.
+        windows: how longer texts are read in overlapping windows, such as {stride: 64, combine: mean}; None cuts them.
         statistics: a file of `textiba estimate` for each checkpoint that comes without feature statistics.
     """
 
@@ -188,6 +190,7 @@ class SweepConfig(Settings):
     outcome: dict[str, Any] | None = None
     seed: int = 0
     max_length: int | None = Field(default=None, ge=3)
+    windows: Windows | None = None
     statistics: dict[str, str] = Field(default_factory=dict)
 
     def expand(self, model: Model) -> list[Method]:

@@ -83,11 +83,15 @@ class _Job:
     processes: Processes
 
 
+def _loaded(name: str, config: SweepConfig) -> Model:
+    return load(name, config.max_length, outcome=outcome_of(config.outcome), windows=config.windows)
+
+
 def _prepare(
     config: SweepConfig, folder: RunFolder, name: str, processes: Processes
 ) -> tuple[Model, list[Method], FeatureStatistics | None]:
     """Loads a checkpoint, and checks the methods, the statistics and the target for it."""
-    model = load(name, config.max_length, outcome=outcome_of(config.outcome)).to(best_device(processes))
+    model = _loaded(name, config).to(best_device(processes))
     folder.manifest.hold("checkpoints", name, model.fingerprint)
     statistics = load_statistics(config.statistics[name]) if name in config.statistics else own_statistics(name)
     methods = config.expand(model)
@@ -191,7 +195,7 @@ def degrade_run(
             report(len(texts), len(texts))
             continue
         if key[0] not in models:
-            models = {key[0]: load(key[0], config.max_length, outcome=outcome_of(config.outcome)).to(best_device())}
+            models = {key[0]: _loaded(key[0], config).to(best_device())}
             folder.manifest.hold("checkpoints", key[0], models[key[0]].fingerprint)
         numbers: list[int] = []  # the text of each row of the curves
         found = _counted(folder, key, len(texts), report, numbers)
