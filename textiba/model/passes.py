@@ -74,7 +74,11 @@ class Running(Batching, abc.ABC):
             logits.append(self.reading.logits(output, rows))
             states.append(arrived)
         found = finite(self._combined(joined(logits), batch), batch, self.name)
-        kept = [at_least_float32(batch.by_text(joined(list(parts)))) for parts in zip(*states, strict=True)]
+        layers = [list(parts) for parts in zip(*states, strict=True)]
+        states.clear()
+        kept: list[State] = []
+        while layers:  # each layer's parts are freed once they are joined
+            kept.append(at_least_float32(batch.by_text(joined(layers.pop(0)))))
         if len(kept) > self.n_layers:
             return ForwardPass(batch, tuple(kept), found)
         return ForwardPass(batch, HiddenStates(kept, partial(self._through_last, batch, kept[-1])), found)
