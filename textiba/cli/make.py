@@ -10,7 +10,9 @@ from textiba.cli.progress import progress
 from textiba.cli.shared import Checkpoint, Data, Output, app, say
 from textiba.cli.stop import again, keeping
 
-_PACKAGES = {"adapter": ("peft", "accelerate"), "probe": ("sklearn",)}  # packages that each kind of recipe imports
+_PACKAGES = {  # packages that each kind and each task of a recipe imports
+    "adapter": ("peft", "accelerate"), "probe": ("sklearn",), "labels": ("sklearn",), "tags": ("seqeval",),
+}  # fmt: skip
 
 
 @app.command()
@@ -19,7 +21,7 @@ def finetune(
     output: Output = Path("runs/checkpoint"),
     data: Data = None,
 ) -> None:
-    """Makes a checkpoint on IMDB: a LoRA adapter, a linear probe or a fresh head, with its statistics and card."""
+    """Makes a checkpoint: a LoRA adapter, a linear probe or a fresh head, with its statistics and card."""
     from textiba.checkpoints.find import find
     from textiba.runs.preflight import require_packages
     from textiba.store.files import folder_place, storage_errors
@@ -29,7 +31,7 @@ def finetune(
 
     settings = Recipe.from_yaml(recipe)
     settings = settings.model_copy(update={"data": data}) if data else settings
-    require_packages(_PACKAGES.get(settings.kind, ()), "finetune")
+    require_packages((*_PACKAGES.get(settings.kind, ()), *_PACKAGES.get(settings.task, ())), "finetune")
     find(settings.base)
     folder_place(output)
     with (
