@@ -142,6 +142,11 @@ def test_tokens_and_tags_that_do_not_fit(tmp_path: Path, row: dict[str, Any], me
         read_texts(path, gold="tags")
 
 
+def test_there_are_three_kinds_of_golds(tmp_path: Path):
+    with pytest.raises(InputError, match=r"gold is one of \['label', 'labels', 'tags'\]; got 'tag'"):
+        read_texts(written(tmp_path, "a.jsonl", ROWS), gold="tag")
+
+
 def test_a_line_break_in_html_stays_a_token(tmp_path: Path):
     path = written(tmp_path, "a.parquet", [{"tokens": ["one", "<br/>", "two"], "tags": ["O", "O", "O"]}])
     [text] = open_texts(str(path), named=Named(gold="tags"))

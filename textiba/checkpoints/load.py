@@ -129,7 +129,7 @@ def load_base(
             config.id2label = dict(enumerate(names))
             config.label2id = {name: i for i, name in enumerate(names)}
         if labels is not None:
-            config.problem_type = problem
+            config.problem_type = problem  # type: ignore[assignment]
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model, info = getattr(transformers, kind).from_pretrained(

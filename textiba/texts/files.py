@@ -9,7 +9,7 @@ from typing import Any
 
 from textiba.errors import CorruptFileError, InputError
 from textiba.texts.delimited import read_cells
-from textiba.texts.rows import Gold, Named, choose_columns
+from textiba.texts.rows import Named, choose_columns
 from textiba.texts.tables import is_there, load_table, rows_of
 from textiba.texts.text import Text
 from textiba.texts.values import shown
@@ -34,7 +34,7 @@ def read_texts(
     rationale_column: Hashable | None = None,
     pair_rationale_column: Hashable | None = None,
     value_column: Hashable | None = None,
-    gold: Gold = "label",
+    gold: str = "label",
 ) -> Sequence[Text]:
     """Checks every row of a file, and returns the texts in the order of the file.
 

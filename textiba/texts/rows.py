@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 from textiba.errors import EmptyTextError, InputError
 from textiba.texts.golds import join_tokens, read_labels, read_tags
@@ -25,8 +25,7 @@ PAIR_COLUMNS = (  # the names under which two columns of pairs are found, if no 
     ("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("question", "passage"),
     ("query", "passage"), ("question", "sentence"), ("text1", "text2"), ("text_a", "text_b"),
 )  # fmt: skip
-Gold = Literal["label", "labels", "tags"]
-GOLD_COLUMNS: dict[Gold, tuple[str, ...]] = {  # the names under which a column of gold answers is found
+GOLD_COLUMNS = {  # the names under which a column of gold answers is found
     "label": ("label",), "labels": ("labels",), "tags": ("tags", "ner_tags")
 }  # fmt: skip
 _ABSENT = object()
@@ -61,7 +60,7 @@ class Named:
     rationale: Hashable | None = None
     pair_rationale: Hashable | None = None
     value: Hashable | None = None
-    gold: Gold = "label"
+    gold: str = "label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class Columns:
     pair_rationale: Hashable | None = None
     value: Hashable | None = None
     some_single: bool = False  # whether a row without a second text is a single text
-    gold: Gold = "label"
+    gold: str = "label"
 
     @property
     def used(self) -> list[Hashable]:
@@ -163,6 +162,8 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
 
 def _gold_column(known: Sequence[Hashable], named: Named, source: str) -> Hashable | None:
     """Returns the column of the gold answers; None for none."""
+    if named.gold not in GOLD_COLUMNS:
+        raise InputError(f"gold is one of {list(GOLD_COLUMNS)}; got {named.gold!r}")
     if named.label is not None:
         return None if named.label == "" else named.label
     found = [column for name in GOLD_COLUMNS[named.gold] if (column := _usual(name, known)) is not None]

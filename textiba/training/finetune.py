@@ -17,7 +17,7 @@ from textiba.model.reading import class_labels
 from textiba.runs.sweep import Progress
 from textiba.show.summary import markdown_table
 from textiba.store import write_text
-from textiba.texts.rows import Gold, Named
+from textiba.texts.rows import Named
 from textiba.training.fitting import fresh_head, save_head, train_adapter, train_probe
 from textiba.training.labelled import Choice, LabelledTexts, labelled_texts
 from textiba.training.measures import MEASURES, asked, counted
@@ -66,8 +66,7 @@ def finetune(recipe: Recipe, output: str | Path, progress: Progress = lambda *_:
 
 def choice_of(recipe: Recipe) -> Choice:
     """Where the texts of a recipe come from."""
-    golds: dict[str, Gold] = {"labels": "labels", "tags": "tags"}
-    gold = golds.get(recipe.task, "label")
+    gold = recipe.task if recipe.task in ("labels", "tags") else "label"
     named = Named(
         recipe.text_column, recipe.label_column, pair=recipe.pair_column, value=recipe.value_column, gold=gold
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from textiba.errors import InputError
 from textiba.texts.golds import map_golds
 from textiba.texts.labels import by_name, class_index, resolve_labels
-from textiba.texts.rows import Gold, Named
+from textiba.texts.rows import Named
 from textiba.texts.sources import LABELS, is_file, open_texts
 from textiba.texts.tables import Rows, text_hash
 from textiba.texts.text import Text
@@ -94,7 +94,7 @@ def labelled_texts(choice: Choice, own: Sequence[str] | None) -> LabelledTexts:
     return LabelledTexts(train, test, names, tested_on)
 
 
-def _golds(text: Text, kind: Gold) -> set[int | str]:
+def _golds(text: Text, kind: str) -> set[int | str]:
     """The gold answers of a text; raises `InputError` if they are unknown."""
     name = text.id or shown(text.text)
     if kind == "label":
