@@ -135,7 +135,7 @@ def removal(model: Model, found: Sequence[Case]) -> dict[str, Float[np.ndarray, 
         chosen = [np.argsort(-word_scores(case.scores[f"evidence {side}"]), kind="stable")[:count] for side in "ab"]
         chosen += [generator.choice(len(text.words), count, replace=False) for _ in range(5)]
         variants = [text.drop([i for word in words for i in text.words[word]]) for words in chosen]
-        logits = np.concatenate([model.logits(model.collate([v])).cpu().numpy() for v in (text, *variants)])
+        logits = model.logits(model.collate([text, *variants])).cpu().numpy()
         fall = logits[0] - logits[1:]
         one, other = case.emotions
         falls["own"].append((fall[0, one] + fall[1, other]) / 2)

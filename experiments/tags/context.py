@@ -33,7 +33,7 @@ from textiba.training.measures import tag_sequences
 
 HERE = Path(__file__).parent
 METHODS: dict[str, Method] = {
-    "evidence": textiba.Evidence(), "bits": textiba.PerSampleBottleneck(), "occlusion": textiba.Occlusion(),
+    "evidence": textiba.Evidence(), "bits": textiba.PerSampleBottleneck(), "lrp": textiba.LRP(),
 }  # fmt: skip
 REMOVED = 2  # context words that are deleted
 LEAST = 6  # context words that a text must have
@@ -129,10 +129,10 @@ def _row(
     cases += [("the entity, masked", _without(model, text, list(entity.own), "mask"))]
     log_p: dict[str, list[float]] = defaultdict(list)
     kept: dict[str, list[float]] = defaultdict(list)
-    for name, variant in cases:
-        logits = model.logits(model.collate([variant]))
-        log_p[name].append(float(logits.log_softmax(dim=1)[0, entity.tag]))
-        kept[name].append(float(int(logits.argmax()) == entity.tag))
+    logits = model.logits(model.collate([variant for _, variant in cases]))
+    for (name, _), values, best in zip(cases, logits.log_softmax(dim=1), logits.argmax(dim=1).tolist(), strict=True):
+        log_p[name].append(float(values[entity.tag]))
+        kept[name].append(float(best == entity.tag))
     row["flipped"] = {name: 1 - float(np.mean(values)) for name, values in kept.items()}
     row["fall"] = {name: log_p["whole"][0] - float(np.mean(values)) for name, values in log_p.items()}
     return row
@@ -161,7 +161,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def answer(model: Model, statistics: Any, data: str, output: Path, limit: int = 300) -> dict[str, Any]:
+def answer(model: Model, statistics: Any, data: str, output: Path, limit: int = 200) -> dict[str, Any]:
     """Runs the experiment, and writes the figure and result.json to `output`."""
     texts = list(resolve_labels(open_texts(data, "test", named=Named(gold="tags")), model.labels))
     rows = measured(model, entities(model, texts, limit), statistics)
