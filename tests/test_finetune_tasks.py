@@ -222,13 +222,14 @@ def test_a_tagger_learns_and_loads_again(base: Path, tmp_path: Path):
     card = finetune(asked, tmp_path / "out")
     assert card["labels"] == ["B-thing", "I-thing", "O"]
     assert card["test_entity_f1"] > 0.9
-    model = textiba.load(tmp_path / "out", outcome=Tag(word=2))
+    model = textiba.load(tmp_path / "out", outcome=Tag(word=4))
     load_statistics(tmp_path / "out").check(model)
     test = labelled_texts(choice_of(asked), None).test
     assert tag_measures(model, test) == {name: card[name] for name in ("test_tag_accuracy", "test_entity_f1")}
-    [a] = textiba.explain(model, textiba.Occlusion(), ["the film superb was"])
+    text = "the. film plot superb the film dog"
+    [a] = textiba.explain(model, textiba.Occlusion(), [text])
     assert model.labels[a.predicted] == "B-thing"
-    answer = command("explain", "the film superb was", "-c", tmp_path / "out", "--tag", "2:B-thing", "-m", "occlusion")
+    answer = command("explain", text, "-c", tmp_path / "out", "--tag", "4:B-thing", "-m", "occlusion")
     assert answer.code == 0, answer.err
     assert "B-thing" in answer.out
 
