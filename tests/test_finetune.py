@@ -21,9 +21,10 @@ from textiba.checkpoints.load import load, load_base
 from textiba.errors import InputError
 from textiba.texts.sources import imdb
 from textiba.texts.text import Text
-from textiba.training.finetune import accuracy, choice_of, finetune
+from textiba.training.finetune import choice_of, finetune
 from textiba.training.fitting import head_features, train_adapter
 from textiba.training.labelled import labelled_texts
+from textiba.training.measures import accuracy
 from textiba.training.recipe import Recipe
 
 pytestmark = pytest.mark.filterwarnings(

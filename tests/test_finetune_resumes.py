@@ -22,6 +22,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::textiba.errors.FewTextsWarning", "ignore::FutureWarning", "ignore::UserWarning"
 )
 STEPS = 40
+TASKS = ("classes", "labels", "tags", "value")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,21 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     for split, n in (("train", 320), ("test", 20)):
         rows = [{"text": text, "label": i % 2} for i, text in enumerate(toys.texts(n, seed=n))]
         pq.write_table(pa.Table.from_pylist(rows), made.folder / f"{split}-00000.parquet")
+    for task in TASKS:
+        (made.folder / task).mkdir()
+        for split, n in (("train", 320), ("test", 20)):
+            rows = [row(task, text, i) for i, text in enumerate(toys.texts(n, seed=n))]
+            pq.write_table(pa.Table.from_pylist(rows), made.folder / task / f"{split}-00000.parquet")
     return made
+
+
+def row(task: str, text: str, number: int) -> dict[str, Any]:
+    """A row with a gold answer of the task: the class, or a label, tag or value of it."""
+    if task == "tags":
+        tokens = text.split()
+        return {"tokens": tokens, "tags": ["B-x" if token in toys.FILLER[:9] else "O" for token in tokens]}
+    gold = {"classes": number % 2, "labels": [["a"], ["a", "b"], []][number % 3], "value": number % 5 / 4}[task]
+    return {"text": text, {"classes": "label", "labels": "labels", "value": "value"}[task]: gold}
 
 
 def recipe(world: World, **changes: Any) -> Recipe:
@@ -54,15 +69,18 @@ def stop_at(step: int) -> object:
     return progress
 
 
-def test_it_resumes_from_its_last_state_to_the_same_weights(world: World, tmp_path: Path):
-    card = finetune(recipe(world), tmp_path / "whole")
+@pytest.mark.parametrize("task", TASKS)
+def test_it_resumes_from_its_last_state_to_the_same_weights(world: World, tmp_path: Path, task: str):
+    column = {"value_column": "value"} if task == "value" else {}
+    asked = recipe(world, task=task, data=str(world.folder / task), **column)
+    card = finetune(asked, tmp_path / "whole")
     for step in (11, 33):
         with pytest.raises(Stopped):
-            finetune(recipe(world), tmp_path / "stopped", stop_at(step))  # type: ignore[arg-type]
+            finetune(asked, tmp_path / "stopped", stop_at(step))  # type: ignore[arg-type]
         assert not (tmp_path / "stopped" / "card.json").exists()
     steps: list[int] = []
     again = finetune(
-        recipe(world), tmp_path / "stopped", lambda task, done, _: steps.append(done) if task.startswith("tr") else None
+        asked, tmp_path / "stopped", lambda task, done, _: steps.append(done) if task.startswith("tr") else None
     )
     assert steps == [20, *range(21, STEPS + 1)], "the steps before the last state are not taken again"
     expected, found = weights(tmp_path / "whole"), weights(tmp_path / "stopped")

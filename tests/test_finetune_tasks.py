@@ -1,18 +1,28 @@
-"""Fine-tuning on other tasks than the class of one text: pairs, and values."""
+"""Fine-tuning on other tasks than the class of one text: pairs, values, several labels, and tags."""
 
 import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 import pytest
 import toys
+from commands import command
+from sklearn.metrics import f1_score
 
 import textiba
+from textiba.bottleneck.statistics import load_statistics
+from textiba.checkpoints.load import ADAPTER, load_base
 from textiba.errors import InputError, SettingError
-from textiba.model.outcomes import Above
+from textiba.model.outcomes import Above, Label, Labels
+from textiba.model.places import Tag
 from textiba.texts.text import Text
-from textiba.training.finetune import correlations, finetune
+from textiba.texts.tokenizing import tokenize
+from textiba.training.examples import tagged_example
+from textiba.training.finetune import choice_of, finetune
+from textiba.training.labelled import labelled_texts
+from textiba.training.measures import correlations, label_f1, tag_measures, tag_sequences
 from textiba.training.recipe import Recipe
 
 pytestmark = pytest.mark.filterwarnings(
@@ -103,8 +113,151 @@ def test_a_value_is_a_number_of_every_text(base: Path, tmp_path: Path):
         ({"task": "value"}, "task: value and value_column belong together"),
         ({"value_column": "z"}, "task: value and value_column belong together"),
         ({"task": "value", "value_column": "z", "kind": "probe"}, "a probe is a classifier"),
+        ({"task": "labels", "kind": "probe"}, "for task: labels use kind: adapter"),
+        ({"task": "tags", "kind": "probe"}, "for task: tags use kind: adapter"),
+        ({"task": "tags", "value_column": "z"}, "task: value and value_column belong together"),
     ],
 )
 def test_settings_that_do_not_go_together(settings: dict[str, Any], message: str):
     with pytest.raises(SettingError, match=message):
         Recipe(**settings)
+
+
+def emotions(count: int, folder: Path, name: str) -> Path:
+    """Texts with two independent labels: each of two cues, which may both occur, gives one."""
+    draw = random.Random(count)
+    rows = []
+    for n in range(count):
+        held = [cue for i, cue in enumerate(toys.CUES) if n >> i & 1]
+        words = [*draw.choices(toys.FILLER, k=6), *held]
+        draw.shuffle(words)
+        rows.append({"text": " ".join(words), "labels": held})
+    path = folder / name
+    pandas.DataFrame(rows).to_json(path, orient="records", lines=True)
+    return path
+
+
+def of_labels(base: Path, folder: Path, **settings: Any) -> Recipe:
+    common: dict[str, Any] = {
+        "task": "labels", "base": str(base), "data": str(emotions(320, folder, "train.jsonl")),
+        "test_data": str(emotions(81, folder, "test.jsonl")), "max_length": 24, "epochs": 6, "learning_rate": 5e-3,
+        "statistics": 50,
+    }  # fmt: skip
+    return Recipe(**{**common, **settings})
+
+
+def test_a_multi_label_classifier_learns_and_loads_again(base: Path, tmp_path: Path):
+    asked = of_labels(base, tmp_path, saved_as="float16")
+    card = finetune(asked, tmp_path / "out")
+    assert card["labels"] == ["dreadful", "superb"]
+    assert card["test_f1_micro"] > 0.95
+    model = textiba.load(tmp_path / "out")
+    assert isinstance(model.outcome, Labels)
+    assert model.module.config.problem_type == "multi_label_classification"
+    test = labelled_texts(choice_of(asked), None).test
+    measured = {name: value for name, value in card.items() if name.startswith("test_f1")}
+    assert label_f1(model, test) == measured, "the figures are those of the saved numbers"
+    assert "f1 micro, f1 macro" in (tmp_path / "out" / "README.md").read_text("utf-8")
+    load_statistics(tmp_path / "out").check(model)
+    one = textiba.load(tmp_path / "out", outcome=Label(label="superb"))
+    [a] = textiba.explain(one, textiba.Occlusion(), ["the dreadful film was superb"], target=1)
+    assert max(a.words(), key=lambda word: word.score).text == "superb"
+
+
+def test_an_adapter_in_float16_has_half_the_size(base: Path, tmp_path: Path):
+    sizes = []
+    for kind in ("float32", "float16"):
+        finetune(of_labels(base, tmp_path, saved_as=kind, epochs=0.1), tmp_path / kind)
+        sizes.append((tmp_path / kind / ADAPTER).stat().st_size)
+    assert sizes[1] < 0.7 * sizes[0]
+
+
+def test_the_f1_of_labels_is_that_of_scikit_learn(base: Path, tmp_path: Path):
+    asked = of_labels(base, tmp_path, kind="fresh")
+    finetune(asked, tmp_path / "out")
+    model = textiba.load(tmp_path / "out")
+    texts = labelled_texts(choice_of(asked), None).test
+    gold = np.array([[k in (text.labels or ()) for k in range(2)] for text in texts])
+    held = np.concatenate([(model.logits(model.collate([t])) > 0).numpy() for t in model.tokenize(texts)])
+    found = label_f1(model, texts)
+    for mean in ("micro", "macro"):
+        assert found[f"test_f1_{mean}"] == pytest.approx(f1_score(gold, held, average=mean))
+
+
+def test_several_labels_need_a_list_in_every_row(base: Path, tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a dog", "labels": ["x"]}\n{"text": "a man", "labels": null}\n')
+    with pytest.raises(InputError, match=r"needs a list of labels for every text; .*a.jsonl:2 has none; an empty list"):
+        finetune(of_labels(base, tmp_path, data=str(path)), tmp_path / "out")
+    path.write_text("".join(f'{{"text": "a dog {n}", "labels": [{n % 2}]}}\n' for n in range(20)))
+    found = labelled_texts(choice_of(of_labels(base, tmp_path, data=str(path), test_data=None)), None)
+    assert found.labels == ("0", "1"), "two labels that are not exclusive are no negative and positive"
+
+
+def tagged(count: int, folder: Path, name: str) -> Path:
+    """Sentences in which a cue names a thing, of two tokens if another cue follows."""
+    draw = random.Random(count)
+    rows = []
+    for n in range(count):
+        tokens = [*draw.choices(toys.FILLER, k=3), "superb", *["dreadful"] * (n % 2), *draw.choices(toys.FILLER, k=3)]
+        tokens[0] = tokens[0] + "."  # a word of its own for the tokenizer
+        tags = {"superb": "B-thing", "dreadful": "I-thing"}
+        rows.append({"tokens": tokens, "ner_tags": [tags.get(token, "O") for token in tokens]})
+    path = folder / name
+    pandas.DataFrame(rows).to_parquet(path)
+    return path
+
+
+def of_tags(base: Path, folder: Path, **settings: Any) -> Recipe:
+    common: dict[str, Any] = {
+        "task": "tags", "base": str(base), "data": str(tagged(160, folder, "train.parquet")),
+        "test_data": str(tagged(41, folder, "test.parquet")), "max_length": 24, "epochs": 6, "learning_rate": 5e-3,
+        "statistics": 50,
+    }  # fmt: skip
+    return Recipe(**{**common, **settings})
+
+
+def test_a_tagger_learns_and_loads_again(base: Path, tmp_path: Path):
+    asked = of_tags(base, tmp_path)
+    card = finetune(asked, tmp_path / "out")
+    assert card["labels"] == ["B-thing", "I-thing", "O"]
+    assert card["test_entity_f1"] > 0.9
+    model = textiba.load(tmp_path / "out", outcome=Tag(word=4))
+    load_statistics(tmp_path / "out").check(model)
+    test = labelled_texts(choice_of(asked), None).test
+    assert tag_measures(model, test) == {name: card[name] for name in ("test_tag_accuracy", "test_entity_f1")}
+    text = "the. film plot superb the film dog"
+    [a] = textiba.explain(model, textiba.Occlusion(), [text])
+    assert model.labels[a.predicted] == "B-thing"
+    answer = command("explain", text, "-c", tmp_path / "out", "--tag", "4:B-thing", "-m", "occlusion")
+    assert answer.code == 0, answer.err
+    assert "B-thing" in answer.out
+
+
+def test_the_loss_and_tag_read_the_same_token(base: Path):
+    text = Text("the U.K. film was", tags=(0, 1, 2, 0))
+    [found] = tokenize([text], toys.tokenizer(), 24)
+    row = tagged_example(found)
+    read = [(place, tag) for place, tag in enumerate(row["labels"]) if tag >= 0]
+    assert [tag for _, tag in read] == [0, 1, 2, 0]
+    module, tokenizer, _ = load_base(str(base), labels=("a", "b", "c"), kind="AutoModelForTokenClassification")
+    for place, _ in read:
+        word = found.word_ids[place]
+        assert word is not None
+        model = textiba.Model(module, tokenizer, outcome=Tag(word=word))
+        batch = model.collate(model.tokenize([text]))
+        whole = model.module(**model.inputs(batch)).logits[0, place]
+        np.testing.assert_allclose(model.logits(batch)[0].numpy(), whole.detach().numpy(), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::textiba.errors.TruncationWarning")
+def test_a_token_that_was_cut_is_outside_of_all_entities(base: Path):
+    names = ("B-x", "O")
+    module, tokenizer, _ = load_base(str(base), labels=names, kind="AutoModelForTokenClassification")
+    module.classifier.bias.data = module.classifier.bias.data + module.classifier.bias.new_tensor([50.0, 0.0])
+    model = textiba.Model(module, tokenizer, max_length=5, outcome=Tag(word=0))
+    texts = [Text("the film was a plot", tags=("B-x", "O", 0, 1, "O")), Text("a dog", tags=(1, 1))]
+    gold, found = tag_sequences(model, texts)
+    assert gold == [["B-x", "O", "B-x", "O", "O"], ["O", "O"]]
+    assert found == [["B-x", "B-x", "B-x", "O", "O"], ["B-x", "B-x"]]
+    assert tag_measures(model, texts)["test_tag_accuracy"] == pytest.approx(4 / 7)

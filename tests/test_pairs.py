@@ -25,7 +25,7 @@ from textiba.texts.rows import Named
 from textiba.texts.sources import read_texts
 from textiba.texts.text import Text
 from textiba.texts.tokenizing import tokenize
-from textiba.training.fitting import check_pairs
+from textiba.training.examples import check_pairs
 
 MODEL = toys.model()
 PAIR = Text("the actor, a man", 1, ((4, 9),), "one", pair="a woman was the Actor", pair_rationale=((2, 7), (16, 21)))

@@ -9,6 +9,7 @@ from textiba.attribution.words import (
     content_scores,
     describe,
     explained_output,
+    gold_name,
     top_words,
     word_scores,
     words,
@@ -16,6 +17,6 @@ from textiba.attribution.words import (
 
 __all__ = [
     "Attribution", "Attributions", "BitsDetails", "Curve", "Details", "EvidenceDetails", "GateDetails", "Word",
-    "amount", "class_name", "content_scores", "describe", "explained_output", "removal_way", "top_words", "word_scores",
-    "words",
+    "amount", "class_name", "content_scores", "describe", "explained_output", "gold_name", "removal_way", "top_words",
+    "word_scores", "words",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from textiba.attribution.details import BitsDetails, Details, EvidenceDetails, GateDetails
-from textiba.attribution.words import class_name, words
+from textiba.attribution.words import class_name, gold_name, words
 from textiba.errors import InputError, NotFiniteError
 from textiba.texts.text import Text
 from textiba.texts.tokens import TokenizedText
@@ -55,6 +55,8 @@ def from_plain(values: Mapping[str, Any]) -> dict[str, Any]:
         source: dict[str, Any] = dict(text["source"])
         for name in ("rationale", "pair_rationale"):
             source[name] = tuple((int(a), int(b)) for a, b in source[name])
+        for name in ("labels", "tags"):
+            source[name] = None if source.get(name) is None else tuple(source[name])
         text["offsets"] = tuple((int(a), int(b)) for a, b in text["offsets"])
         text["unattended"] = frozenset(text["unattended"])
         lists = {name: tuple(text[name]) for name in ("ids", "type_ids", "tokens", "word_ids")}
@@ -94,7 +96,7 @@ def to_columns(attributions: Sequence["Attribution"], by: str) -> dict[str, Any]
         "target": [class_name(a.labels, a.target) for a in attributions],
         "probability": [a.probability for a in attributions],
         "predicted": [class_name(a.labels, a.predicted) for a in attributions],
-        "gold": [_gold(a) for a in attributions],
+        "gold": [gold_name(a) for a in attributions],
         "unit": [a.unit for a in attributions],
     }
     columns = {
@@ -129,11 +131,6 @@ def _token_rows(a: "Attribution") -> dict[str, list[Any]]:
 
 def _transposed(names: Sequence[str], rows: Sequence[tuple]) -> dict[str, list[Any]]:
     return {name: [row[i] for row in rows] for i, name in enumerate(names)}
-
-
-def _gold(a: "Attribution") -> str | None:
-    gold = a.text.source.label
-    return None if gold is None else class_name(a.labels, gold)
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -88,6 +88,14 @@ def class_name(labels: Sequence[str], index: int | str) -> str:
     return labels[index] if index < len(labels) else f"class {index}"
 
 
+def gold_name(attribution: "Attribution") -> str | None:
+    """The name of the gold class; the names of the gold labels, such as "joy, love"; None if neither is known."""
+    source = attribution.text.source
+    if source.labels is not None:
+        return ", ".join(class_name(attribution.labels, label) for label in source.labels) or "no label"
+    return None if source.label is None else class_name(attribution.labels, source.label)
+
+
 def amount(score: float, signed: bool = False) -> str:
     """A score in three digits, with a plus sign where `signed`: "+1.73", "−0.2", "1,204"."""
     digits = f"{score:,.0f}" if abs(score) >= 1000 else f"{score:.3g}"

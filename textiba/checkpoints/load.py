@@ -34,6 +34,12 @@ from textiba.texts.windows import Windows
 
 ADAPTER = "adapter_model.safetensors"
 HEAD = "head.safetensors"
+HEADS = {  # for each task of a recipe: the class of transformers that loads the model, and the problem in its config
+    "classes": ("AutoModelForSequenceClassification", "single_label_classification"),
+    "value": ("AutoModelForSequenceClassification", "regression"),
+    "labels": ("AutoModelForSequenceClassification", "multi_label_classification"),
+    "tags": ("AutoModelForTokenClassification", None),
+}
 _BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -92,6 +98,7 @@ def load_base(
     warn: bool = True,
     labels: Sequence[str] | None = None,
     kind: str = "AutoModelForSequenceClassification",
+    problem: str | None = "single_label_classification",
 ) -> tuple[Any, Any, str | None]:
     """Returns a Hugging Face model and its tokenizer; by default, a fresh head has the labels negative and positive.
 
@@ -100,9 +107,9 @@ def load_base(
         seed: seed of the random head, if the checkpoint has no head.
         warn: whether to warn of a missing head; False for a caller that loads a head afterwards.
         labels: the class names of the head. The model gets a fresh head for these classes, unless its own head has the
-            same number of classes. A single name is the name of a value, and the head is a regression. None keeps the
-            model's own classes.
+            same number of classes. None keeps the model's own classes.
         kind: the class of transformers that loads the model.
+        problem: the `problem_type` of a model with these `labels`, such as "regression".
 
     Returns:
         Model, tokenizer, and the hash of the weights if it is known.
@@ -130,7 +137,7 @@ def load_base(
             config.id2label = dict(enumerate(names))
             config.label2id = {name: i for i, name in enumerate(names)}
         if labels is not None:
-            config.problem_type = "regression" if len(labels) == 1 else "single_label_classification"
+            config.problem_type = problem  # type: ignore[assignment]
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model, info = getattr(transformers, kind).from_pretrained(
@@ -172,6 +179,7 @@ def _from_card(
     try:
         card = json.loads((folder / CARD).read_text("utf-8"))
         base, file, expected = card["base"], card["weights"], card["sha256"]
+        kind, problem = HEADS[card.get("recipe", {}).get("task", "classes")]
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptFileError(f"{folder / CARD}: not a card ({error}); make the checkpoint anew") from None
     weights = folder / file
@@ -182,7 +190,7 @@ def _from_card(
             f"{weights}: its SHA-256 is {found[:16]}…, the card says {expected[:16]}…; the file is damaged. "
             "Make it anew with textiba finetune, or reinstall textiba"
         )
-    model, tokenizer, base_hash = load_base(base, warn=False, labels=card.get("labels"))
+    model, tokenizer, base_hash = load_base(base, warn=False, labels=card.get("labels"), kind=kind, problem=problem)
     put_on = _with_adapter if file == ADAPTER else _with_head
     model = put_on(model, weights, base, base_hash, expected)
     # The merged weights differ in their last bits from one processor to another; the files they are made from do not.

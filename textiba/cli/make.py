@@ -11,7 +11,9 @@ from textiba.cli.questions import WindowsOption, windows_of
 from textiba.cli.shared import Checkpoint, Data, Output, app, say
 from textiba.cli.stop import again, keeping
 
-_PACKAGES = {"adapter": ("peft", "accelerate"), "probe": ("sklearn",)}  # packages that each kind of recipe imports
+_PACKAGES = {  # packages that each kind and each task of a recipe imports
+    "adapter": ("peft", "accelerate"), "probe": ("sklearn",), "labels": ("sklearn",), "tags": ("seqeval",),
+}  # fmt: skip
 
 
 @app.command()
@@ -20,7 +22,7 @@ def finetune(
     output: Output = Path("runs/checkpoint"),
     data: Data = None,
 ) -> None:
-    """Makes a checkpoint on IMDB: a LoRA adapter, a linear probe or a fresh head, with its statistics and card."""
+    """Makes a checkpoint: a LoRA adapter, a linear probe or a fresh head, with its statistics and card."""
     from textiba.checkpoints.find import find
     from textiba.runs.preflight import require_packages
     from textiba.store.files import folder_place, storage_errors
@@ -30,7 +32,7 @@ def finetune(
 
     settings = Recipe.from_yaml(recipe)
     settings = settings.model_copy(update={"data": data}) if data else settings
-    require_packages(_PACKAGES.get(settings.kind, ()), "finetune")
+    require_packages((*_PACKAGES.get(settings.kind, ()), *_PACKAGES.get(settings.task, ())), "finetune")
     find(settings.base)
     folder_place(output)
     with (

@@ -13,6 +13,7 @@ from textiba.model.reading import Reading
 from textiba.model.torch_state import own_torch_state
 from textiba.model.windows import margin
 from textiba.texts.batches import TOKEN_BUDGET, Batch, buckets, collate, unroll
+from textiba.texts.golds import map_golds
 from textiba.texts.sources import Text
 from textiba.texts.tokenizing import in_table, padding_id, tokenize
 from textiba.texts.tokens import TokenizedText
@@ -173,9 +174,11 @@ class Batching(abc.ABC):
 
 
 def _with_named_label(text: TokenizedText) -> TokenizedText:
-    """The text with its label as a name, because an index into the data's classes is no index into the outcomes."""
-    label = text.source.label
-    return replace(text, source=replace(text.source, label=str(label))) if isinstance(label, int) else text
+    """The text with its gold labels as names, because an index of the data's classes is no index of the outcomes."""
+    source = text.source
+    if source.label is None and source.labels is None and source.tags is None:
+        return text
+    return replace(text, source=map_golds(source, str))
 
 
 def check_embedded(ids: Sequence[int], rows: int, tokenizer: Any, where: str) -> None:

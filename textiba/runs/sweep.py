@@ -239,10 +239,12 @@ def grouped(curves: list[Curve]) -> list[dict[str, Curve]]:
 
 
 def texts_hash(texts: Iterable[Text]) -> str:
-    """A short hash of texts, labels and rationales."""
+    """A short hash of texts, gold answers and rationales."""
     digest, comma = hashlib.sha256(b"["), ""
     for r in texts:
-        digest.update(f"{comma}{(r.whole, r.label, r.marked, *([] if r.value is None else [r.value]))!r}".encode())
+        more = [] if r.value is None else [r.value]
+        more += [(name, gold) for name in ("labels", "tags") if (gold := getattr(r, name)) is not None]
+        digest.update(f"{comma}{(r.whole, r.label, r.marked, *more)!r}".encode())
         comma = ", "
     digest.update(b"]")
     return digest.hexdigest()[:16]

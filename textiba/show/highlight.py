@@ -19,6 +19,7 @@ from textiba.attribution import (
     class_name,
     describe,
     explained_output,
+    gold_name,
     top_words,
     word_scores,
 )  # fmt: skip
@@ -57,11 +58,11 @@ _SMALL = 'style="opacity: 0.85; font-size: 0.9em"'
 
 def facts(attribution: Attribution) -> str:
     """One line of further facts: the sum of the scores, the predicted and gold class, and the method's own details."""
-    a, gold = attribution, attribution.text.source.label
+    a, gold = attribution, gold_name(attribution)
     each = ", ".join(f"{name} {amount(total, a.signed)}" for name, total in a.totals.items())
     parts = [f"sum {amount(a.total, a.signed)} {a.unit}{f' ({each})' if len(a.totals) > 1 else ''}"]
     parts += [f"the model predicts {class_name(a.labels, a.predicted)}"] if a.predicted != a.target else []
-    parts += [] if gold is None else [f"gold {class_name(a.labels, gold)}"]
+    parts += [] if gold is None else [f"gold {gold}"]
     parts += [] if (value := a.text.source.value) is None else [f"gold value {amount(value)}"]
     if isinstance(a.details, BitsDetails):
         parts += [f"p {a.details.probability:.2f} with the bottleneck in place"]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from textiba.attribution import Attribution, amount, class_name, word_scores
+from textiba.attribution import Attribution, amount, class_name, gold_name, word_scores
 from textiba.show.legend import outside_note
 from textiba.show.scale import FAINTEST, Range, blend
 from textiba.show.segments import Segment, segments
@@ -262,10 +262,10 @@ def _fill(axes: "Axes", boxes: Sequence[tuple[float, float, float, float, str]],
 
 def _subtitle(block: Block) -> str:
     a = block.attribution
-    gold = a.text.source.label
+    gold = gold_name(a)
     parts = [f"explains {class_name(a.labels, a.target)}, p {a.probability:.2f}"]
     parts += [f"predicts {class_name(a.labels, a.predicted)}"] if a.predicted != a.target else []
-    parts += [] if gold is None else [f"gold {class_name(a.labels, gold)}"]
+    parts += [] if gold is None else [f"gold {gold}"]
     parts += [] if block.strips else [f"sum {amount(a.total, a.signed)} {a.unit}"]
     return " · ".join(parts)
 

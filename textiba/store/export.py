@@ -22,6 +22,7 @@ from textiba.store.files import appearing
 from textiba.store.rows import SCHEMA
 
 SUFFIXES = (".jsonl", ".csv", ".parquet")
+_JSON = ("settings", "gold_labels", "tags")  # columns whose values are JSON
 _BLOCK = 256  # rows that are written to a Parquet file at once
 
 
@@ -68,7 +69,7 @@ def _json_lines(rows: Iterator[Mapping[str, Any]], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         for row in rows:
             full = {name: value for name, value in _with_label(row).items() if value is not None}
-            file.write(json_line(full | {"settings": json.loads(row["settings"])}) + "\n")
+            file.write(json_line(full | {name: json.loads(full[name]) for name in _JSON if name in full}) + "\n")
 
 
 def _csv(rows: Iterator[Mapping[str, Any]], path: Path) -> None:

@@ -19,6 +19,7 @@ SCHEMA = pa.schema(
         ("label", pa.int32()),
         ("label_name", pa.string()),  # a label that is a name, not an index into the outcomes
         ("value", pa.float64()),
+        ("gold_labels", pa.string()), ("tags", pa.string()),  # JSON: lists of indices and names
         ("kind", pa.string()), ("rationale", pa.list_(_INTS)), ("pair_rationale", pa.list_(_INTS)),
         ("checkpoint", pa.string()), ("method", pa.string()), ("settings", pa.string()), ("layer", pa.int32()),
         ("target", pa.int32()), ("predicted", pa.int32()), ("labels", pa.list_(pa.string())), ("asked", pa.string()),
@@ -41,6 +42,10 @@ def settings_key(settings: Mapping[str, Any]) -> str:
     return json.dumps(dict(settings), sort_keys=True)
 
 
+def _json(golds: tuple[int | str, ...] | None) -> str | None:
+    return None if golds is None else json.dumps(golds)
+
+
 def to_row(index: int, a: Attribution) -> dict[str, Any]:
     """Returns the row of an attribution of text number `index`; arrays stay arrays where pyarrow accepts them."""
     text = a.text
@@ -48,7 +53,8 @@ def to_row(index: int, a: Attribution) -> dict[str, Any]:
         "index": index, "id": text.source.id, "text": text.source.text, "pair": text.source.pair,
         "label": None if isinstance(text.source.label, str) else text.source.label,
         "label_name": text.source.label if isinstance(text.source.label, str) else None,
-        "value": text.source.value, "kind": text.source.kind, "rationale": text.source.rationale,
+        "value": text.source.value, "gold_labels": _json(text.source.labels), "tags": _json(text.source.tags),
+        "kind": text.source.kind, "rationale": text.source.rationale,
         "pair_rationale": text.source.pair_rationale, "checkpoint": a.checkpoint,
         "method": a.method, "settings": settings_key(a.settings), "layer": a.layer,
         "target": a.target, "predicted": a.predicted,
@@ -66,7 +72,9 @@ def from_row(row: Mapping[str, Any]) -> Attribution:
     """Returns the attribution that `to_row` was called with."""
     spans, pair_spans = (tuple((a, b) for a, b in row[name]) for name in ("rationale", "pair_rationale"))
     label = row["label"] if row["label_name"] is None else row["label_name"]
-    text = Text(row["text"], label, spans, row["id"], row["kind"], row["pair"], pair_spans, row["value"])
+    labels, tags = (tuple(json.loads(row[name])) if row.get(name) else None for name in ("gold_labels", "tags"))
+    given = (row["text"], label, spans, row["id"], row["kind"], row["pair"], pair_spans, row["value"])
+    text = Text(*given, labels=labels, tags=tags)
     tokenized = TokenizedText(
         text, tuple(row["ids"]), tuple(row["type_ids"]), tuple(row["tokens"]),
         tuple((a, b) for a, b in row["offsets"]), tuple(row["word_ids"]), row["cut"],

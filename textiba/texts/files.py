@@ -34,6 +34,7 @@ def read_texts(
     rationale_column: Hashable | None = None,
     pair_rationale_column: Hashable | None = None,
     value_column: Hashable | None = None,
+    gold: str = "label",
 ) -> Sequence[Text]:
     """Checks every row of a file, and returns the texts in the order of the file.
 
@@ -56,6 +57,9 @@ def read_texts(
         rationale_column: column of the character spans that a person marked; None takes `rationale`; "" reads none.
         pair_rationale_column: the same for the second text; None takes `pair_rationale`.
         value_column: column of gold values for regression; None reads none.
+        gold: what the column of the labels holds: the "label" of a text; a list of "labels" of which several may hold,
+            by default in `labels`; or the "tags" of a text's tokens, by default in `tags` or `ner_tags`. The column of
+            the texts then holds lists of tokens, by default in `tokens`.
 
     Returns:
         A list; for a Parquet file, a sequence whose rows are read from the disk lazily.
@@ -65,10 +69,8 @@ def read_texts(
             a text, label, id or rationale; the message names the row, counted from 1.
         CorruptFileError: the file is not in the format that its suffix says, or not in Unicode.
     """
-    return read_named(
-        path,
-        Named(text_column, label_column, id_column, pair_column, rationale_column, pair_rationale_column, value_column),
-    )
+    columns = (text_column, label_column, id_column, pair_column, rationale_column, pair_rationale_column, value_column)
+    return read_named(path, Named(*columns, gold))
 
 
 def read_named(path: str | Path, named: Named) -> Sequence[Text]:
@@ -206,7 +208,7 @@ def _from_cells(content: str, named: Named, source: str, stem: str, tabs: bool) 
     table = read_cells(content, source, tabs)
     columns = choose_columns(table.header, named, source)
     return from_records(
-        table.records(columns.label),
+        table.records(columns.label if columns.gold == "label" else None),
         named,
         source,
         lambda n: table.where(source, n),

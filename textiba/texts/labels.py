@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from textiba.errors import InputError
+from textiba.texts.golds import map_golds
 from textiba.texts.tables import Rows
 from textiba.texts.text import Text
 
@@ -41,7 +42,9 @@ def resolve_labels(texts: Iterable[Text], names: Sequence[str]) -> Iterable[Text
 
 
 def with_index(text: Text, names: Sequence[str], where: str = "") -> Text:
-    """Returns the text with its label as an index into the model's classes; the same object if nothing changes.
+    """Returns the text with its label and its `labels` as indices into the model's classes.
+
+    If nothing changes, the same object is returned. Tags are not changed.
 
     Args:
         text: a text.
@@ -49,15 +52,24 @@ def with_index(text: Text, names: Sequence[str], where: str = "") -> Text:
         where: names the text in the error; if empty, the text's id is used.
 
     Raises:
-        InputError: the label is not a class of the model.
+        InputError: a label is not a class of the model.
     """
-    label = text.label
-    if label is None or (type(label) is int and 0 <= label < len(names)):
+    if _indexed(text, len(names)):
         return text
     try:
-        return replace(text, label=class_index(label, names))
+        return replace(
+            text,
+            label=None if text.label is None else class_index(text.label, names),
+            labels=None if text.labels is None else tuple(class_index(label, names) for label in text.labels),
+        )
     except InputError as error:
         raise InputError(f"{where or f'text {text.id!r}'}: {error}") from None
+
+
+def _indexed(text: Text, classes: int) -> bool:
+    """Whether every label of a text is an index of one of the classes already."""
+    given = (*(() if text.label is None else (text.label,)), *(text.labels or ()))
+    return all(type(label) is int and 0 <= label < classes for label in given)
 
 
 def class_index(label: int | str, names: Sequence[str]) -> int:
@@ -101,11 +113,14 @@ def by_name(own: Sequence[str], names: Sequence[str]) -> list[int]:
 
 
 def _moved(text: Text, order: Sequence[int]) -> Text:
-    if not isinstance(text.label, int):
-        return text
-    if text.label >= len(order):
-        raise InputError(f"text {text.id!r}: label {text.label} is none of the data set's {len(order)} classes")
-    return replace(text, label=order[text.label])
+    def moved(label: int | str) -> int | str:
+        if not isinstance(label, int):
+            return label
+        if label >= len(order):
+            raise InputError(f"text {text.id!r}: label {label} is none of the data set's {len(order)} classes")
+        return order[label]
+
+    return map_golds(text, moved)
 
 
 def named_alike(label: str, names: Sequence[str]) -> list[int]:
@@ -121,8 +136,7 @@ def named_alike(label: str, names: Sequence[str]) -> list[int]:
 
 def _stream(texts: Iterable[Text], names: Sequence[str]) -> Iterator[Text]:
     for number, text in enumerate(texts):
-        label = text.label
-        if label is None or (type(label) is int and 0 <= label < len(names)):
+        if _indexed(text, len(names)):
             yield text
         else:
             yield with_index(text, names, f"text number {number} (counting from 0{f'; {text.id}' if text.id else ''})")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from textiba.errors import EmptyTextError, InputError
+from textiba.texts.golds import join_tokens, read_labels, read_tags
 from textiba.texts.text import Text
 from textiba.texts.values import (
     is_missing,
@@ -18,11 +19,15 @@ from textiba.texts.values import (
     why_no_text,
 )
 
+LIST_COLUMN = "tokens"  # the name under which a column of lists of tokens is found, where tokens have tags
 TEXT_COLUMNS = ("text", "sentence", "review")  # the names under which a column of texts is found
 PAIR_COLUMNS = (  # the names under which two columns of pairs are found, if no other column has one of the names above
     ("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("question", "passage"),
     ("query", "passage"), ("question", "sentence"), ("text1", "text2"), ("text_a", "text_b"),
 )  # fmt: skip
+GOLD_COLUMNS = {  # the names under which a column of gold answers is found
+    "label": ("label",), "labels": ("labels",), "tags": ("tags", "ner_tags")
+}  # fmt: skip
 _ABSENT = object()
 NO_PAIR = object()  # stands for the second text of a text that is no pair
 
@@ -34,7 +39,8 @@ class Named:
     Attributes:
         text: column of the texts; None takes `text`, `sentence` or `review`, or the first of two columns that are
             known as pairs (`PAIR_COLUMNS`).
-        label: column of the gold labels; None takes `label`, where there is one, and "" reads no labels.
+        label: column of the gold answers; None takes the usual name for `gold` (`GOLD_COLUMNS`), where there is one,
+            and "" reads no labels.
         id: column of the ids; None takes `id`, where there is one, and "" reads no ids.
         pair: column of the second texts of pairs; None takes `pair`, where there is one, or the second of two columns
             that are known as pairs, and "" reads single texts.
@@ -42,6 +48,9 @@ class Named:
             and "" reads none.
         pair_rationale: the same for the second text; None takes `pair_rationale`.
         value: column of the gold values for regression; None reads none.
+        gold: what the column of gold answers holds: the "label" of a text, a list of "labels" of which several may
+            hold, or the "tags" of a text's tokens. The column of the texts then holds lists of tokens, and None takes
+            `tokens`.
     """
 
     text: Hashable | None = None
@@ -51,6 +60,7 @@ class Named:
     rationale: Hashable | None = None
     pair_rationale: Hashable | None = None
     value: Hashable | None = None
+    gold: str = "label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,7 @@ class Columns:
     pair_rationale: Hashable | None = None
     value: Hashable | None = None
     some_single: bool = False  # whether a row without a second text is a single text
+    gold: str = "label"
 
     @property
     def used(self) -> list[Hashable]:
@@ -96,7 +107,12 @@ class Columns:
         pair = NO_PAIR if self.pair is None else row.get(self.pair)
         if self.some_single and (is_missing(pair) or pair == ""):
             pair = NO_PAIR
-        return checked_text(value, label, rationale, name, kind, where, id, pair, pair_rationale, gold)
+        labels = label if self.gold == "labels" else None
+        tags = None
+        if self.gold == "tags":
+            value, tags = join_tokens(value, where), label
+        label = label if self.gold == "label" else None
+        return checked_text(value, label, rationale, name, kind, where, id, pair, pair_rationale, gold, labels, tags)
 
 
 def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Columns:
@@ -110,7 +126,7 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
     Raises:
         InputError: a named column does not exist, or no column of texts is named and none has a usual name.
     """
-    for column in (getattr(named, field.name) or None for field in fields(named)):
+    for column in (getattr(named, field.name) or None for field in fields(named) if field.name != "gold"):
         if column is not None and column not in known:
             near = difflib.get_close_matches(str(column), [str(name) for name in known], 1)
             advice = f" Did you mean {near[0]!r}?" if near else ""
@@ -118,8 +134,9 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
     text, pair, certain = _text_columns(known, named, source)
     own = {
         name: _usual(name, known) if (given := getattr(named, name)) is None else (None if given == "" else given)
-        for name in ("label", "id", "rationale", "pair_rationale")
+        for name in ("id", "rationale", "pair_rationale")
     }
+    own["label"] = _gold_column(known, named, source)
     if own["label"] == named.value and named.label is None:
         own["label"] = None  # the column holds values, not classes
     marks = None if pair is None else own["pair_rationale"]
@@ -133,6 +150,7 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
         marks,
         named.value or None,
         not certain,
+        named.gold,
     )
     for column in chosen.used:
         if list(known).count(column) > 1:
@@ -142,11 +160,31 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
     return chosen
 
 
+def _gold_column(known: Sequence[Hashable], named: Named, source: str) -> Hashable | None:
+    """Returns the column of the gold answers; None for none."""
+    if named.gold not in GOLD_COLUMNS:
+        raise InputError(f"gold is one of {list(GOLD_COLUMNS)}; got {named.gold!r}")
+    if named.label is not None:
+        return None if named.label == "" else named.label
+    found = [column for name in GOLD_COLUMNS[named.gold] if (column := _usual(name, known)) is not None]
+    if len(found) > 1:
+        raise InputError(f"{source}: {_listed(found)} may all hold the tags; name one: label_column")
+    return found[0] if found else None
+
+
 def _text_columns(known: Sequence[Hashable], named: Named, source: str) -> tuple[Hashable, Hashable | None, bool]:
     """Returns the column of the texts, the column of the second texts, and whether every row must be a pair."""
     pair = _usual("pair", known) if named.pair is None else named.pair
     pair = None if pair == "" else pair
     certain = named.pair is not None  # a column found by the name `pair` may be empty, as in an export
+    if named.gold == "tags":
+        tokens = _usual(LIST_COLUMN, known) if named.text is None else named.text
+        if tokens is None:
+            raise InputError(
+                f"{source}: no column is called {LIST_COLUMN!r}; the columns are {_listed(known)}. Name the column of "
+                "the lists of tokens: text_column"
+            )
+        return tokens, None, True
     if named.text is not None:
         return named.text, pair, certain
     found = [column for name in TEXT_COLUMNS if (column := _usual(name, known)) is not None and column != pair]
@@ -175,6 +213,8 @@ def checked_text(
     pair: object = NO_PAIR,
     pair_rationale: object = None,
     value: object = None,
+    labels: object = None,
+    tags: object = None,
 ) -> Text:
     """Returns a `Text` made from values of any type.
 
@@ -191,6 +231,8 @@ def checked_text(
         pair: a second string with at least one word, or `NO_PAIR`.
         pair_rationale: the same as `rationale`, for the second text.
         value: a finite number, also in a string, or missing.
+        labels: a list of labels, or missing; see `textiba.texts.golds.read_labels`.
+        tags: a list with a label for each token, or missing; see `textiba.texts.golds.read_tags`.
 
     Raises:
         InputError: a value is not allowed in its field.
@@ -207,6 +249,8 @@ def checked_text(
         second,
         () if second is None else read_spans(pair_rationale, second, where),
         read_value(value, where),
+        read_labels(labels, where),
+        read_tags(tags, first, where),
     )
 
 
@@ -222,7 +266,8 @@ def checked_again(text: Text, where: str) -> Text:
     """
     pair = NO_PAIR if text.pair is None else text.pair
     given = (text.text, text.label, text.rationale, text.id, text.kind, where)
-    return checked_text(*given, pair=pair, pair_rationale=text.pair_rationale, value=text.value)
+    gold = {"value": text.value, "labels": text.labels, "tags": text.tags}
+    return checked_text(*given, pair=pair, pair_rationale=text.pair_rationale, **gold)
 
 
 def _checked_string(text: object, what: str, where: str) -> str:

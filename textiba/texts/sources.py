@@ -167,8 +167,8 @@ def _clean_rows(table: Iterable[dict[str, Any]], columns: Columns, source: str, 
 
 
 def _cleaned(text: Text) -> Text:
-    """Replaces HTML line breaks; a text with a rationale is not changed, so that its spans stay valid."""
-    if text.rationale or text.pair_rationale:
+    """Replaces HTML line breaks; a text with a rationale or tags is not changed, so that its spans stay valid."""
+    if text.rationale or text.pair_rationale or text.tags is not None:
         return text
     return replace(text, text=_clean(text.text, text.id), pair=text.pair and _clean(text.pair, text.id))
 

@@ -117,7 +117,8 @@ def rows_of(
             for i, number in enumerate(numbers)
         ]
 
-    names = getattr((table.features or {}).get(columns.label), "names", None)  # of a ClassLabel
+    gold = (table.features or {}).get(columns.label)
+    names = getattr(getattr(gold, "feature", gold), "names", None)  # of a ClassLabel, or of a list of them
     return Rows(read, np.arange(len(table)), tuple(names or ()))
 
 

@@ -21,6 +21,10 @@ class Text:
         pair: the second text of a pair, such as a hypothesis or a passage; None for a single text.
         pair_rationale: character spans in `pair`, in the same form as `rationale`.
         value: gold value for regression, such as the similarity of a pair; None when unknown.
+        labels: the gold labels where several may hold at once, each in the form of `label`; () if none holds, and None
+            when unknown.
+        tags: the gold tags of the tokens of `text`, which are what single spaces separate; each in the form of
+            `label`. None when unknown.
     """
 
     text: str
@@ -31,6 +35,8 @@ class Text:
     pair: str | None = None
     pair_rationale: Spans = ()
     value: float | None = None
+    labels: tuple[int | str, ...] | None = None
+    tags: tuple[int | str, ...] | None = None
 
     @property
     def whole(self) -> str:

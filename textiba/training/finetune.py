@@ -6,29 +6,22 @@ features, and a card: data, classes, recipe, seed, accuracy, loss curve. `textib
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from textiba.bottleneck.statistics import STATISTICS, estimate_statistics
 from textiba.checkpoints.cache import file_hash
 from textiba.checkpoints.find import CARD
-from textiba.checkpoints.load import ADAPTER, HEAD, load, load_base
+from textiba.checkpoints.load import ADAPTER, HEAD, HEADS, load, load_base
 from textiba.model.reading import class_labels
-from textiba.model.view import Model
 from textiba.runs.sweep import Progress
 from textiba.show.summary import markdown_table
 from textiba.store import write_text
-from textiba.texts.batches import Batch
 from textiba.texts.rows import Named
-from textiba.texts.text import Text
 from textiba.training.fitting import fresh_head, save_head, train_adapter, train_probe
 from textiba.training.labelled import Choice, LabelledTexts, labelled_texts
+from textiba.training.measures import MEASURES, asked, counted
 from textiba.training.recipe import Recipe
-
-_MEASURES = ("test_accuracy", "test_pearson", "test_spearman")
 
 
 def finetune(recipe: Recipe, output: str | Path, progress: Progress = lambda *_: None) -> dict[str, Any]:
@@ -50,12 +43,14 @@ def finetune(recipe: Recipe, output: str | Path, progress: Progress = lambda *_:
     """
     output = Path(output)
     started = time.monotonic()
-    base, tokenizer, _ = load_base(recipe.base, recipe.seed, warn=False)
-    trained = any("SequenceClassification" in kind for kind in base.config.architectures or ())
+    kind, problem = HEADS[recipe.task]
+    base, tokenizer, _ = load_base(recipe.base, recipe.seed, warn=False, kind=kind)
+    trained = any(kind.removeprefix("AutoModel") in name for name in base.config.architectures or ())
     own = class_labels(base.config)
     texts = labelled_texts(choice_of(recipe), own if trained else None)
-    if texts.labels != own or base.config.problem_type not in (None, "single_label_classification"):
-        base, tokenizer, _ = load_base(recipe.base, recipe.seed, warn=False, labels=texts.labels)
+    usual = (None, problem) if recipe.task == "classes" else (problem,)
+    if texts.labels != own or base.config.problem_type not in usual:
+        base, tokenizer, _ = load_base(recipe.base, recipe.seed, False, texts.labels, kind, problem)
         if trained:
             fresh_head(base, recipe.seed)
     output.mkdir(parents=True, exist_ok=True)
@@ -71,7 +66,10 @@ def finetune(recipe: Recipe, output: str | Path, progress: Progress = lambda *_:
 
 def choice_of(recipe: Recipe) -> Choice:
     """Where the texts of a recipe come from."""
-    named = Named(recipe.text_column, recipe.label_column, pair=recipe.pair_column, value=recipe.value_column)
+    gold = recipe.task if recipe.task in ("labels", "tags") else "label"
+    named = Named(
+        recipe.text_column, recipe.label_column, pair=recipe.pair_column, value=recipe.value_column, gold=gold
+    )
     same = ("data", "test_data", "test_share", "labels", "limit", "test_limit", "seed")
     return Choice(named=named, **{name: getattr(recipe, name) for name in same})
 
@@ -80,7 +78,7 @@ def finish(
     recipe: Recipe, output: Path, losses: list[dict], texts: LabelledTexts, seconds: float,
     progress: Progress = lambda *_: None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Writes the card, measures accuracy on the test texts, and estimates the statistics of the features.
+    """Writes the card, measures the checkpoint on the test texts, and estimates the statistics of the features.
 
     Args:
         recipe: the settings.
@@ -105,70 +103,24 @@ def finish(
         "loss": losses,
     }
     _write_card(card, output)
-    model = load(output, recipe.max_length)
+    model = load(output, recipe.max_length, outcome=asked(recipe.task))
     card["tested_on"] = texts.tested_on
     card["test_texts"] = len(texts.test)
-    measure = accuracy if recipe.task == "classes" else correlations
-    card |= measure(model, texts.test, progress)
+    card |= MEASURES[recipe.task](model, texts.test, progress)
     _write_card(card, output)
     sample = model.tokenize(texts.train[: recipe.statistics])
     passes = (
-        model.forward(batch) for batch in _counted(model.batches(sample), "statistics texts", len(sample), progress)
+        model.forward(batch) for batch in counted(model.batches(sample), "statistics texts", len(sample), progress)
     )
     estimate_statistics(model, passes, f"{recipe.data} train, {recipe.max_length} tokens").save(output / STATISTICS)
     return card
 
 
-def accuracy(model: Model, texts: Sequence[Text], progress: Progress = lambda *_: None) -> dict[str, float]:
-    """The share of texts whose predicted class is the gold class, as "test_accuracy".
-
-    Args:
-        model: the model.
-        texts: texts with labels as indices of the classes.
-        progress: called after every batch.
-    """
-    tokenized = model.tokenize(texts)
-    right = 0
-    for batch in _counted(model.batches(tokenized), "test texts", len(tokenized), progress):
-        predicted = model.logits(batch).argmax(dim=1).tolist()
-        right += sum(p == text.source.label for p, text in zip(predicted, batch.texts, strict=True))
-    return {"test_accuracy": right / len(tokenized)}
-
-
-def correlations(model: Model, texts: Sequence[Text], progress: Progress = lambda *_: None) -> dict[str, float]:
-    """Pearson's and Spearman's correlation of predicted and gold values, as "test_pearson" and "test_spearman".
-
-    Args:
-        model: a model that is asked whether its value is above 0, so that its log-odds are the value.
-        texts: texts with values.
-        progress: called after every batch.
-    """
-    from scipy import stats
-
-    tokenized = model.tokenize(texts)
-    pairs: list[tuple[float, float]] = []
-    for batch in _counted(model.batches(tokenized), "test texts", len(tokenized), progress):
-        predicted = model.logits(batch)[:, 1].tolist()
-        pairs += [(p, float(text.source.value or 0)) for p, text in zip(predicted, batch.texts, strict=True)]
-    predicted, gold = np.asarray(pairs).T
-    measures: dict[str, Any] = {"test_pearson": stats.pearsonr, "test_spearman": stats.spearmanr}
-    return {name: float(measure(predicted, gold)[0]) for name, measure in measures.items()}
-
-
-def _counted(batches: Iterable[Batch], task: str, total: int, progress: Progress) -> Iterator[Batch]:
-    """Yields the batches; calls `progress` each time that the next batch is requested."""
-    done = 0
-    for batch in batches:
-        progress(task, done, total)
-        yield batch
-        done += len(batch.texts)
-    progress(task, done, total)
-
-
 def measured(card: dict[str, Any]) -> tuple[str, str]:
     """What was measured on the test texts, and the figures, such as ("accuracy", "0.9025"); empty before the test."""
-    found = {name.removeprefix("test_"): value for name, value in card.items() if name in _MEASURES}
-    return ", ".join(found), ", ".join(f"{value:.4f}" for value in found.values())
+    found = {name: value for name, value in card.items() if name.startswith("test_") and isinstance(value, float)}
+    names = (name.removeprefix("test_").replace("_", " ") for name in found)
+    return ", ".join(names), ", ".join(f"{value:.4f}" for value in found.values())
 
 
 def _write_card(card: dict[str, Any], output: Path) -> None:

@@ -1,6 +1,5 @@
 """Fits the trained part of a checkpoint on a base model: a LoRA adapter with its head, or a linear probe."""
 
-import copy
 import math
 import shutil
 import warnings
@@ -20,7 +19,7 @@ from textiba.model.view import Model
 from textiba.runs.sweep import Progress, texts_hash
 from textiba.store import Manifest, claimed
 from textiba.texts.text import Text
-from textiba.texts.tokenizing import padding_id
+from textiba.training.examples import examples
 from textiba.training.recipe import Recipe
 
 _STATES = "trainer"  # folder of the saved states of an unfinished training
@@ -40,19 +39,19 @@ def train_adapter(
 
     Args:
         recipe: the settings.
-        texts: training texts, with labels as indices of the classes.
+        texts: training texts, with labels (or tags) as indices of the classes.
         output: folder for the adapter.
-        base: a Hugging Face sequence classifier, which PEFT wraps, and so changes, in place.
+        base: a Hugging Face sequence or token classifier, which PEFT wraps, and so changes, in place.
         tokenizer: its tokenizer.
         progress: called after every step.
 
     Returns:
-        The loss curve, as points `{"step": …, "loss": …}`. Each loss is the mean over 20 steps, in nats;
-        the loss of a regression is the squared error.
+        The loss curve, as points `{"step": …, "loss": …}`. Each loss is the mean over 20 steps, in nats; with several
+        labels, it is the mean over the labels too. The loss of a regression is the squared error.
 
     Raises:
-        InputError: a text has no label, some texts are pairs and some are not, or `output` has an unfinished training
-            with another recipe or other texts.
+        InputError: a text has no gold answer, some texts are pairs and some are not, or `output` has an unfinished
+            training with another recipe or other texts.
         MissingExtraError: PEFT or accelerate is not installed.
     """
     try:
@@ -60,18 +59,9 @@ def train_adapter(
         import peft
     except ImportError as error:
         raise missing_extra("peft or accelerate", "finetune") from error
-    from datasets import Dataset
-    from transformers import (
-        DataCollatorWithPadding,
-        PrinterCallback,
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
-        set_seed,
-    )  # fmt: skip
+    from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
-    if any(_gold(text, recipe) is None for text in texts):
-        raise InputError("fine-tuning needs a label (or a value) for every text; some have none")
+    rows, collator = examples(recipe, texts, base.config, tokenizer)
     set_seed(recipe.seed)
     for module in base.modules():
         if isinstance(module, nn.Dropout):
@@ -79,7 +69,7 @@ def train_adapter(
     head = [name for name, _ in base.named_children() if name != base.base_model_prefix]
     pooler = ["pooler"] if getattr(base.base_model, "pooler", None) is not None else []
     lora = peft.LoraConfig(
-        task_type="SEQ_CLS",
+        task_type="TOKEN_CLS" if recipe.task == "tags" else "SEQ_CLS",
         r=recipe.rank,
         lora_alpha=2 * recipe.rank,
         target_modules="all-linear",
@@ -87,15 +77,6 @@ def train_adapter(
     )
     model = peft.get_peft_model(base, lora)
 
-    paired = check_pairs(texts)
-    rows = Dataset.from_list([{"text": text.text, "pair": text.pair, "label": _gold(text, recipe)} for text in texts])
-    rows = rows.map(
-        lambda batch: tokenizer(
-            batch["text"], batch["pair"] if paired else None, truncation=True, max_length=recipe.max_length
-        ),
-        batched=True,
-        remove_columns=["text", "pair"],
-    )
     folder = output / _STATES
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -120,7 +101,7 @@ def train_adapter(
         model=model,
         args=arguments,
         train_dataset=rows,
-        data_collator=DataCollatorWithPadding(_padding(tokenizer, base.config)),
+        data_collator=collator,
         processing_class=tokenizer,
         callbacks=[_reporter(TrainerCallback, progress)],
     )
@@ -129,25 +110,11 @@ def train_adapter(
         Manifest(folder, recipe.model_dump(), "finetune").hold("texts", "train", texts_hash(texts))
         trainer.train(resume_from_checkpoint=_last_state(folder))
     model.peft_config["default"].base_model_name_or_path = recipe.base
+    if recipe.saved_as == "float16":
+        model.half()
     model.save_pretrained(str(output), safe_serialization=True)
     shutil.rmtree(folder)
     return [{"step": row["step"], "loss": round(row["loss"], 5)} for row in trainer.state.log_history if "loss" in row]
-
-
-def _gold(text: Text, recipe: Recipe) -> int | float | str | None:
-    return text.label if recipe.task == "classes" else text.value
-
-
-def check_pairs(texts: Sequence[Text]) -> bool:
-    """Whether the texts are pairs.
-
-    Raises:
-        InputError: some texts are pairs, and some are not.
-    """
-    pairs = sum(text.pair is not None for text in texts)
-    if 0 < pairs < len(texts):
-        raise InputError(f"fine-tuning takes single texts or pairs; {pairs} of {len(texts)} training texts are pairs")
-    return pairs > 0
 
 
 def _saved_every(recipe: Recipe, texts: int) -> int:
@@ -281,12 +248,3 @@ def _reset(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, nn.LayerNorm):
         module.reset_parameters()
-
-
-def _padding(tokenizer: Any, config: Any) -> Any:
-    """The tokenizer, or a copy with a padding token if the tokenizer has none; attention masks hide padding."""
-    if tokenizer.pad_token_id is not None:
-        return tokenizer
-    padded = copy.deepcopy(tokenizer)
-    padded.pad_token = tokenizer.convert_ids_to_tokens(padding_id(tokenizer, config))
-    return padded

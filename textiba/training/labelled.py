@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from textiba.errors import InputError
+from textiba.texts.golds import map_golds
 from textiba.texts.labels import by_name, class_index, resolve_labels
 from textiba.texts.rows import Named
 from textiba.texts.sources import LABELS, is_file, open_texts
@@ -19,7 +20,7 @@ _IMDB = ("neg", "pos")  # what the hub's IMDB calls its classes
 
 @dataclass(frozen=True, slots=True)
 class LabelledTexts:
-    """Texts for training and test, with labels as indices of the classes.
+    """Texts for training and test, with labels and tags as indices of the classes.
 
     Attributes:
         train: texts for training.
@@ -84,16 +85,36 @@ def labelled_texts(choice: Choice, own: Sequence[str] | None) -> LabelledTexts:
         return LabelledTexts(train[: choice.limit], test[: choice.test_limit], (str(choice.named.value),), tested_on)
     found: set[int | str] = set()
     for text in chain(train, test):
-        if text.label is None:
-            raise InputError(f"fine-tuning needs a label for every text; {text.id or shown(text.text)} has none")
-        found.add(text.label)
-    names = class_names(found, choice.labels, own, schema)
-    return LabelledTexts(
-        list(resolve_labels(train[: choice.limit], names)),
-        list(resolve_labels(test[: choice.test_limit], names)),
-        names,
-        tested_on,
+        found |= _golds(text, choice.named.gold)
+    names = class_names(found, choice.labels, own, schema, choice.named.gold == "label")
+    train, test = (
+        [_with_tag_index(text, names) for text in resolve_labels(part, names)]
+        for part in (train[: choice.limit], test[: choice.test_limit])
     )
+    return LabelledTexts(train, test, names, tested_on)
+
+
+def _golds(text: Text, kind: str) -> set[int | str]:
+    """The gold answers of a text; raises `InputError` if they are unknown."""
+    name = text.id or shown(text.text)
+    if kind == "label":
+        if text.label is None:
+            raise InputError(f"fine-tuning needs a label for every text; {name} has none")
+        return {text.label}
+    found = text.labels if kind == "labels" else text.tags
+    if found is None:
+        advice = "; an empty list says that no label holds" if kind == "labels" else ""
+        raise InputError(f"fine-tuning needs a list of {kind} for every text; {name} has none{advice}")
+    return set(found)
+
+
+def _with_tag_index(text: Text, names: Sequence[str]) -> Text:
+    if text.tags is None:
+        return text
+    try:
+        return replace(text, tags=tuple(class_index(tag, names) for tag in text.tags))
+    except InputError as error:
+        raise InputError(f"text {text.id!r}: {error}") from None
 
 
 def _opened(
@@ -117,17 +138,21 @@ def _opened(
     if known and not by_name(names, known):
         return texts, ()
     order = dict(enumerate(names))
-    return texts.with_labels(lambda text: replace(text, label=order.get(text.label, text.label))), names  # type: ignore[arg-type]
+    return texts.with_labels(lambda text: map_golds(text, lambda gold: order.get(gold, gold))), names  # type: ignore[call-overload]
 
 
 def class_names(
-    found: set[int | str], given: Sequence[str], own: Sequence[str] | None, schema: Sequence[str] = ()
+    found: set[int | str],
+    given: Sequence[str],
+    own: Sequence[str] | None,
+    schema: Sequence[str] = (),
+    exclusive: bool = True,
 ) -> tuple[str, ...]:
     """The names of the classes, by index.
 
     The names come from the first of these sources that applies: the names that were given; the model's own head, if it
     has a class for every label; the data set's schema; the labels themselves if they are names, in alphabetical order
-    (numbers by value). If the labels are indices, two classes are named "negative" and "positive", and more classes
+    (numbers by value). If the labels are indices, two exclusive classes are named "negative" and "positive", and others
     "0", "1", "2" ….
 
     Args:
@@ -135,6 +160,7 @@ def class_names(
         given: names that the user gave; may be empty.
         own: the class names of the model's own trained head, or None.
         schema: the names that the data set has for its indices; may be empty.
+        exclusive: whether exactly one of the classes holds for a text.
 
     Raises:
         InputError: there are fewer than two classes, some labels are names and some are indices, or the indices have
@@ -159,7 +185,7 @@ def class_names(
                 f"labels that are whole numbers are class indices, 0 to the number of classes less 1; the labels are "
                 f"{said}. Write them as strings to make them names, or name all classes: labels: [first, second, …]"
             )
-        return LABELS if len(listed) == 2 else tuple(map(str, listed))
+        return LABELS if len(listed) == 2 and exclusive else tuple(map(str, listed))
     if len(names) < len(listed):
         raise InputError(f"labels are all names or all class indices; the labels are {said}")
     if len({name.casefold() for name in names}) < len(names):

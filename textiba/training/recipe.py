@@ -14,16 +14,19 @@ class Recipe(Settings):
     Attributes:
         kind: "adapter" trains a LoRA adapter, the pooler and the head; "probe" fits a linear probe on the frozen
             features; "fresh" trains nothing, and the head is random.
-        task: "classes" trains a classifier on labels; "value" trains a regression (squared error) on the numbers of
-            `value_column`, with kind "adapter" or "fresh".
+        task: "classes" trains a classifier on labels; "labels" trains a classifier on lists of labels, of which several
+            may hold; "tags" trains a classifier of tokens on lists of tags; "value" trains a regression (squared error)
+            on the numbers of `value_column`. Kind "probe" is for "classes" alone.
         base: the model to start from: "built-in", a hub id, or a folder.
         data: the hub id or folder of a data set with a training and a test part, or one file (`.csv`, `.tsv`,
             `.jsonl`, `.json` or `.parquet`).
         test_data: where the test texts come from, in the same form as `data`. None takes the test part of `data`, or
             holds out a share if `data` is a file.
         test_share: share of the texts of a file that is held out for the test; the share is the same in each class.
-        text_column: column of the texts; None takes `text`, `sentence` or `review`.
-        label_column: column of the labels; None takes `label`.
+        text_column: column of the texts; None takes `text`, `sentence` or `review`. For tags, the column of the lists
+            of tokens; None takes `tokens`.
+        label_column: column of the labels; None takes `label`, or `labels` for task "labels", and `tags` or `ner_tags`
+            for task "tags".
         pair_column: column of the second texts of pairs; None takes `pair`, or the second of two columns that are known
             as a pair, such as `premise` and `hypothesis`; "" reads single texts.
         value_column: column of the gold values of a regression.
@@ -39,13 +42,15 @@ class Recipe(Settings):
         learning_rate: highest learning rate of AdamW, which falls linearly to 0 after a warm-up of 6 % of the steps.
         dropout: dropout rate; 0 by default, because dropout doubles the time of a step on a CPU, and one epoch of LoRA
             does not overfit.
+        saved_as: type of the adapter's saved numbers. "float16" halves the file; the card's figures are measured after
+            the adapter is loaded again, so they are those of the saved numbers.
         bfloat16: whether to use autocast to bfloat16, which is twice as fast on processors with AVX-512 BF16 and on
             recent GPUs.
         seed: seed of the head, the LoRA matrices, the order of the texts, and the choice of the held-out texts.
     """
 
     kind: Literal["adapter", "probe", "fresh"] = "adapter"
-    task: Literal["classes", "value"] = "classes"
+    task: Literal["classes", "labels", "tags", "value"] = "classes"
     base: str = "built-in"
     data: str = IMDB
     test_data: str | None = None
@@ -64,6 +69,7 @@ class Recipe(Settings):
     batch_size: int = Field(default=32, ge=1)
     learning_rate: float = Field(default=5e-4, gt=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    saved_as: Literal["float32", "float16"] = "float32"
     bfloat16: bool = False
     seed: int = 0
 
@@ -71,6 +77,6 @@ class Recipe(Settings):
     def _values_have_a_column(self) -> "Recipe":
         if (self.task == "value") != (self.value_column is not None):
             raise ValueError("task: value and value_column belong together; give both or neither")
-        if self.task == "value" and self.kind == "probe":
-            raise ValueError("a probe is a classifier; for task: value use kind: adapter")
+        if self.task != "classes" and self.kind == "probe":
+            raise ValueError(f"a probe is a classifier of exclusive classes; for task: {self.task} use kind: adapter")
         return self

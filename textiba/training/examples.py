@@ -1,0 +1,103 @@
+"""Turns training texts into the rows that Trainer reads: token ids, and the gold answer in the form of the task."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from textiba.errors import InputError
+from textiba.texts.golds import tagged_words
+from textiba.texts.text import Text
+from textiba.texts.tokenizing import padding_id, tokenize
+from textiba.texts.tokens import TokenizedText
+from textiba.training.recipe import Recipe
+
+_NO_LOSS = -100  # the tag of a token that PyTorch's cross-entropy leaves out
+
+
+def examples(recipe: Recipe, texts: Sequence[Text], config: Any, tokenizer: Any) -> tuple[Any, Any]:
+    """Returns a `datasets.Dataset` of token ids and gold answers, and the collator that pads its rows to batches.
+
+    Args:
+        recipe: the settings.
+        texts: training texts, with labels (or tags) as indices of the classes.
+        config: the config of the Hugging Face model.
+        tokenizer: its tokenizer.
+
+    Raises:
+        InputError: a text has no gold answer, or some texts are pairs and some are not.
+    """
+    from datasets import Dataset
+    from transformers import DataCollatorForTokenClassification, DataCollatorWithPadding
+
+    if any(gold(text, recipe.task) is None for text in texts):
+        raise InputError("fine-tuning needs a label (or a value) for every text; some have none")
+    padded = _padding(tokenizer, config)
+    if recipe.task == "tags":
+        tokenized = tokenize(texts, tokenizer, recipe.max_length)
+        rows = Dataset.from_list([tagged_example(text) for text in tokenized])
+        return rows, DataCollatorForTokenClassification(padded, label_pad_token_id=_NO_LOSS)
+    paired = check_pairs(texts)
+    count = len(config.id2label)
+    found = [(text, gold(text, recipe.task)) for text in texts]
+    rows = Dataset.from_list(
+        [
+            {"text": text.text, "pair": text.pair, "label": _hot(answer, count) if recipe.task == "labels" else answer}
+            for text, answer in found
+        ]
+    )
+    rows = rows.map(
+        lambda batch: tokenizer(
+            batch["text"], batch["pair"] if paired else None, truncation=True, max_length=recipe.max_length
+        ),
+        batched=True,
+        remove_columns=["text", "pair"],
+    )
+    return rows, DataCollatorWithPadding(padded)
+
+
+def gold(text: Text, task: str) -> Any:
+    """The gold answer of a text for a task of `Recipe.task`; None if it is unknown."""
+    return {"classes": text.label, "value": text.value, "labels": text.labels, "tags": text.tags}[task]
+
+
+def tagged_example(text: TokenizedText) -> dict[str, Any]:
+    """Returns the inputs of the model, and in "labels" the gold tag at the first token of each tagged word.
+
+    All other tokens have the tag -100, which the loss leaves out. `Tag` reads a word's tag at the same token.
+
+    Args:
+        text: a tokenized text with tags as indices of the classes.
+    """
+    labels = [_NO_LOSS] * len(text)
+    words = text.words
+    for word, tag in zip(tagged_words(text), text.source.tags or (), strict=True):
+        if word is not None:
+            labels[words[word][0]] = int(tag)
+    row: dict[str, Any] = {"input_ids": list(text.ids), "attention_mask": [1] * len(text), "labels": labels}
+    return row | ({"token_type_ids": list(text.type_ids)} if text.type_ids else {})
+
+
+def check_pairs(texts: Sequence[Text]) -> bool:
+    """Whether the texts are pairs.
+
+    Raises:
+        InputError: some texts are pairs, and some are not.
+    """
+    pairs = sum(text.pair is not None for text in texts)
+    if 0 < pairs < len(texts):
+        raise InputError(f"fine-tuning takes single texts or pairs; {pairs} of {len(texts)} training texts are pairs")
+    return pairs > 0
+
+
+def _hot(labels: Sequence[int], count: int) -> list[float]:
+    """Returns 1.0 for each label that holds, and 0.0 for the others, as the loss of a multi-label model takes them."""
+    return [float(index in labels) for index in range(count)]
+
+
+def _padding(tokenizer: Any, config: Any) -> Any:
+    """The tokenizer, or a copy with a padding token if the tokenizer has none; attention masks hide padding."""
+    if tokenizer.pad_token_id is not None:
+        return tokenizer
+    padded = copy.deepcopy(tokenizer)
+    padded.pad_token = tokenizer.convert_ids_to_tokens(padding_id(tokenizer, config))
+    return padded
