@@ -34,6 +34,10 @@ def read_texts(
     rationale_column: Hashable | None = None,
     pair_rationale_column: Hashable | None = None,
     value_column: Hashable | None = None,
+    tokens_column: Hashable | None = None,
+    pair_tokens_column: Hashable | None = None,
+    rationale_format: str | None = None,
+    annotators: str = "majority",
 ) -> Sequence[Text]:
     """Checks every row of a file, and returns the texts in the order of the file.
 
@@ -48,14 +52,22 @@ def read_texts(
     Args:
         path: the file, or "-".
         text_column: column of the texts; None takes `text`, `sentence` or `review`, or the first of two columns that
-            are known as a pair, such as `premise` and `hypothesis`; see `textiba.texts.rows.PAIR_COLUMNS`.
+            are known as a pair, such as `premise` and `hypothesis`; see `textiba.texts.rows.PAIR_COLUMNS`. If there is
+            none of these, or for "", the text is the tokens, joined with single spaces.
         label_column: column of the labels; None takes `label`, where there is one; "" reads none.
         id_column: column of the ids; None takes `id`, where there is one, and otherwise makes ids from the row numbers.
         pair_column: column of the second texts of pairs; None takes `pair`, where there is one, or the second column of
             a known pair; "" reads single texts.
-        rationale_column: column of the character spans that a person marked; None takes `rationale`; "" reads none.
+        rationale_column: column of the rationales, or a tuple of two columns: the starts and the ends of the spans.
+            None takes `rationale`, or else, for a text with tokens, `evidence_starts` and `evidence_ends`, or
+            `rationales`; "" reads none. `textiba.texts.rationales` lists the shapes.
         pair_rationale_column: the same for the second text; None takes `pair_rationale`.
         value_column: column of gold values for regression; None reads none.
+        tokens_column: column of the tokens, which token spans and masks count; None takes `tokens` or `post_tokens`.
+        pair_tokens_column: the same for the second text; None reads none.
+        rationale_format: what the numbers of the rationales are: "characters", "tokens" or "mask"; None decides, see
+            `textiba.texts.rows.Named`.
+        annotators: of several annotators, "any" takes what at least one marked, "majority" what more than half marked.
 
     Returns:
         A list; for a Parquet file, a sequence whose rows are read from the disk lazily.
@@ -67,7 +79,19 @@ def read_texts(
     """
     return read_named(
         path,
-        Named(text_column, label_column, id_column, pair_column, rationale_column, pair_rationale_column, value_column),
+        Named(
+            text_column,
+            label_column,
+            id_column,
+            pair_column,
+            rationale_column,
+            pair_rationale_column,
+            value_column,
+            tokens_column,
+            pair_tokens_column,
+            rationale_format,
+            annotators,
+        ),
     )
 
 

@@ -2,10 +2,12 @@
 
 import difflib
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from textiba.errors import EmptyTextError, InputError
+from textiba.errors import EmptyTextError, InputError, SettingError
+from textiba.texts.rationales import ANNOTATORS, FORMATS
+from textiba.texts.sides import TOKEN_COLUMNS, Side, choose_side, listed, span_columns, usual_column
 from textiba.texts.text import Text
 from textiba.texts.values import (
     is_missing,
@@ -23,7 +25,6 @@ PAIR_COLUMNS = (  # the names under which two columns of pairs are found, if no 
     ("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("question", "passage"),
     ("query", "passage"), ("question", "sentence"), ("text1", "text2"), ("text_a", "text_b"),
 )  # fmt: skip
-_ABSENT = object()
 NO_PAIR = object()  # stands for the second text of a text that is no pair
 
 
@@ -33,15 +34,30 @@ class Named:
 
     Attributes:
         text: column of the texts; None takes `text`, `sentence` or `review`, or the first of two columns that are
-            known as pairs (`PAIR_COLUMNS`).
+            known as pairs (`PAIR_COLUMNS`), or joins the tokens if there is none of these; "" joins the tokens.
         label: column of the gold labels; None takes `label`, where there is one, and "" reads no labels.
         id: column of the ids; None takes `id`, where there is one, and "" reads no ids.
         pair: column of the second texts of pairs; None takes `pair`, where there is one, or the second of two columns
             that are known as pairs, and "" reads single texts.
-        rationale: column of the spans that a person marked in the text; None takes `rationale`, where there is one,
-            and "" reads none.
-        pair_rationale: the same for the second text; None takes `pair_rationale`.
+        rationale: column of the rationales, or a tuple of two columns: the starts and the ends of the spans. None takes
+            `rationale`, or else, if the text has tokens, `evidence_starts` and `evidence_ends`, or `rationales` as
+            masks; "" reads none.
+        pair_rationale: the same for the second text; None takes `pair_rationale`, and the other names if only the
+            second text has tokens.
         value: column of the gold values for regression; None reads none.
+        tokens: column of the text's tokens, which token spans and masks count; None takes `tokens` or `post_tokens`,
+            where there is one, and "" reads none.
+        pair_tokens: the same for the second text, whose tokens are joined if there is no column of second texts; None
+            reads none.
+        rationale_format: what the numbers of the rationales are: "characters", "tokens" or "mask"; see
+            `textiba.texts.rationales`. None decides: starts and ends in two columns count tokens, a list of numbers is
+            a mask, and spans `[start, end]` count characters if there is a column of texts, and otherwise tokens.
+        annotators: of a rationale by several annotators, what is taken: "any" takes what at least one annotator marked,
+            "majority" what more than half of them marked. The default is "majority": a word that one annotator of three
+            marked is not a reason on which people agree.
+
+    Raises:
+        SettingError: `rationale_format` or `annotators` has another value.
     """
 
     text: Hashable | None = None
@@ -51,27 +67,42 @@ class Named:
     rationale: Hashable | None = None
     pair_rationale: Hashable | None = None
     value: Hashable | None = None
+    tokens: Hashable | None = None
+    pair_tokens: Hashable | None = None
+    rationale_format: str | None = None
+    annotators: str = "majority"
+
+    def columns(self, known: Sequence[Hashable]) -> list[Hashable]:
+        """The columns that are named, of all columns of the data or not."""
+        named = [self.text, self.label, self.id, self.pair, self.value, self.tokens, self.pair_tokens]
+        for given in (self.rationale, self.pair_rationale):
+            named += () if given is None else span_columns(given, known)
+        return [column for column in named if column not in (None, "")]
+
+    def __post_init__(self):
+        if self.rationale_format not in (None, *FORMATS):
+            raise SettingError(f"rationale_format is one of {', '.join(FORMATS)}; got {self.rationale_format!r}")
+        if self.annotators not in ANNOTATORS:
+            raise SettingError(f"annotators is one of {', '.join(ANNOTATORS)}; got {self.annotators!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
     """The columns that each field of a `Text` is read from; None where there is no such column."""
 
-    text: Hashable
+    first: Side
     label: Hashable | None
-    rationale: Hashable | None
     id: Hashable | None
     kind: Hashable | None
-    pair: Hashable | None = None
-    pair_rationale: Hashable | None = None
+    second: Side | None = None
     value: Hashable | None = None
     some_single: bool = False  # whether a row without a second text is a single text
 
     @property
     def used(self) -> list[Hashable]:
         """The columns that are read, each once."""
-        columns = (self.text, self.label, self.rationale, self.id, self.kind, self.pair, self.pair_rationale)
-        columns = (*columns, self.value)
+        columns = [*self.first.used, self.label, self.id, self.kind, self.value]
+        columns += [] if self.second is None else self.second.used
         return list(dict.fromkeys(column for column in columns if column is not None))
 
     def text_of(self, row: Mapping[Any, Any], where: str, id: str = "") -> Text:  # noqa: A002 - the field's name
@@ -86,17 +117,16 @@ class Columns:
             InputError: a value is not allowed in its field.
             EmptyTextError: the text has no word.
         """
-        value = row.get(self.text, _ABSENT)
-        if value is _ABSENT:
-            raise InputError(f"{where}: there is no {self.text!r}; the row has {_listed(list(row))}")
-        label, rationale, name, kind, pair_rationale, gold = (
-            None if column is None else row.get(column)
-            for column in (self.label, self.rationale, self.id, self.kind, self.pair_rationale, self.value)
+        if self.first.main not in row:
+            raise InputError(f"{where}: there is no {self.first.main!r}; the row has {listed(list(row))}")
+        text, rationale = self.first.read(row, where)
+        label, name, kind, gold = (
+            None if column is None else row.get(column) for column in (self.label, self.id, self.kind, self.value)
         )
-        pair = NO_PAIR if self.pair is None else row.get(self.pair)
+        pair, pair_rationale = (NO_PAIR, None) if self.second is None else self.second.read(row, where)
         if self.some_single and (is_missing(pair) or pair == ""):
             pair = NO_PAIR
-        return checked_text(value, label, rationale, name, kind, where, id, pair, pair_rationale, gold)
+        return checked_text(text, label, rationale, name, kind, where, id, pair, pair_rationale, gold)
 
 
 def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Columns:
@@ -110,57 +140,82 @@ def choose_columns(known: Sequence[Hashable], named: Named, source: str) -> Colu
     Raises:
         InputError: a named column does not exist, or no column of texts is named and none has a usual name.
     """
-    for column in (getattr(named, field.name) or None for field in fields(named)):
-        if column is not None and column not in known:
+    for column in named.columns(known):
+        if column not in known:
             near = difflib.get_close_matches(str(column), [str(name) for name in known], 1)
             advice = f" Did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"{source}: there is no column {column!r}; the columns are {_listed(known)}.{advice}")
-    text, pair, certain = _text_columns(known, named, source)
-    own = {
-        name: _usual(name, known) if (given := getattr(named, name)) is None else (None if given == "" else given)
-        for name in ("label", "id", "rationale", "pair_rationale")
-    }
-    if own["label"] == named.value and named.label is None:
-        own["label"] = None  # the column holds values, not classes
-    marks = None if pair is None else own["pair_rationale"]
-    chosen = Columns(
-        text,
-        own["label"],
-        own["rationale"],
-        own["id"],
-        _usual("kind", known),
-        pair,
-        marks,
-        named.value or None,
-        not certain,
+            raise InputError(f"{source}: there is no column {column!r}; the columns are {listed(known)}.{advice}")
+    first, second, certain = _sides(known, named, source)
+    label, name = (
+        usual_column(usual, known) if given is None else (None if given == "" else given)
+        for usual, given in (("label", named.label), ("id", named.id))
     )
+    if label == named.value and named.label is None:
+        label = None  # the column holds values, not classes
+    chosen = Columns(first, label, name, usual_column("kind", known), second, named.value or None, not certain)
     for column in chosen.used:
         if list(known).count(column) > 1:
             raise InputError(
-                f"{source}: two columns are called {column!r}; rename one. The columns are {_listed(known)}"
+                f"{source}: two columns are called {column!r}; rename one. The columns are {listed(known)}"
             )
     return chosen
 
 
-def _text_columns(known: Sequence[Hashable], named: Named, source: str) -> tuple[Hashable, Hashable | None, bool]:
-    """Returns the column of the texts, the column of the second texts, and whether every row must be a pair."""
-    pair = _usual("pair", known) if named.pair is None else named.pair
+def _sides(known: Sequence[Hashable], named: Named, source: str) -> tuple[Side, Side | None, bool]:
+    """Returns the columns of the texts, the columns of the second texts, and whether every row must be a pair."""
+    others = named.columns(known)
+    tokens, pair_tokens = named.tokens or None, named.pair_tokens or None
+    if named.tokens is None:
+        usual = (usual_column(name, known) for name in TOKEN_COLUMNS)
+        tokens = next((column for column in usual if column is not None and column not in others), None)
+    text, pair, certain = _text_columns(known, named, tokens, source)
+    query = usual_column("query", known)
+    if text is None and pair is None and query is not None and not others:  # ERASER's questions about documents
+        text, tokens, pair_tokens = query, None, tokens
+    first = choose_side(
+        known, text, tokens, named.rationale, "rationale", named.rationale_format, named.annotators, others, source
+    )
+    if pair is None and pair_tokens is None:
+        return first, None, certain
+    second = choose_side(
+        known, pair, pair_tokens, named.pair_rationale, "pair_rationale", named.rationale_format, named.annotators,
+        others if tokens is None else known, source,
+    )  # fmt: skip
+    return first, second, certain or pair_tokens is not None
+
+
+def _text_columns(
+    known: Sequence[Hashable], named: Named, tokens: Hashable | None, source: str
+) -> tuple[Hashable | None, Hashable | None, bool]:
+    """Returns the columns of the texts and of the second texts, None for joined tokens or where there is none; and
+    whether every row must be a pair.
+    """
+    pair = usual_column("pair", known) if named.pair is None else named.pair
     pair = None if pair == "" else pair
     certain = named.pair is not None  # a column found by the name `pair` may be empty, as in an export
+    if named.text == "":
+        if tokens is None:
+            raise InputError(
+                f"{source}: an empty text_column makes the texts from tokens, and no column holds tokens; the columns "
+                f"are {listed(known)}. Name it: tokens_column (--tokens-column)"
+            )
+        return None, pair, certain
     if named.text is not None:
         return named.text, pair, certain
-    found = [column for name in TEXT_COLUMNS if (column := _usual(name, known)) is not None and column != pair]
-    pairs = [tuple(_usual(name, known) for name in names) for names in PAIR_COLUMNS]
+    found = [column for name in TEXT_COLUMNS if (column := usual_column(name, known)) is not None and column != pair]
+    pairs = [tuple(usual_column(name, known) for name in names) for names in PAIR_COLUMNS]
     pairs = [(first, second) for first, second in pairs if None not in (first, second)]
     if named.pair is None and len(pairs) == 1 and not set(found) - set(pairs[0]):  # QNLI has a question and a sentence
         return *pairs[0], True
+    if not found and tokens is not None:
+        return None, pair, certain
     if not found:
         raise InputError(
-            f"{source}: no column is called {', '.join(map(repr, TEXT_COLUMNS))}; the columns are {_listed(known)}. "
+            f"{source}: no column is called {', '.join(map(repr, TEXT_COLUMNS))}; the columns are {listed(known)}. "
             "Name the column of the texts: text_column (--text-column); for pairs, pair_column (--pair-column) too"
         )
     if len(found) > 1 and str(found[0]).casefold() != TEXT_COLUMNS[0]:
-        raise InputError(f"{source}: {_listed(found)} may all hold the texts; name one: text_column (--text-column)")
+        raise InputError(f"{source}: {listed(found)} may all hold the texts; name one: text_column (--text-column)")
     return found[0], pair, certain
 
 
@@ -232,17 +287,3 @@ def _checked_string(text: object, what: str, where: str) -> str:
     if not text.strip():
         raise EmptyTextError(f"{where}: {what} is empty, {shown(text)}; a text needs at least one word. Remove it")
     return text
-
-
-def _usual(name: str, known: Sequence[Hashable]) -> Hashable | None:
-    """Returns the column with a usual name, or else the only column whose name differs from it in case alone."""
-    if name in known:
-        return name
-    same = [column for column in known if isinstance(column, str) and column.casefold() == name]
-    return same[0] if len(same) == 1 else None
-
-
-def _listed(columns: Sequence[Hashable]) -> str:
-    """Returns a list of the first twenty columns for error messages."""
-    more = f", … ({len(columns)} in all)" if len(columns) > 20 else ""
-    return f"[{', '.join(shown(column) for column in columns[:20])}{more}]"
