@@ -257,6 +257,11 @@ class TestResults:
         assert line.index("the") < line.index("a woman")
         assert "(text +" in plain.replace("−", "+")
 
+    def test_marks_in_the_second_text_alone_are_explained_too(self):
+        second = Text("a man", pair="a woman", pair_rationale=((2, 7),))
+        assert "underlined: marked as the reason" in highlight_html(explained([second]))
+        assert "underlined" not in highlight_html(explained([Text("a man", pair="a woman")]))
+
     def test_a_pipe_gets_one_text_below_the_other(self):
         out = io.StringIO()
         print_highlight(explained([PAIR]), console=Console(file=out, width=100))

@@ -1,7 +1,8 @@
-"""Rationales of every shape become character spans: token spans, masks, several annotators, from every kind of source."""
+"""Rationales of every shape become character spans: token spans, masks and several annotators, from every source."""
 
 import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,7 @@ import datasets
 import numpy as np
 import pandas as pd
 import pytest
-from commands import command
-from folders import World
+from commands import World, command, make_world
 
 from textiba.errors import InputError, SettingError
 from textiba.runs.config import DataChoice
@@ -227,9 +227,10 @@ class TestErrors:
         ],
     )
     def test_the_row_is_named_with_what_was_found(self, row: dict[str, Any], message: str, tmp_path: Path):
-        (path := tmp_path / "mine.jsonl").write_text(
-            "".join(json.dumps({"tokens": TOKENS} | row) + "\n" for row in ({"rationale": []}, row)), encoding="utf-8"
-        )
+        row = {"tokens": TOKENS} | row
+        sound = dict.fromkeys(row) | {"tokens": TOKENS} | ({"text": JOINED} if "text" in row else {})
+        path = tmp_path / "mine.jsonl"
+        path.write_text(f"{json.dumps(sound)}\n{json.dumps(row)}\n", encoding="utf-8")
         with pytest.raises(InputError, match=message) as caught:
             read_texts(path)
         assert str(caught.value).startswith(f"{path}:2")
@@ -304,6 +305,11 @@ def test_one_record_of_tokens_is_one_text():
     assert list(texts_from({"tokens": [["a", "b"], ["c"]]})) == [Text("a b"), Text("c")]
 
 
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
 class TestRuns:
     def test_a_config_and_the_command_line_take_the_same_names(self, world: World, tmp_path: Path):
         path = tmp_path / "mine.jsonl"
@@ -320,21 +326,13 @@ class TestRuns:
         again = read_texts(tmp_path / "found.jsonl")
         assert [marked(text) for text in again] == [["was good"], ["bad"]]
 
-        given = (
-            "--file",
-            path,
-            "--tokens-column",
-            "words",
-            "--rationale-column",
-            "first",
-            "--rationale-column",
-            "last",
-        )
-        for more, wanted in ((("--annotators", "any"), ["was", "good"]), ((), ["good"])):
-            answer = command("explain", *given, *more, "-c", world.model, "-m", "random", "--json")
+        file = ("--file", path, "--tokens-column", "words", "--html", tmp_path / "out.html")
+        spans = ("--rationale-column", "first", "--rationale-column", "last")
+        for more, wanted in ((("--annotators", "any"), ["was", "good", "bad"]), ((), ["good"])):
+            answer = command("explain", *file, *spans, *more, "-c", world.model, "-m", "random")
             assert answer.code == 0, answer.err
-            first = json.loads(answer.out.splitlines()[0])
-            assert [word["word"] for word in first["words"] if word["marked"]] == wanted
+            page = (tmp_path / "out.html").read_text("utf-8")
+            assert re.findall(r"<mark [^>]*solid[^>]*>(\w+)</mark>", page) == wanted
 
     def test_the_errors_of_the_command_line(self, world: World, tmp_path: Path):
         path = tmp_path / "mine.jsonl"

@@ -59,7 +59,7 @@ def read_rationale(
     value = plain(value, where)
     if ends is not ABSENT:
         value = _zipped(value, plain(ends, where), where)
-    if is_missing(value) or value == []:
+    if is_missing(value) or (isinstance(value, list) and not value):
         return None
     unit = form or _unit(value, ends is not ABSENT, not is_missing(tokens), joined)
     if unit == "characters" and not _is_several(value, unit, where):
