@@ -10,9 +10,9 @@ import toys
 import textiba
 from textiba.errors import InputError
 from textiba.model.view import Model
+from textiba.texts.columns import Named
 from textiba.texts.inputs import texts_from
 from textiba.texts.labels import _moved, resolve_labels
-from textiba.texts.rows import Named
 from textiba.texts.sources import read_texts
 from textiba.training.labelled import Choice, labelled_texts
 

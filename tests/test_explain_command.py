@@ -93,7 +93,7 @@ def test_texts_that_were_cut_are_told_once(world: World, tmp_path: Path):
         (["--target", "gooood"], "a label must be one of ['bad', 'good'], or an index from 0 to 1; got 'gooood'"),
         (["--device", "cuda:9"], "device: one of cpu"),
         (["--device", "toaster"], "on this machine; got 'toaster'"),
-        (["--text-column", "text"], "--text-column names a column of --file; name the file too"),
+        (["--text-column", "text"], "--text-column is about the columns of --file; name the file too"),
         (["-m", "readout"], "readout needs a trained readout network, and none comes with"),
         (["-m", "per_sample", "--statistics", "nowhere"], "nowhere: no such statistics"),
         (["--html", "x.txt"], "the name ends in .html or .htm; got '.txt'"),

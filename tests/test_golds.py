@@ -20,10 +20,10 @@ from textiba.runs.sweep import texts_hash
 from textiba.show.highlight import facts
 from textiba.store.export import export_rows
 from textiba.store.rows import SCHEMA, from_row, to_row
+from textiba.texts.columns import Named
 from textiba.texts.golds import map_golds, tagged_words, token_spans
 from textiba.texts.inputs import texts_from
 from textiba.texts.labels import resolve_labels
-from textiba.texts.rows import Named
 from textiba.texts.sources import open_texts, read_texts
 from textiba.texts.tables import Rows
 from textiba.texts.text import Text

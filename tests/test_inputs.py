@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from textiba.errors import EmptyTextError, InputError
+from textiba.texts.columns import Named
 from textiba.texts.inputs import texts_from
-from textiba.texts.rows import Named
 from textiba.texts.tables import Rows
 from textiba.texts.text import Text
 

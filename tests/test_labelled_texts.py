@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from textiba.errors import InputError
-from textiba.texts.rows import Named
+from textiba.texts.columns import Named
 from textiba.training.labelled import Choice, class_names, labelled_texts
 
 

@@ -25,7 +25,7 @@ RUN = _runner()
 
 
 def test_these_are_the_notebooks():
-    names = ["degradation", "general_vs_finetuned", "layers_and_beta", "quickstart", "your_own_model"]
+    names = ["degradation", "general_vs_finetuned", "layers_and_beta", "pairs", "quickstart", "your_own_model"]
     assert [path.stem for path in NOTEBOOKS] == names
     assert sum(path.stat().st_size for path in NOTEBOOKS) < RUN.HEAVIEST
 

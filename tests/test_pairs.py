@@ -20,8 +20,8 @@ from textiba.methods import Evidence, InputXGradient, Occlusion, PerSampleBottle
 from textiba.model.view import Model
 from textiba.report import explore
 from textiba.show.highlight import highlight_html, print_highlight
+from textiba.texts.columns import Named
 from textiba.texts.inputs import texts_from
-from textiba.texts.rows import Named
 from textiba.texts.sources import read_texts
 from textiba.texts.text import Text
 from textiba.texts.tokenizing import tokenize
@@ -256,6 +256,11 @@ class TestResults:
         [line] = [line for line in plain.splitlines() if "woman was" in line]
         assert line.index("the") < line.index("a woman")
         assert "(text +" in plain.replace("−", "+")
+
+    def test_marks_in_the_second_text_alone_are_explained_too(self):
+        second = Text("a man", pair="a woman", pair_rationale=((2, 7),))
+        assert "underlined: marked as the reason" in highlight_html(explained([second]))
+        assert "underlined" not in highlight_html(explained([Text("a man", pair="a woman")]))
 
     def test_a_pipe_gets_one_text_below_the_other(self):
         out = io.StringIO()

@@ -9,6 +9,7 @@ import os
 import random
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tokenizer_kinds import TOKENIZERS
 
 from textiba.bottleneck.statistics import FeatureStatistics
 from textiba.errors import TextibaError
+from textiba.texts.columns import Named
 from textiba.texts.files import SUFFIXES, read_texts
 from textiba.texts.inputs import texts_from
 from textiba.texts.labels import resolve_labels
@@ -56,8 +58,19 @@ SPANS = st.one_of(
     PLACES.map(lambda p: [list(span) for span in zip(p, p[2:], strict=False)]),  # which overlap
     st.lists(st.lists(st.one_of(st.integers(-1, 9), st.just(2.0)), min_size=2, max_size=2), max_size=2),
 )
+NUMBERED = st.lists(st.one_of(st.integers(-1, 4), st.just(1.0)), max_size=3)  # starts, ends, or a mask
+SHAPES = st.one_of(SPANS, NUMBERED, st.lists(st.one_of(SPANS, NUMBERED, st.none()), max_size=3), st.none())
+WORDS = st.one_of(st.just(["a", "fine"]), st.just(["déjà", "vu"]), st.lists(ANY_TEXT, max_size=3))
+TOKENIZED = st.fixed_dictionaries(
+    {"tokens": WORDS},
+    optional={"rationale": SHAPES, "rationales": SHAPES, "evidence_starts": SHAPES, "evidence_ends": SHAPES},
+)
 FIELD = st.one_of(OTHERS, UNICODE, SPANS)
-COLUMN = st.one_of(st.sampled_from((*FIELDS, "Text", "sentence", "review")), ANY_TEXT)
+COLUMN = st.one_of(st.sampled_from((*FIELDS, "Text", "sentence", "review", "tokens", "rationales")), ANY_TEXT)
+NAMED = st.builds(
+    Named, rationale_format=st.sampled_from((None, "characters", "tokens", "mask")),
+    annotators=st.sampled_from(("any", "majority")), text=st.sampled_from((None, None, "")),
+)  # fmt: skip
 
 
 def rows(values: st.SearchStrategy[Any], columns: st.SearchStrategy[str] = COLUMN) -> st.SearchStrategy[list[dict]]:
@@ -74,6 +87,7 @@ def rows(values: st.SearchStrategy[Any], columns: st.SearchStrategy[str] = COLUM
         st.tuples(st.sampled_from(FIELDS), values).map(lambda field: {field[0]: field[1]}),
         st.fixed_dictionaries({"rationale": SPANS}),
         st.fixed_dictionaries({"label": NUMBERS}),
+        TOKENIZED,
         st.dictionaries(columns, values, max_size=3),
     )
     row = st.tuples(good, odd).map(lambda parts: parts[0] | parts[1]).flatmap(shuffled)
@@ -139,6 +153,62 @@ def test_anything_handed_over(data: Any):
 )
 def test_one_odd_field(field: tuple[str, Any]):
     attempt(lambda: texts_from([{"text": "déjà vu", field[0]: field[1]}]), "text number 0 (counting from 0)")
+
+
+@MANY
+@given(rows(FIELD), TOKENIZED, st.booleans(), NAMED)
+def test_rationales_of_any_shape(data: list[dict], tokenized: dict, alone: bool, named: Named):
+    attempt(lambda: texts_from([tokenized] if alone else [row | tokenized for row in data], named), "text")
+
+
+WORD = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=4)
+
+
+@MANY
+@given(st.data(), st.sampled_from(("any", "majority")), st.booleans(), st.sampled_from((".jsonl", ".csv", ".parquet")))
+def test_marks_of_tokens_come_back_from_every_shape_and_every_file(
+    data: st.DataObject, annotators: str, joined: bool, suffix: str
+):
+    """Masks, spans, and starts and ends of the same marks give the same text, whose export is read as that text."""
+    tokens = data.draw(st.lists(WORD, min_size=1, max_size=5))
+    masks = data.draw(
+        st.lists(st.lists(st.booleans(), min_size=len(tokens), max_size=len(tokens)), min_size=1, max_size=4)
+    )
+    spans = [[[i, i + 1] for i, bit in enumerate(mask) if bit] for mask in masks]
+    row: dict[str, Any] = {"tokens": tokens}
+    if not joined:
+        gaps = data.draw(
+            st.lists(st.sampled_from(("", " ", "\n ", "\u3000")), min_size=len(tokens), max_size=len(tokens))
+        )
+        row["text"] = "".join(part for pair in zip(gaps, tokens, strict=True) for part in pair)
+    votes = np.sum(masks, axis=0)
+    chosen = [bool(v) if annotators == "any" else v > len(masks) - v for v in votes]
+    named = Named(annotators=annotators)
+    apart = {"evidence_starts": [[a for a, _ in s] for s in spans], "evidence_ends": [[b for _, b in s] for s in spans]}
+    found = [
+        *texts_from([row | {"rationales": masks}], named),
+        *texts_from([row | {"rationale": spans}], replace(named, rationale_format="tokens")),
+        *texts_from([row | apart], named),
+    ]
+    [text] = set(found)
+    check([text])
+    places = [i for start, end in text.rationale for i in range(start, end)]
+    at = 0
+    for token, mark in zip(tokens, chosen, strict=True):
+        at = text.text.index(token, at)
+        assert all((i in places) == mark for i in range(at, at + len(token)))
+        at += len(token)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"mine{suffix}"
+        out = {"text": text.text, "rationale": [list(span) for span in text.rationale], "tokens": tokens, "id": "x"}
+        frame = pd.DataFrame([out])
+        if suffix == ".jsonl":
+            path.write_text(json.dumps(out), encoding="utf-8")
+        elif suffix == ".csv":
+            frame.assign(rationale=json.dumps(out["rationale"])).to_csv(path, index=False)
+        else:
+            frame.to_parquet(path)
+        assert [(again.text, again.rationale) for again in read_texts(path)] == [(text.text, text.rationale)]
 
 
 @MANY

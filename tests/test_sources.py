@@ -11,7 +11,7 @@ import pytest
 import textiba.texts.sources
 from textiba.errors import CorruptFileError, EmptyTextError, HubUnavailableError, InputError, SettingError
 from textiba.runs.config import DataChoice
-from textiba.texts.rows import Named
+from textiba.texts.columns import Named
 from textiba.texts.sources import bundled_reviews, imdb, imdb_rows, imdb_stream, movie_rationales
 from textiba.texts.text import Text
 
@@ -237,7 +237,10 @@ class TestMovieRationales:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"evidence_ends": [[6, 3, 9], []]}, r"row 1: evidence is lists of token numbers, 0 to 7; got \[6, 3, 9\]"),
+            (
+                {"evidence_ends": [[6, 3, 9], []]},
+                r"row 1: .* 0 ≤ start < end ≤ 7, the number of tokens of the row; got \[2, 9\]",
+            ),
             ({"evidence_ends": [[6, 3], []]}, "row 1: there are 3 starts and 2 ends"),
             ({"tokens": ["a dull plot", "loved it"]}, "row 1: tokens are a list of strings; got 'a dull plot'"),
             ({"label": [0, -1]}, "row 2: a label is an index from 0 on"),

@@ -194,7 +194,7 @@ def test_methods_lists_all_and_the_settings_of_one():
 
 
 def test_a_text_that_is_no_utf8(monkeypatch: pytest.MonkeyPatch):
-    from textiba.cli.explain import _argument
+    from textiba.cli.given import _argument
 
     assert _argument("caf\udcc3\udca9") == "café", "a terminal whose encoding Python took for ASCII"
     with pytest.raises(InputError, match="a text is UTF-8"):

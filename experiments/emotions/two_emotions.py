@@ -23,7 +23,7 @@ from textiba.evaluation.intervals import holm, sign_flip_p
 from textiba.model.outcomes import Label
 from textiba.model.view import Model
 from textiba.show.plots import panel, plot_highlight, save
-from textiba.texts.rows import Named
+from textiba.texts.columns import Named
 from textiba.texts.sources import open_texts
 from textiba.texts.text import Text
 

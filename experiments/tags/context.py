@@ -23,9 +23,9 @@ from textiba.methods import Method
 from textiba.model.places import Tag
 from textiba.model.view import Model
 from textiba.show.plots import panel, plot_highlight, save
+from textiba.texts.columns import Named
 from textiba.texts.golds import tagged_words, token_spans
 from textiba.texts.labels import resolve_labels
-from textiba.texts.rows import Named
 from textiba.texts.sources import open_texts
 from textiba.texts.text import Text
 from textiba.texts.tokens import TokenizedText

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from textiba.checkpoints.find import find
+from textiba.cli.given import one_or_two, texts_given
 from textiba.cli.light import import_transformers
 from textiba.cli.progress import progress
 from textiba.cli.questions import Combine, WindowsOption, question, windows_of
@@ -71,9 +72,22 @@ def explain(
     label_column: Annotated[str | None, typer.Option(help="The column of the gold labels.")] = None,
     id_column: Annotated[str | None, typer.Option(help="The column of the ids.")] = None,
     rationale_column: Annotated[
-        str | None, typer.Option(help="The column of the spans that a person marked: [[start, end], …].")
+        list[str] | None,
+        typer.Option(help="The column of the spans that a person marked; twice for the columns of starts and ends."),
     ] = None,
-    pair_rationale_column: Annotated[str | None, typer.Option(help="The column of the second text's spans.")] = None,
+    pair_rationale_column: Annotated[
+        list[str] | None, typer.Option(help="The same for the second text of a pair.")
+    ] = None,
+    tokens_column: Annotated[
+        str | None, typer.Option(help="The column of the tokens that spans or masks count.")
+    ] = None,
+    pair_tokens_column: Annotated[str | None, typer.Option(help="The column of the second text's tokens.")] = None,
+    rationale_format: Annotated[
+        str | None, typer.Option(help="What the numbers of a rationale are: characters, tokens or mask.")
+    ] = None,
+    annotators: Annotated[
+        str | None, typer.Option(help="Of several annotators: any takes all marks; majority, those of more than half.")
+    ] = None,
     checkpoint: Checkpoint = "fine-tuned",
     method: Annotated[
         str, typer.Option("--method", "-m", help="evidence (nats), per_sample (bits), …; see textiba methods.")
@@ -124,10 +138,12 @@ def explain(
     chosen = _method(method, settings or [], {"layer": layer, "beta": beta}, readout)
     outputs = _Outputs(html, png, json, csv)
     columns = {
-        "text": text_column, "pair": pair_column, "label": label_column, "id": id_column,
-        "rationale": rationale_column, "pair_rationale": pair_rationale_column,
+        "text_column": text_column, "pair_column": pair_column, "label_column": label_column, "id_column": id_column,
+        "rationale_column": one_or_two(rationale_column), "pair_rationale_column": one_or_two(pair_rationale_column),
+        "tokens_column": tokens_column, "pair_tokens_column": pair_tokens_column,
+        "rationale_format": rationale_format, "annotators": annotators,
     }  # fmt: skip
-    sources = _texts(texts or [], pair, file, columns)
+    sources = texts_given(texts or [], pair, file, columns)
     _check(chosen, checkpoint, statistics)
 
     import_transformers()
@@ -181,31 +197,6 @@ def _method(name: str, pairs: Sequence[str], options: dict[str, Any], readout: s
             raise SettingError(f"--set {pair}: '{key}' is given twice")
         given[key] = parse_yaml(value, f"--set {pair}")
     return methods.method(name, **given)
-
-
-def _texts(texts: Sequence[str], pair: str | None, file: str | None, columns: dict[str, str | None]) -> "list[Text]":
-    """The texts of the command line, each with the second text of `--pair` if given; then the texts of the file."""
-    from textiba.texts.sources import Text, read_texts
-
-    named = {f"{name}_column": column for name, column in columns.items() if column is not None}
-    if named and file is None:
-        raise InputError(f"--{next(iter(named)).replace('_', '-')} names a column of --file; name the file too")
-    if pair is not None and not texts:
-        raise InputError("--pair is the second text of a text in quotes; for a file, name --pair-column")
-    second = None if pair is None else _argument(pair)
-    sources = [Text(_argument(t), id=f"text-{n}", pair=second) for n, t in enumerate(texts, 1)]
-    sources += read_texts(file, **named) if file is not None else []
-    if not sources:
-        raise InputError("there is nothing to explain; give a text in quotes, or --file")
-    return sources
-
-
-def _argument(text: str) -> str:
-    """A text of the command line, decoded as UTF-8 whatever the terminal's encoding."""
-    try:
-        return text.encode("utf-8", "surrogateescape").decode("utf-8")
-    except UnicodeError:
-        raise InputError(f"a text is UTF-8; got {text!r}") from None
 
 
 def _check(method: "Method", checkpoint: str, statistics: Path | None) -> None:

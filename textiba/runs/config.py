@@ -12,7 +12,7 @@ from textiba.methods import Method
 from textiba.model.view import Model
 from textiba.runs.stream import sweep_grid
 from textiba.settings import Settings
-from textiba.texts.rows import Named
+from textiba.texts.columns import Named
 from textiba.texts.sources import BUNDLED, imdb_stream, is_file, movie_rationales, open_texts
 from textiba.texts.text import Text
 from textiba.texts.windows import Windows
@@ -31,9 +31,19 @@ class DataChoice(Settings):
         id_column: column of the ids; None takes `id`, where there is one.
         pair_column: column of the second texts of pairs; None takes `pair`, or the second of two columns that are known
             as a pair, such as `premise` and `hypothesis`; "" reads single texts.
-        rationale_column: column of the character spans that a person marked; None takes `rationale`.
+        rationale_column: column of the rationales, or a list of two columns: the starts and the ends of the spans. None
+            takes `rationale`, or else, for a text with tokens, `evidence_starts` and `evidence_ends`, or `rationales`;
+            "" reads none. `textiba.texts.rationales` lists the shapes.
         pair_rationale_column: the same for the second text; None takes `pair_rationale`.
         value_column: column of gold values for regression; None reads none.
+        tokens_column: column of the tokens, which token spans and masks count; None takes `tokens` or `post_tokens`. If
+            there is no column of texts, or for text_column: "", the text is the tokens, joined with single spaces.
+        pair_tokens_column: the same for the second text; None reads none.
+        rationale_format: what the numbers of the rationales are: "characters", "tokens" or "mask" (a 0 or 1 for each
+            token). None decides: starts and ends in two columns count tokens, a list of numbers is a mask, and spans
+            `[start, end]` count characters if there is a column of texts, and otherwise tokens.
+        annotators: of a rationale by several annotators, "any" takes what at least one annotator marked, "majority"
+            what more than half of them marked; a tie is no majority.
         rationales: whether the source holds ERASER movie rationales rather than a data set in IMDB's layout.
         skip: number of texts left out at the beginning, so that two runs can take disjoint texts.
         limit: number of texts to take after the skipped texts; None takes all.
@@ -50,9 +60,13 @@ class DataChoice(Settings):
     label_column: str | None = None
     id_column: str | None = None
     pair_column: str | None = None
-    rationale_column: str | None = None
-    pair_rationale_column: str | None = None
+    rationale_column: str | tuple[str, str] | None = None
+    pair_rationale_column: str | tuple[str, str] | None = None
     value_column: str | None = None
+    tokens_column: str | None = None
+    pair_tokens_column: str | None = None
+    rationale_format: Literal["characters", "tokens", "mask"] | None = None
+    annotators: Literal["any", "majority"] = "majority"
     rationales: bool = False
     skip: int = Field(default=0, ge=0)
     limit: int | None = Field(default=None, ge=1)
@@ -79,7 +93,8 @@ class DataChoice(Settings):
         """The columns that the user named."""
         return Named(
             self.text_column, self.label_column, self.id_column, self.pair_column, self.rationale_column,
-            self.pair_rationale_column, self.value_column,
+            self.pair_rationale_column, self.value_column, self.tokens_column, self.pair_tokens_column,
+            self.rationale_format, self.annotators,
         )  # fmt: skip
 
     def open(self) -> Iterable[Text]:

@@ -143,7 +143,7 @@ def highlight_html(
     shown = list(zip(attributions, titles, strict=True))[:_SHOWN]
     cards = [_card(attribution, title, scale.at(attribution)) for attribution, title in shown]
     notes = [_html_legend(span, group) for span, group in scale.groups(attributions).items()]
-    notes += ["underlined: marked as the reason"] if any(a.text.source.rationale for a, _ in shown) else []
+    notes += ["underlined: marked as the reason"] if any(a.text.source.marked for a, _ in shown) else []
     left = len(attributions) - len(shown)
     notes += [f"{left:,} more are not shown; for those take a slice, such as [{_SHOWN}:{2 * _SHOWN}]"] if left else []
     legend = "".join(f"<div {_SMALL}>{note}</div>" for note in notes)

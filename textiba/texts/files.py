@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from textiba.errors import CorruptFileError, InputError
+from textiba.texts.columns import Named, choose_columns
 from textiba.texts.delimited import read_cells
-from textiba.texts.rows import Named, choose_columns
 from textiba.texts.tables import is_there, load_table, rows_of
 from textiba.texts.text import Text
 from textiba.texts.values import shown
@@ -34,6 +34,10 @@ def read_texts(
     rationale_column: Hashable | None = None,
     pair_rationale_column: Hashable | None = None,
     value_column: Hashable | None = None,
+    tokens_column: Hashable | None = None,
+    pair_tokens_column: Hashable | None = None,
+    rationale_format: str | None = None,
+    annotators: str = "majority",
     gold: str = "label",
 ) -> Sequence[Text]:
     """Checks every row of a file, and returns the texts in the order of the file.
@@ -49,17 +53,25 @@ def read_texts(
     Args:
         path: the file, or "-".
         text_column: column of the texts; None takes `text`, `sentence` or `review`, or the first of two columns that
-            are known as a pair, such as `premise` and `hypothesis`; see `textiba.texts.rows.PAIR_COLUMNS`.
+            are known as a pair, such as `premise` and `hypothesis`; see `textiba.texts.columns.PAIR_COLUMNS`. If there
+            is none of these, or for "", the text is the tokens, joined with single spaces.
         label_column: column of the labels; None takes `label`, where there is one; "" reads none.
         id_column: column of the ids; None takes `id`, where there is one, and otherwise makes ids from the row numbers.
         pair_column: column of the second texts of pairs; None takes `pair`, where there is one, or the second column of
             a known pair; "" reads single texts.
-        rationale_column: column of the character spans that a person marked; None takes `rationale`; "" reads none.
+        rationale_column: column of the rationales, or a tuple of two columns: the starts and the ends of the spans.
+            None takes `rationale`, or else, for a text with tokens, `evidence_starts` and `evidence_ends`, or
+            `rationales`; "" reads none. `textiba.texts.rationales` lists the shapes.
         pair_rationale_column: the same for the second text; None takes `pair_rationale`.
         value_column: column of gold values for regression; None reads none.
+        tokens_column: column of the tokens, which token spans and masks count; None takes `tokens` or `post_tokens`.
+        pair_tokens_column: the same for the second text; None reads none.
+        rationale_format: what the numbers of the rationales are: "characters", "tokens" or "mask"; None decides, see
+            `textiba.texts.columns.Named`.
         gold: what the column of the labels holds: the "label" of a text; a list of "labels" of which several may hold,
             by default in `labels`; or the "tags" of a text's tokens, by default in `tags` or `ner_tags`. The column of
             the texts then holds lists of tokens, by default in `tokens`.
+        annotators: of several annotators, "any" takes what at least one marked, "majority" what more than half marked.
 
     Returns:
         A list; for a Parquet file, a sequence whose rows are read from the disk lazily.
@@ -69,8 +81,23 @@ def read_texts(
             a text, label, id or rationale; the message names the row, counted from 1.
         CorruptFileError: the file is not in the format that its suffix says, or not in Unicode.
     """
-    columns = (text_column, label_column, id_column, pair_column, rationale_column, pair_rationale_column, value_column)
-    return read_named(path, Named(*columns, gold))
+    return read_named(
+        path,
+        Named(
+            text_column,
+            label_column,
+            id_column,
+            pair_column,
+            rationale_column,
+            pair_rationale_column,
+            value_column,
+            tokens_column,
+            pair_tokens_column,
+            rationale_format,
+            annotators,
+            gold,
+        ),
+    )
 
 
 def read_named(path: str | Path, named: Named) -> Sequence[Text]:

@@ -8,8 +8,9 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from textiba.errors import InputError
+from textiba.texts.columns import Columns, Named, choose_columns
 from textiba.texts.files import from_records, read_named
-from textiba.texts.rows import Columns, Named, checked_again, checked_text, choose_columns
+from textiba.texts.rows import checked_again, checked_text
 from textiba.texts.tables import Rows, rows_of
 from textiba.texts.text import Text
 from textiba.texts.values import shown
@@ -120,8 +121,9 @@ def _frame(frame: Any, named: Named) -> list[Text]:
 def _columns(data: Mapping[Any, Any], named: Named) -> list[Text]:
     """Returns the texts of a mapping, which is one record, or has a list for each column."""
     columns = choose_columns(list(data), named, "the mapping")
-    values = data[columns.text]
-    if isinstance(values, str):
+    values = data[columns.first.main]
+    tokens = columns.first.text is None and _is_list(values) and all(isinstance(token, str) for token in values)
+    if isinstance(values, str) or tokens:
         return [columns.text_of(data, _number(0))]
     _refuse_what_is_no_list(values)
     table = {column: list(values) if _is_list(values := data[column]) else [] for column in columns.used}

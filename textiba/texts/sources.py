@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from textiba.errors import CorruptFileError, EmptyTextError, InputError
+from textiba.errors import CorruptFileError, EmptyTextError
+from textiba.texts.columns import Columns, Named
 from textiba.texts.files import STANDARD_INPUT, SUFFIXES, read_named, read_texts, read_unicode
 from textiba.texts.labels import with_index
-from textiba.texts.rows import Columns, Named, checked_text
+from textiba.texts.rows import checked_text
 from textiba.texts.tables import Rows, is_there, load_table, reading, rows_of
 from textiba.texts.text import Text
 from textiba.texts.values import shown
@@ -133,12 +134,9 @@ def movie_rationales(source: str = "eraser-benchmark/movie_rationales", split: s
         InputError: a column is missing, or a row is not a list of tokens with token spans.
         HubUnavailableError: the hub cannot be reached.
     """
-    columns = ("id", "tokens", "label", "evidence_starts", "evidence_ends")
-    table, _ = load_table(source, split, Named("tokens", "label", "id"))
-    known = list(table.column_names)
-    if missing := [column for column in columns if column not in known]:
-        raise InputError(f"{source}: column {missing} is missing; it has {known}")
-    return [_from_tokens(row, f"{source}, row {n}") for n, row in enumerate(table.select_columns(list(columns)), 1)]
+    spans = ("evidence_starts", "evidence_ends")
+    table, columns = load_table(source, split, Named("", "label", "id", rationale=spans, tokens="tokens"))
+    return list(rows_of(table, columns, lambda n: f"{source}, row {n + 1}"))
 
 
 def _imdb_rows(source: str, split: str, named: Named) -> Rows:
@@ -178,29 +176,3 @@ def _clean(text: str, name: str) -> str:
     if not clean:
         raise EmptyTextError(f"{name}: the text is empty, {shown(text)}; a text needs a word. Remove it")
     return clean
-
-
-def _from_tokens(row: dict[str, Any], where: str) -> Text:
-    """Joins tokens with single spaces and turns token spans into character spans."""
-    tokens, begin, end = row["tokens"], row["evidence_starts"], row["evidence_ends"]
-    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-        raise InputError(f"{where}: tokens are a list of strings; got {shown(tokens)}")
-    for places in (begin, end):
-        if not isinstance(places, list) or not all(isinstance(i, int) and 0 <= i <= len(tokens) for i in places):
-            raise InputError(f"{where}: evidence is lists of token numbers, 0 to {len(tokens)}; got {shown(places)}")
-    if len(begin) != len(end):
-        raise InputError(f"{where}: there are {len(begin)} starts and {len(end)} ends of evidence; each span has both")
-    starts, at = [], 0
-    for token in tokens:
-        starts.append(at)
-        at += len(token) + 1
-    ends = [start + len(token) for start, token in zip(starts, tokens, strict=True)]
-    marked = sorted({i for s, e in zip(begin, end, strict=True) for i in range(s, e)})
-    runs: list[tuple[int, int]] = []
-    for i in marked:
-        if runs and runs[-1][1] == i:
-            runs[-1] = (runs[-1][0], i + 1)
-        else:
-            runs.append((i, i + 1))
-    spans = [(starts[a], ends[b - 1]) for a, b in runs]
-    return checked_text(" ".join(tokens), row["label"], spans, row["id"], None, where)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from textiba.errors import CorruptFileError, HubUnavailableError, InputError, TextibaError
-from textiba.texts.rows import Columns, Named, choose_columns
+from textiba.texts.columns import Columns, Named, choose_columns
 from textiba.texts.text import Text
 
 _CHUNK = 256  # rows that are read at once when all rows are read

@@ -97,7 +97,7 @@ def read_label(value: object, where: str) -> int | str | None:
     if isinstance(value, str):
         name = read_string(value, "the label", where).strip()
         return None if name.casefold() in ("", "nan") else name
-    index = _whole(value)
+    index = whole_number(value)
     if index is None:
         raise InputError(
             f"{where}: a label is a whole number from 0 on, or a name; got {shown(value)}. To read the texts without "
@@ -136,7 +136,7 @@ def index_or_name(value: str) -> int | str:
     return int(value) if digits.isascii() and digits.isdecimal() and len(digits) < LONGEST_NUMBER else value
 
 
-def _whole(value: Any) -> int | None:
+def whole_number(value: Any) -> int | None:
     """Returns a whole number as an int; None for any other value."""
     if not isinstance(value, _NUMBERS) or isinstance(value, np.timedelta64):  # NumPy's durations are integers
         return None
@@ -163,7 +163,7 @@ def read_name(value: object, what: str, where: str) -> str:
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
     if isinstance(value, (*_NUMBERS, *_SCALARS)):
-        whole = _whole(value)
+        whole = whole_number(value)
         if whole is None:
             return str(value)
         if abs(whole) < 10**LONGEST_NUMBER:
@@ -196,7 +196,7 @@ def read_spans(value: object, text: str, where: str) -> tuple[tuple[int, int], .
     spans, before = [], 0
     for span in value:
         pair = span.tolist() if isinstance(span, np.ndarray) else span
-        if not (isinstance(pair, list | tuple) and len(pair) == 2 and all(map(_is_place, pair))):
+        if not (isinstance(pair, list | tuple) and len(pair) == 2 and all(map(is_place, pair))):
             raise InputError(f"{where}: a rationale is a list of [start, end], whole numbers; got {shown(span)} in it")
         start, end = map(int, pair)
         if not 0 <= start < end <= len(text):
@@ -214,5 +214,6 @@ def read_spans(value: object, text: str, where: str) -> tuple[tuple[int, int], .
     return tuple(spans)
 
 
-def _is_place(value: object) -> bool:
-    return not isinstance(value, bool | np.bool_) and _whole(value) is not None
+def is_place(value: object) -> bool:
+    """Whether a value is a whole number, and not True or False."""
+    return not isinstance(value, bool | np.bool_) and whole_number(value) is not None

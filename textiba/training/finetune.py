@@ -17,7 +17,7 @@ from textiba.model.reading import class_labels
 from textiba.runs.sweep import Progress
 from textiba.show.summary import markdown_table
 from textiba.store import write_text
-from textiba.texts.rows import Named
+from textiba.texts.columns import Named
 from textiba.training.fitting import fresh_head, save_head, train_adapter, train_probe
 from textiba.training.labelled import Choice, LabelledTexts, labelled_texts
 from textiba.training.measures import MEASURES, asked, counted

@@ -7,9 +7,9 @@ from itertools import chain
 from pathlib import Path
 
 from textiba.errors import InputError
+from textiba.texts.columns import Named
 from textiba.texts.golds import map_golds
 from textiba.texts.labels import by_name, class_index, resolve_labels
-from textiba.texts.rows import Named
 from textiba.texts.sources import LABELS, is_file, open_texts
 from textiba.texts.tables import Rows, text_hash
 from textiba.texts.text import Text
