@@ -19,7 +19,8 @@ from textiba.model.outcomes import Above, Label, Labels
 from textiba.model.places import Tag
 from textiba.texts.text import Text
 from textiba.texts.tokenizing import tokenize
-from textiba.training.examples import tagged_example
+from textiba.texts.windows import Windows
+from textiba.training.examples import examples, token_tags
 from textiba.training.finetune import choice_of, finetune
 from textiba.training.labelled import labelled_texts
 from textiba.training.measures import correlations, label_f1, tag_measures, tag_sequences
@@ -237,8 +238,7 @@ def test_a_tagger_learns_and_loads_again(base: Path, tmp_path: Path):
 def test_the_loss_and_tag_read_the_same_token(base: Path):
     text = Text("the U.K. film was", tags=(0, 1, 2, 0))
     [found] = tokenize([text], toys.tokenizer(), 24)
-    row = tagged_example(found)
-    read = [(place, tag) for place, tag in enumerate(row["labels"]) if tag >= 0]
+    read = [(place, tag) for place, tag in enumerate(token_tags(found)) if tag >= 0]
     assert [tag for _, tag in read] == [0, 1, 2, 0]
     module, tokenizer, _ = load_base(str(base), labels=("a", "b", "c"), kind="AutoModelForTokenClassification")
     for place, _ in read:
@@ -261,3 +261,50 @@ def test_a_token_that_was_cut_is_outside_of_all_entities(base: Path):
     assert gold == [["B-x", "O", "B-x", "O", "O"], ["O", "O"]]
     assert found == [["B-x", "B-x", "B-x", "O", "O"], ["B-x", "B-x"]]
     assert tag_measures(model, texts)["test_tag_accuracy"] == pytest.approx(4 / 7)
+
+
+class TestWindows:
+    """Training on long texts: each window is an example of its own, and the test is of whole texts."""
+
+    def test_each_window_has_the_gold_answer_of_its_text(self, base: Path, tmp_path: Path):
+        long, short = " ".join(["film"] * 60), "a dog"
+        module, tokenizer, _ = load_base(str(base), labels=("a", "b"))
+        made = recipe(base, tmp_path, label_column="y", max_length=16, windows=Windows(stride=4))
+        rows, _ = examples(made, [Text(long, 1), Text(short, 0)], module.config, tokenizer)
+        assert rows["label"] == [1] * 6 + [0]
+        assert [len(ids) for ids in rows["input_ids"]] == [16] * 6 + [4]
+        assert all(ids[0] == tokenizer.cls_token_id and ids[-1] == tokenizer.sep_token_id for ids in rows["input_ids"])
+
+    def test_each_tag_stays_with_its_word(self, base: Path, tmp_path: Path):
+        words = ["film", "superb"] * 20
+        module, tokenizer, _ = load_base(
+            str(base), labels=("O", "B-x"), kind="AutoModelForTokenClassification", problem=None
+        )
+        made = recipe(base, tmp_path, task="tags", max_length=16, windows=Windows(stride=4))
+        text = Text(" ".join(words), tags=(0, 1) * 20)
+        rows, _ = examples(made, [text], module.config, tokenizer)
+        superb = tokenizer.convert_tokens_to_ids("superb")
+        for ids, tags in zip(rows["input_ids"], rows["labels"], strict=True):
+            inner = list(zip(ids, tags, strict=True))[1:-1]
+            assert all(tag == (token == superb) for token, tag in inner)
+
+    @pytest.mark.filterwarnings("error::textiba.errors.TruncationWarning")
+    def test_a_long_text_is_learnt_and_tested_whole(self, base: Path, tmp_path: Path):
+        draw = random.Random(0)
+        rows = []
+        for n in range(160):
+            cue = toys.CUES[n % 2]
+            words = [word for _ in range(5) for word in (*draw.choices(toys.FILLER, k=7), cue)]
+            rows.append({"text": " ".join(words), "label": "good" if n % 2 else "bad"})
+        path = tmp_path / "long.parquet"
+        pandas.DataFrame(rows).to_parquet(path)
+        made = Recipe(
+            base=str(base), data=str(path), max_length=16, windows=Windows(stride=4), epochs=3, learning_rate=5e-3,
+            statistics=50,
+        )  # fmt: skip
+        card = finetune(made, tmp_path / "out")
+        assert card["test_accuracy"] > 0.9
+
+    def test_not_for_a_probe(self, base: Path, tmp_path: Path):
+        with pytest.raises(SettingError, match="a probe has one row of features"):
+            Recipe(kind="probe", windows=Windows(stride=4))

@@ -13,7 +13,7 @@ import toys
 
 import textiba
 from textiba.attribution import Attribution, Attributions
-from textiba.errors import InputError
+from textiba.errors import InputError, SettingError
 from textiba.model.outcomes import Label
 from textiba.model.view import Model
 from textiba.runs.sweep import texts_hash
@@ -131,7 +131,10 @@ def test_tokens_and_tags_become_a_text_with_tags(tmp_path: Path, name: str):
         ),
         ({"tokens": ["a", " "], "tags": ["O", "O"]}, "row 1: a token has a visible character .*; got ' '"),
         ({"tokens": ["a"], "tags": 3}, "row 1: tags are a list of indices or names, one for each token; got 3"),
-        ({"words": ["a"], "tags": ["O"]}, r"no column is called 'tokens'; the columns are \['words', 'tags'\]"),
+        (
+            {"words": ["a"], "tags": ["O"]},
+            r"no column is called 'tokens' or 'post_tokens'; the columns are \['words', 'tags'\]",
+        ),
         ({"tokens": ["a"], "tags": [0], "ner_tags": [0]}, r"\['tags', 'ner_tags'\] may all hold the tags; name one"),
     ],
 )
@@ -143,7 +146,7 @@ def test_tokens_and_tags_that_do_not_fit(tmp_path: Path, row: dict[str, Any], me
 
 
 def test_there_are_three_kinds_of_golds(tmp_path: Path):
-    with pytest.raises(InputError, match=r"gold is one of \['label', 'labels', 'tags'\]; got 'tag'"):
+    with pytest.raises(SettingError, match="gold is one of label, labels, tags; got 'tag'"):
         read_texts(written(tmp_path, "a.jsonl", ROWS), gold="tag")
 
 

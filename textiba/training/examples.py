@@ -9,6 +9,7 @@ from textiba.texts.golds import tagged_words
 from textiba.texts.text import Text
 from textiba.texts.tokenizing import padding_id, tokenize
 from textiba.texts.tokens import TokenizedText
+from textiba.texts.windows import window_places
 from textiba.training.recipe import Recipe
 
 _NO_LOSS = -100  # the tag of a token that PyTorch's cross-entropy leaves out
@@ -31,28 +32,34 @@ def examples(recipe: Recipe, texts: Sequence[Text], config: Any, tokenizer: Any)
 
     if any(gold(text, recipe.task) is None for text in texts):
         raise InputError("fine-tuning needs a label (or a value) for every text; some have none")
+    check_pairs(texts)
+    count = len(config.id2label)
+    cut = recipe.max_length if recipe.windows is None else None
+    rows = Dataset.from_list([row for text in tokenize(texts, tokenizer, cut) for row in _rows_of(text, recipe, count)])
     padded = _padding(tokenizer, config)
     if recipe.task == "tags":
-        tokenized = tokenize(texts, tokenizer, recipe.max_length)
-        rows = Dataset.from_list([tagged_example(text) for text in tokenized])
         return rows, DataCollatorForTokenClassification(padded, label_pad_token_id=_NO_LOSS)
-    paired = check_pairs(texts)
-    count = len(config.id2label)
-    found = [(text, gold(text, recipe.task)) for text in texts]
-    rows = Dataset.from_list(
-        [
-            {"text": text.text, "pair": text.pair, "label": _hot(answer, count) if recipe.task == "labels" else answer}
-            for text, answer in found
-        ]
-    )
-    rows = rows.map(
-        lambda batch: tokenizer(
-            batch["text"], batch["pair"] if paired else None, truncation=True, max_length=recipe.max_length
-        ),
-        batched=True,
-        remove_columns=["text", "pair"],
-    )
     return rows, DataCollatorWithPadding(padded)
+
+
+def _rows_of(text: TokenizedText, recipe: Recipe, count: int) -> list[dict[str, Any]]:
+    """Returns a row for each window of a text, or one row; `count` is the number of the model's labels."""
+    answer = gold(text.source, recipe.task)
+    tags = token_tags(text) if recipe.task == "tags" else []
+    places = [range(len(text))]
+    if recipe.windows is not None:
+        places = window_places(text, recipe.max_length, recipe.windows.stride, f"the text {text.source.id!r}")
+    rows = []
+    for own in places:
+        window = text.take(own)
+        row: dict[str, Any] = {"input_ids": list(window.ids), "attention_mask": [1] * len(window)}
+        row |= {"token_type_ids": list(window.type_ids)} if window.type_ids else {}
+        if recipe.task == "tags":
+            row["labels"] = [tags[i] for i in own]
+        else:
+            row["label"] = _hot(answer, count) if recipe.task == "labels" else answer
+        rows.append(row)
+    return rows
 
 
 def gold(text: Text, task: str) -> Any:
@@ -60,21 +67,20 @@ def gold(text: Text, task: str) -> Any:
     return {"classes": text.label, "value": text.value, "labels": text.labels, "tags": text.tags}[task]
 
 
-def tagged_example(text: TokenizedText) -> dict[str, Any]:
-    """Returns the inputs of the model, and in "labels" the gold tag at the first token of each tagged word.
+def token_tags(text: TokenizedText) -> list[int]:
+    """Returns the gold tag at the first token of each tagged word.
 
     All other tokens have the tag -100, which the loss leaves out. `Tag` reads a word's tag at the same token.
 
     Args:
         text: a tokenized text with tags as indices of the classes.
     """
-    labels = [_NO_LOSS] * len(text)
+    found = [_NO_LOSS] * len(text)
     words = text.words
     for word, tag in zip(tagged_words(text), text.source.tags or (), strict=True):
         if word is not None:
-            labels[words[word][0]] = int(tag)
-    row: dict[str, Any] = {"input_ids": list(text.ids), "attention_mask": [1] * len(text), "labels": labels}
-    return row | ({"token_type_ids": list(text.type_ids)} if text.type_ids else {})
+            found[words[word][0]] = int(tag)
+    return found
 
 
 def check_pairs(texts: Sequence[Text]) -> bool:

@@ -103,7 +103,7 @@ def finish(
         "loss": losses,
     }
     _write_card(card, output)
-    model = load(output, recipe.max_length, outcome=asked(recipe.task))
+    model = load(output, recipe.max_length, outcome=asked(recipe.task), windows=recipe.windows)
     card["tested_on"] = texts.tested_on
     card["test_texts"] = len(texts.test)
     card |= MEASURES[recipe.task](model, texts.test, progress)

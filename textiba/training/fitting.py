@@ -91,7 +91,7 @@ def train_adapter(
         logging_steps=_LOGGED,
         log_level="error",
         save_strategy="steps",
-        save_steps=_saved_every(recipe, len(texts)),
+        save_steps=_saved_every(recipe, len(rows)),
         save_total_limit=1,
         disable_tqdm=True,
         report_to="none",
@@ -117,12 +117,12 @@ def train_adapter(
     return [{"step": row["step"], "loss": round(row["loss"], 5)} for row in trainer.state.log_history if "loss" in row]
 
 
-def _saved_every(recipe: Recipe, texts: int) -> int:
+def _saved_every(recipe: Recipe, rows: int) -> int:
     """Steps between two saved states: about a twentieth of all steps, rounded to whole logging intervals.
 
     A saved state does not hold the sums of an unfinished logging interval.
     """
-    steps = math.ceil(texts / recipe.batch_size) * recipe.epochs
+    steps = math.ceil(rows / recipe.batch_size) * recipe.epochs
     return _LOGGED * max(1, round(steps / _SAVED / _LOGGED))
 
 

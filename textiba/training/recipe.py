@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from textiba.settings import Settings
 from textiba.texts.sources import IMDB
+from textiba.texts.windows import Windows
 
 
 class Recipe(Settings):
@@ -35,7 +36,9 @@ class Recipe(Settings):
         limit: largest number of training texts; None takes all.
         statistics: largest number of training texts from which the feature statistics are estimated.
         test_limit: largest number of test texts for the card's accuracy; None takes all.
-        max_length: largest number of tokens; longer texts are cut.
+        max_length: largest number of tokens that the model reads at once; longer texts are cut, or read in `windows`.
+        windows: how longer texts are read in overlapping windows. In training each window is an example of its own,
+            with the gold answer of its text; the test is of whole texts. Not for kind "probe".
         rank: rank of the LoRA matrices, which are added to every linear layer; alpha is twice the rank.
         epochs: number of passes over the training texts.
         batch_size: number of texts in a step.
@@ -64,6 +67,7 @@ class Recipe(Settings):
     statistics: int = Field(default=2000, ge=1)
     test_limit: int | None = Field(default=2000, ge=2)
     max_length: int = Field(default=256, ge=8)
+    windows: Windows | None = None
     rank: int = Field(default=8, ge=1)
     epochs: float = Field(default=1.0, gt=0)
     batch_size: int = Field(default=32, ge=1)
@@ -79,4 +83,6 @@ class Recipe(Settings):
             raise ValueError("task: value and value_column belong together; give both or neither")
         if self.task != "classes" and self.kind == "probe":
             raise ValueError(f"a probe is a classifier of exclusive classes; for task: {self.task} use kind: adapter")
+        if self.windows is not None and self.kind == "probe":
+            raise ValueError("a probe has one row of features for a text, not one for each window; use kind: adapter")
         return self
