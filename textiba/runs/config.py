@@ -33,6 +33,8 @@ class DataChoice(Settings):
         rationale_column: column of the character spans that a person marked; None takes `rationale`.
         pair_rationale_column: the same for the second text; None takes `pair_rationale`.
         value_column: column of gold values for regression; None reads none.
+        gold: what the column of the labels holds: a "label", a list of "labels", or the "tags" of a list of tokens; see
+            `textiba.texts.sources.read_texts`.
         rationales: whether the source holds ERASER movie rationales rather than a data set in IMDB's layout.
         skip: number of texts left out at the beginning, so that two runs can take disjoint texts.
         limit: number of texts to take after the skipped texts; None takes all.
@@ -52,6 +54,7 @@ class DataChoice(Settings):
     rationale_column: str | None = None
     pair_rationale_column: str | None = None
     value_column: str | None = None
+    gold: Literal["label", "labels", "tags"] = "label"
     rationales: bool = False
     skip: int = Field(default=0, ge=0)
     limit: int | None = Field(default=None, ge=1)
@@ -78,7 +81,7 @@ class DataChoice(Settings):
         """The columns that the user named."""
         return Named(
             self.text_column, self.label_column, self.id_column, self.pair_column, self.rationale_column,
-            self.pair_rationale_column, self.value_column,
+            self.pair_rationale_column, self.value_column, self.gold,
         )  # fmt: skip
 
     def open(self) -> Iterable[Text]:
