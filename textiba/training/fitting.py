@@ -244,8 +244,9 @@ def fresh_head(model: Any, seed: int) -> None:
 def start_at_shares(model: Any, texts: Sequence[Text]) -> None:
     """Sets the bias of each label, in place, to the log-odds of the label's share of the texts.
 
-    Otherwise the first steps, in which all the rare labels push towards "no", can saturate the pooler for good. Source:
-    Lin et al., *Focal Loss for Dense Object Detection*, ICCV 2017, section 4.1.
+    Otherwise the first steps, in which all the rare labels push towards "no", can make the pooler's output the same for
+    every text, and nothing more is learned. Source: Lin et al., *Focal Loss for Dense Object Detection*, ICCV 2017,
+    section 4.1.
 
     Args:
         model: a Hugging Face sequence classifier with a fresh head.
