@@ -22,6 +22,7 @@ from textiba.texts.tokenizing import tokenize
 from textiba.texts.windows import Windows
 from textiba.training.examples import examples, token_tags
 from textiba.training.finetune import choice_of, finetune
+from textiba.training.fitting import start_at_shares
 from textiba.training.labelled import labelled_texts
 from textiba.training.measures import correlations, label_f1, tag_measures, tag_sequences
 from textiba.training.recipe import Recipe
@@ -183,6 +184,19 @@ def test_the_f1_of_labels_is_that_of_scikit_learn(base: Path, tmp_path: Path):
     found = label_f1(model, texts)
     for mean in ("micro", "macro"):
         assert found[f"test_f1_{mean}"] == pytest.approx(f1_score(gold, held, average=mean))
+
+
+def test_a_fresh_head_begins_with_the_share_of_each_label(base: Path, tmp_path: Path):
+    asked = of_labels(base, tmp_path, kind="fresh")
+    finetune(asked, tmp_path / "out")
+    train = labelled_texts(choice_of(asked), None).train
+    shares = [sum(k in (text.labels or ()) for text in train) / len(train) for k in range(2)]
+    bias = textiba.load(tmp_path / "out").module.classifier.bias
+    assert bias.sigmoid().tolist() == pytest.approx(shares, abs=0.01)
+    module, _, _ = load_base(str(base), labels=("a", "b", "never"), problem="multi_label_classification")
+    start_at_shares(module, [Text("x", labels=(0, 1)), Text("y", labels=(1,))])
+    held = np.array([1.5, 2.5, 0.5])
+    np.testing.assert_allclose(module.classifier.bias.detach().numpy(), np.log(held / (3 - held)), rtol=1e-6)
 
 
 def test_several_labels_need_a_list_in_every_row(base: Path, tmp_path: Path):

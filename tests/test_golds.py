@@ -16,6 +16,7 @@ from textiba.attribution import Attribution, Attributions
 from textiba.errors import InputError, SettingError
 from textiba.model.outcomes import Label
 from textiba.model.view import Model
+from textiba.runs.config import DataChoice
 from textiba.runs.sweep import texts_hash
 from textiba.show.highlight import facts
 from textiba.store.export import export_rows
@@ -117,6 +118,11 @@ def test_tokens_and_tags_become_a_text_with_tags(tmp_path: Path, name: str):
     texts = read_texts(written(tmp_path, name, rows), gold="tags")
     assert [text.text for text in texts] == ["U.K. sends @bob home", "Hello"]
     assert [text.tags for text in texts] == [tuple(row["ner_tags"]) for row in TAGGED]
+
+
+def test_a_run_reads_tokens_with_tags(tmp_path: Path):
+    choice = DataChoice(source=str(written(tmp_path, "a.jsonl", TAGGED)), gold="tags")
+    assert [text.tags for text in choice.load()] == [tuple(row["ner_tags"]) for row in TAGGED]
 
 
 @pytest.mark.parametrize(

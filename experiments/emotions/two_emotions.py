@@ -217,7 +217,7 @@ def figure(result: dict[str, Any]) -> Any:
     axes = made.subplots(1, 2)
     panel(axes[0], "Do two scores agree on the words?", "Spearman's correlation, mean over texts (95 %)", "")
     bars(axes[0], result["agreement"]["correlation"])
-    panel(axes[1], "What deleting the top quarter of the words does", "fall of the log-odds, nats (95 %)", "")
+    panel(axes[1], "Deleting the top quarter of the words", "fall of the log-odds, nats (95 %)", "")
     names = {"own": "the emotion explained", "other": "the text's other emotion", "random": "as many random words"}
     bars(axes[1], {names[name]: value for name, value in result["fall"].items()})
     return made

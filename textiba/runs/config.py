@@ -44,6 +44,8 @@ class DataChoice(Settings):
             `[start, end]` count characters if there is a column of texts, and otherwise tokens.
         annotators: of a rationale by several annotators, "any" takes what at least one annotator marked, "majority"
             what more than half of them marked; a tie is no majority.
+        gold: what the column of the labels holds: a "label", a list of "labels", or the "tags" of a list of tokens; see
+            `textiba.texts.sources.read_texts`.
         rationales: whether the source holds ERASER movie rationales rather than a data set in IMDB's layout.
         skip: number of texts left out at the beginning, so that two runs can take disjoint texts.
         limit: number of texts to take after the skipped texts; None takes all.
@@ -67,6 +69,7 @@ class DataChoice(Settings):
     pair_tokens_column: str | None = None
     rationale_format: Literal["characters", "tokens", "mask"] | None = None
     annotators: Literal["any", "majority"] = "majority"
+    gold: Literal["label", "labels", "tags"] = "label"
     rationales: bool = False
     skip: int = Field(default=0, ge=0)
     limit: int | None = Field(default=None, ge=1)
@@ -94,7 +97,7 @@ class DataChoice(Settings):
         return Named(
             self.text_column, self.label_column, self.id_column, self.pair_column, self.rationale_column,
             self.pair_rationale_column, self.value_column, self.tokens_column, self.pair_tokens_column,
-            self.rationale_format, self.annotators,
+            self.rationale_format, self.annotators, self.gold,
         )  # fmt: skip
 
     def open(self) -> Iterable[Text]:

@@ -18,7 +18,7 @@ from textiba.runs.sweep import Progress
 from textiba.show.summary import markdown_table
 from textiba.store import write_text
 from textiba.texts.columns import Named
-from textiba.training.fitting import fresh_head, save_head, train_adapter, train_probe
+from textiba.training.fitting import fresh_head, save_head, start_at_shares, train_adapter, train_probe
 from textiba.training.labelled import Choice, LabelledTexts, labelled_texts
 from textiba.training.measures import MEASURES, asked, counted
 from textiba.training.recipe import Recipe
@@ -53,6 +53,8 @@ def finetune(recipe: Recipe, output: str | Path, progress: Progress = lambda *_:
         base, tokenizer, _ = load_base(recipe.base, recipe.seed, False, texts.labels, kind, problem)
         if trained:
             fresh_head(base, recipe.seed)
+    if recipe.task == "labels" and not (trained and texts.labels == own):
+        start_at_shares(base, texts.train)
     output.mkdir(parents=True, exist_ok=True)
     losses: list[dict] = []
     if recipe.kind == "adapter":

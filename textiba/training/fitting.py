@@ -241,6 +241,27 @@ def fresh_head(model: Any, seed: int) -> None:
                 child.apply(_reset)
 
 
+def start_at_shares(model: Any, texts: Sequence[Text]) -> None:
+    """Sets the bias of each label, in place, to the log-odds of the label's share of the texts.
+
+    Otherwise the first steps, in which all the rare labels push towards "no", can make the pooler's output the same for
+    every text, and nothing more is learned. Source: Lin et al., *Focal Loss for Dense Object Detection*, ICCV 2017,
+    section 4.1.
+
+    Args:
+        model: a Hugging Face sequence classifier with a fresh head.
+        texts: training texts, with labels as indices of the classes.
+    """
+    _, head = last_linear(model)
+    if head.bias is None:
+        return
+    counts = Counter(label for text in texts for label in text.labels or ())
+    # Half a text more on each side keeps the log-odds of a label without any text finite.
+    held = torch.tensor([counts[label] + 0.5 for label in range(head.out_features)])
+    with torch.no_grad():
+        head.bias.copy_(torch.log(held / (len(texts) + 1 - held)))
+
+
 def _reset(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=0.02)
