@@ -1,6 +1,6 @@
 """The result of one forward pass of the whole model: hidden states and logits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
@@ -15,19 +15,21 @@ else:
 
 
 class HiddenStates(_States):
-    """Hidden states 0 … L of one pass. The last hidden state is computed lazily.
+    """Hidden states 0 … L of one pass. Some are computed when they are first read, and then kept.
 
-    If the head reads only the first token, the prediction does not need the other tokens' last hidden state.
+    If the head reads only the first token, the prediction does not need the other tokens' last hidden state. Of a long
+    text in windows, no state is kept unless it is read.
 
     Args:
-        below: hidden states 0 … L − 1.
-        make_last: function that computes hidden state L of all tokens.
+        layers: the number L of layers.
+        computed: the states that are known, by layer.
+        make: function that computes the hidden state of a layer.
     """
 
-    def __init__(self, below: Sequence[State], make_last: Callable[[], State]):
-        self._computed = list(below)
-        self._length = len(below) + 1
-        self._make_last = make_last
+    def __init__(self, layers: int, computed: Mapping[int, State], make: Callable[[int], State]):
+        self._computed = dict(computed)
+        self._length = layers + 1
+        self._make = make
 
     def __len__(self) -> int:
         return self._length
@@ -40,8 +42,8 @@ class HiddenStates(_States):
         places = range(self._length)[index]
         if isinstance(places, range):
             return [self[place] for place in places]
-        if places == len(self._computed):
-            self._computed.append(self._make_last())
+        if places not in self._computed:
+            self._computed[places] = self._make(places)
         return self._computed[places]
 
 

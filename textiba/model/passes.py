@@ -62,26 +62,21 @@ class Running(Batching, abc.ABC):
     def forward(self, batch: Batch) -> ForwardPass:
         """Runs one pass of the whole model, and returns every hidden state and the logits.
 
-        If the head reads only the first token, the last hidden state of the other tokens is computed lazily.
+        If the head reads only the first token, the last hidden state of the other tokens is computed lazily. For a
+        batch of windows, every state is.
 
         Raises:
             NotFiniteError: the model returned NaN or infinity.
         """
-        logits: list[Logits] = []
-        states: list[list[State]] = []
-        for rows, _ in pieces(batch):
-            output, arrived = self._network.record(rows, narrow=True)
-            logits.append(self.reading.logits(output, rows))
-            states.append(arrived)
-        found = finite(self._combined(joined(logits), batch), batch, self.name)
-        layers = [list(parts) for parts in zip(*states, strict=True)]
-        states.clear()
-        kept: list[State] = []
-        while layers:  # each layer's parts are freed once they are joined
-            kept.append(at_least_float32(batch.by_text(joined(layers.pop(0)))))
+        if batch.unrolled is not None:  # states of all layers and windows would take much memory
+            return ForwardPass(batch, HiddenStates(self.n_layers, {}, partial(self.run_to, batch)), self.logits(batch))
+        output, states = self._network.record(batch, narrow=True)
+        logits = finite(self.reading.logits(output, batch), batch, self.name)
+        kept = [at_least_float32(state) for state in states]
         if len(kept) > self.n_layers:
-            return ForwardPass(batch, tuple(kept), found)
-        return ForwardPass(batch, HiddenStates(kept, partial(self._through_last, batch, kept[-1])), found)
+            return ForwardPass(batch, tuple(kept), logits)
+        last = partial(self._through_last, batch, states[-1])
+        return ForwardPass(batch, HiddenStates(self.n_layers, dict(enumerate(kept)), last), logits)
 
     @torch.no_grad()
     def run_to(self, batch: Batch, layer: int) -> State:
@@ -144,15 +139,10 @@ class Running(Batching, abc.ABC):
         return self.reading.target_output(logits, targets, output)
 
     @torch.no_grad()
-    def _through_last(self, batch: Batch, state: State) -> State:
-        """Returns `hidden_states[L]` of all tokens, from `hidden_states[L − 1]`."""
-        last = self.n_layers - 1
-        states = batch.by_window(state.to(self.module.dtype))
-        found = [
-            self._network.record(rows, enter=last, state=states[own], stop=self.n_layers)[1][-1]
-            for rows, own in pieces(batch)
-        ]
-        return at_least_float32(batch.by_text(joined(found)))
+    def _through_last(self, batch: Batch, state: State, layer: int) -> State:
+        """Returns `hidden_states[L]` of all tokens, from `hidden_states[L − 1]`; `layer` is L."""
+        _, states = self._network.record(batch, enter=layer - 1, state=state, stop=layer)
+        return at_least_float32(states[-1])
 
     def _combined(self, logits: Logits, batch: Batch) -> Logits:
         """Returns the logits of each text from those of the batch's rows."""

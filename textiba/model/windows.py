@@ -1,13 +1,13 @@
 """Reads long texts in windows: runs the windows a few at a time, and combines their logits into the text's logits."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from textiba.errors import SettingError
 from textiba.model.reading import Reading
@@ -16,6 +16,7 @@ from textiba.texts.batches import Batch
 from textiba.texts.windows import Windows
 from textiba.types import Logits, State
 
+Piece = tuple[Batch, slice]  # some rows of a batch, and their places among all rows
 WINDOW_TOKENS = 512  # tokens of the windows that run together; the activations of only these are in memory
 
 
@@ -48,7 +49,7 @@ def reading_windows(reading: Reading, windows: Windows, size: int) -> Reading:
     return replace(reading, words=f"{reading.words}, {how} of {size} tokens that share {windows.stride}")
 
 
-def pieces(batch: Batch) -> Iterator[tuple[Batch, slice]]:
+def pieces(batch: Batch) -> Iterator[Piece]:
     """Yields the batch's rows a few windows at a time, and their places among all rows; one piece without windows."""
     rows = batch.rows
     count, length = rows.input_ids.shape
@@ -84,16 +85,32 @@ def run_by_piece(run: Callable[[Batch, State], Logits], batch: Batch, state: Sta
         state: the windows' states.
     """
     found = list(pieces(batch))
-    again = torch.is_grad_enabled() and state.requires_grad and len(found) > 1
-    logits: list[Tensor] = []
-    for rows, own in found:
-        if again:
-            made = checkpoint(run, rows, state[own], use_reentrant=False, preserve_rng_state=False)
-            assert isinstance(made, Tensor)  # noqa: S101 - for the type checker
-            logits.append(made)
-        else:
-            logits.append(run(rows, state[own]))
-    return joined(logits)
+    if torch.is_grad_enabled() and state.requires_grad and len(found) > 1:
+        return _RunAgain.apply(run, found, state)  # type: ignore[return-value]
+    return joined([run(rows, state[own]) for rows, own in found])
+
+
+class _RunAgain(torch.autograd.Function):
+    """Runs pieces forward without keeping activations, and once more, each with its own backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, run: Callable[[Batch, State], Logits], found: Sequence[Piece], state: State) -> Logits:
+        """Returns the logits of all pieces."""
+        ctx.run, ctx.found = run, found
+        ctx.save_for_backward(state)
+        return torch.cat([run(rows, state[own]) for rows, own in found])
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Tensor) -> tuple[None, None, State]:
+        """Returns the gradient of the states, piece by piece."""
+        [states], [above] = ctx.saved_tensors, outputs
+        gradients: list[Tensor] = []
+        for rows, own in ctx.found:
+            part = states[own].detach().requires_grad_(True)
+            with torch.enable_grad():
+                logits = ctx.run(rows, part)
+            gradients += torch.autograd.grad(logits, part, above[own])
+        return None, None, torch.cat(gradients)
 
 
 def combined(logits: Logits, batch: Batch, reading: Reading, combine: str) -> Logits:
