@@ -29,8 +29,8 @@ from textiba.texts.windows import Windows
 HERE = Path(__file__).parent
 SIZE, STRIDE = 256, 32  # as in finetune.yaml
 PARTS = 10  # of a document, for the place of the evidence
-EXPLAINED = 20  # documents whose scores are compared
-STEPS = textiba.Degradation(steps=(0, 0.1, 0.25, 0.5, 0.75, 1), orders=("morf", "lerf"))
+EXPLAINED = 12  # documents whose scores are compared
+STEPS = textiba.Degradation(steps=(0, 0.1, 0.3, 0.6, 1), orders=("morf", "lerf"))
 METHODS = {
     "evidence": textiba.Evidence(),
     "bits": textiba.PerSampleBottleneck(),
@@ -38,7 +38,6 @@ METHODS = {
     "saliency": textiba.Saliency(),
     "random": textiba.Random(),
 }
-WAYS = {"deletion": STEPS, "mask": STEPS.model_copy(update={"removal": "mask"})}
 
 
 def models(folder: str) -> dict[str, Model]:
@@ -82,16 +81,8 @@ def answer(folder: str, data: Path) -> dict[str, Any]:
     whole = read["windows, mean"]
     chosen = [text for text, hit in zip(texts, correct["windows, mean"], strict=True) if hit][:EXPLAINED]
     scores = {name: textiba.explain(whole, method, chosen, known) for name, method in METHODS.items()}
-    areas = {
-        way: {name: textiba.lerf_morf_area(textiba.degrade(whole, found, settings)) for name, found in scores.items()}
-        for way, settings in WAYS.items()
-    }
-    apart = {
-        f"{name} − random, {way}": found[name] - found["random"]
-        for way, found in areas.items()
-        for name in METHODS
-        if name != "random"
-    }
+    areas = {name: textiba.lerf_morf_area(textiba.degrade(whole, found, STEPS)) for name, found in scores.items()}
+    apart = {f"{name} − random": areas[name] - areas["random"] for name in METHODS if name != "random"}
     apart |= {"accuracy, windows − first 256 tokens": 1.0 * correct["windows, mean"] - correct["first 256 tokens"]}
     details: list[Any] = [a.details for a in scores["evidence"]]
     return {
@@ -105,7 +96,7 @@ def answer(folder: str, data: Path) -> dict[str, Any]:
                 for d, a in zip(details, scores["evidence"], strict=True)
             ]
         ),
-        "area": {way: {name: bootstrap(values) for name, values in found.items()} for way, found in areas.items()},
+        "area": {name: bootstrap(values) for name, values in areas.items()},
         "p": dict(zip(apart, holm([sign_flip_p(values) for values in apart.values()]), strict=True)),
     }
 
@@ -121,15 +112,12 @@ def draw(result: dict[str, Any]) -> Any:
     spread = [[p.mean - p.low, p.high - p.mean] for p in result["evidence by tenth of the document"]]
     one.bar(range(1, PARTS + 1), middle, yerr=np.array(spread).T, color="#99c7c2", error_kw={"ecolor": "#475569"})
     one.axhline(1 / PARTS, color="#475569", lw=0.8, ls="--")
-    panel(other, "Tokens removed from the whole document", "area between LeRF and MoRF (95 %)", "")
+    panel(other, "Tokens deleted from the whole document", "area between LeRF and MoRF (95 %)", "")
     names = list(METHODS)[::-1]
-    for way, shift, colour in (("deletion", 0.2, "#0f766e"), ("mask", -0.2, "#99c7c2")):
-        values: list[Interval] = [result["area"][way][name] for name in names]
-        error = np.array([[v.mean - v.low, v.high - v.mean] for v in values]).T
-        places = np.arange(len(names)) + shift
-        other.barh(places, [v.mean for v in values], 0.38, xerr=error, color=colour, label=way, error_kw={"lw": 1})
+    values: list[Interval] = [result["area"][name] for name in names]
+    error = np.array([[v.mean - v.low, v.high - v.mean] for v in values]).T
+    other.barh(range(len(names)), [v.mean for v in values], xerr=error, color="#99c7c2", error_kw={"ecolor": "#475569"})
     other.set_yticks(range(len(names)), names)
-    other.legend(frameon=False)
     return made
 
 
@@ -145,6 +133,5 @@ if __name__ == "__main__":
     found = main(sys.argv[1], Path(sys.argv[2]), HERE)
     for name, value in found["accuracy"].items():
         sys.stdout.write(f"accuracy, {name:20} {shown(value)}\n")
-    for way, areas in found["area"].items():
-        for name, value in areas.items():
-            sys.stdout.write(f"area, {way:10} {name:10} {shown(value)}\n")
+    for name, value in found["area"].items():
+        sys.stdout.write(f"area, {name:10} {shown(value)}\n")
