@@ -183,6 +183,12 @@ def _sides(known: Sequence[Hashable], named: Named, source: str) -> tuple[Side, 
     """Returns the columns of the texts, the columns of the second texts, and whether every row must be a pair."""
     others = named.columns(known)
     if named.gold == "tags":
+        unread = {
+            "pair_column": named.pair, "rationale_column": named.rationale, "pair_tokens_column": named.pair_tokens,
+            "pair_rationale_column": named.pair_rationale,
+        }  # fmt: skip
+        if wrong := [name for name, column in unread.items() if column not in (None, "")]:
+            raise InputError(f"{source}: tags are read of single texts without rationales; leave {wrong[0]} out")
         return Side(_tagged_column(known, named, source)), None, True
     tokens, pair_tokens = named.tokens or None, named.pair_tokens or None
     if named.tokens is None:
