@@ -46,14 +46,14 @@ class Named:
         pair_tokens: the same for the second text, whose tokens are joined if there is no column of second texts; None
             reads none.
         rationale_format: what the numbers of the rationales are: "characters", "tokens" or "mask"; see
-            `textiba.texts.rationales`. None decides: starts and ends in two columns count tokens, a list of numbers is
-            a mask, and spans `[start, end]` count characters if there is a column of texts, and otherwise tokens.
+            `textiba.texts.rationales`. If None, starts and ends in two columns count tokens, a list of numbers is a
+            mask, and spans `[start, end]` count characters if there is a column of texts, and otherwise tokens.
         annotators: of a rationale by several annotators, what is taken: "any" takes what at least one annotator marked,
             "majority" what more than half of them marked. The default is "majority": a word that one annotator of three
             marked is not a reason on which people agree.
         gold: what the column of gold answers holds: the "label" of a text, a list of "labels" of which several may
             hold, or the "tags" of a text's tokens. The column of the texts then holds lists of tokens, and None takes
-            `tokens`.
+            `tokens`; no rationales and no second texts are read.
 
     Raises:
         SettingError: `rationale_format`, `annotators` or `gold` has another value.
