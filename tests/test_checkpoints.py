@@ -130,6 +130,9 @@ def test_a_missing_adapter_and_a_broken_card(tmp_path: Path):
     (folder / CARD).write_text("{")
     with pytest.raises(CorruptFileError, match="not a card"):
         load(folder)
+    (folder / CARD).write_text('{"base": "built-in", "weights": "x", "sha256": "0", "recipe": "adapter"}')
+    with pytest.raises(CorruptFileError, match="not a card"):
+        load(folder)
 
 
 def test_a_head_that_does_not_fit_its_base(tmp_path: Path):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+import torch
 import toys
 from commands import command
 from sklearn.metrics import f1_score
@@ -118,6 +119,7 @@ def test_a_value_is_a_number_of_every_text(base: Path, tmp_path: Path):
         ({"task": "labels", "kind": "probe"}, "for task: labels use kind: adapter"),
         ({"task": "tags", "kind": "probe"}, "for task: tags use kind: adapter"),
         ({"task": "tags", "value_column": "z"}, "task: value and value_column belong together"),
+        ({"max_length": 24, "windows": {"stride": 24}}, "windows of 24 tokens share fewer than 24; got stride 24"),
     ],
 )
 def test_settings_that_do_not_go_together(settings: dict[str, Any], message: str):
@@ -322,3 +324,30 @@ class TestWindows:
     def test_not_for_a_probe(self, base: Path, tmp_path: Path):
         with pytest.raises(SettingError, match="a probe has one row of features"):
             Recipe(kind="probe", windows=Windows(stride=4))
+
+    def test_each_tag_is_measured_where_tag_reads_it(self, base: Path):
+        module, tokenizer, _ = load_base(
+            str(base), labels=("O", "B-x", "I-x"), kind="AutoModelForTokenClassification", problem=None
+        )
+        module.classifier.weight.data.normal_(generator=torch.Generator().manual_seed(0))
+        lines = [*toys.texts(2, seed=1, shortest=70, longest=90), "a dog"]  # longer than the model's 64 positions
+        texts = [Text(line, tags=("O",) * len(line.split())) for line in lines]
+        model = textiba.Model(module, tokenizer, max_length=16, windows=Windows(stride=4), outcome=Tag(word=0))
+        _, found = tag_sequences(model, texts)
+        assert len(set(found[0])) > 1
+        for text, tags in zip(texts, found, strict=True):
+            for word, tag in enumerate(tags):
+                asked = model.asking(Tag(word=word))
+                [logits] = asked.logits(asked.collate(asked.tokenize([text])))
+                assert tag == asked.labels[int(logits.argmax())]
+
+    def test_a_test_text_without_room_is_refused_before_the_training(self, base: Path, tmp_path: Path):
+        long = " ".join(["film"] * 30)
+        pandas.DataFrame([{"one": long, "two": long, "y": label} for label in ("few", "many")]).to_parquet(
+            tmp_path / "long.parquet"
+        )
+        settings: dict[str, Any] = {"label_column": "y", "test_data": str(tmp_path / "long.parquet")}
+        for more, message in (({"windows": Windows(stride=4)}, "room for 0 tokens"), ({"max_length": 65}, "between 3")):
+            with pytest.raises(InputError, match=message):
+                finetune(recipe(base, tmp_path, **settings, **more), tmp_path / "out")
+        assert not (tmp_path / "out").exists()

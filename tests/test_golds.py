@@ -228,3 +228,15 @@ def test_golds_are_a_part_of_the_hash_of_texts():
     assert map_golds(Text("a b", 0, labels=(1,), tags=(2, 0)), lambda n: -int(n)) == Text(
         "a b", 0, labels=(-1,), tags=(-2, 0)
     )
+
+
+@pytest.mark.parametrize("name", ["pair", "rationale", "pair_tokens", "pair_rationale"])
+def test_columns_that_are_not_read_beside_tags_are_refused(name: str):
+    row = {"tokens": ["a", "dog"], "tags": ["O", "B-x"], "more": [[0, 1]]}
+    with pytest.raises(InputError, match=f"tags are read of single texts without rationales; leave {name}_column out"):
+        list(texts_from([row], Named(gold="tags", **{name: "more"})))
+
+
+def test_a_mapping_of_one_text_with_tags():
+    [text] = texts_from({"tokens": ["a", "dog"], "tags": ["O", "B-x"]}, Named(gold="tags"))
+    assert (text.text, text.tags) == ("a dog", ("O", "B-x"))

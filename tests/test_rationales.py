@@ -54,6 +54,7 @@ class TestShapes:
             ({"why": np.array(MASK, dtype=float)}, {"rationale": "why"}),
             ({"why": MASK}, {"rationale": "why", "rationale_format": "mask"}),
             ({"first": [1, 4], "last": [3, 6]}, {"rationale": ("first", "last")}),
+            ({"first": [1, 4], "last": [3, 6]}, {"rationale": ["first", "last"]}),  # a list of columns, as in configs
             ({"rationale": [[2, 11], [14, 27]]}, {"rationale_format": "characters"}),
             ({"first": [2, 14], "last": [11, 27]}, {"rationale": ("first", "last"), "rationale_format": "characters"}),
             ({"rationale": json.dumps(MASK)}, {}),

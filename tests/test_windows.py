@@ -285,3 +285,15 @@ class TestTags:
         )
         with pytest.raises(InputError, match="no window of 16 tokens has all words of the question"):
             textiba.explain(model, textiba.Random(), LONG[:1])
+
+    def test_an_answer_that_a_deletion_leaves_in_no_window_is_refused(self):
+        """Windows begin at other places after a deletion, and the words of the answer may then lie in two of them."""
+        torch.manual_seed(0)
+        answerer = BertForQuestionAnswering(toys.CONFIGS["bert"])  # type: ignore[arg-type]
+        outcome = Answer(first=9, last=15)
+        model = Model(answerer, toys.tokenizer(), max_length=SIZE, windows=Windows(stride=4), outcome=outcome)
+        [text] = model.tokenize([" ".join(["film"] * 40)])
+        model.check_places([text])
+        model.without(text, range(20, 25), "delete")
+        with pytest.raises(InputError, match=r"with 6 tokens deleted: no window of 16 tokens has all words of the"):
+            model.without(text, range(20, 26), "delete")

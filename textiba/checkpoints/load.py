@@ -180,7 +180,7 @@ def _from_card(
         card = json.loads((folder / CARD).read_text("utf-8"))
         base, file, expected = card["base"], card["weights"], card["sha256"]
         kind, problem = HEADS[card.get("recipe", {}).get("task", "classes")]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptFileError(f"{folder / CARD}: not a card ({error}); make the checkpoint anew") from None
     weights = folder / file
     if not weights.is_file():

@@ -121,7 +121,7 @@ def explain(
     statistics: Annotated[Path | None, typer.Option(help="A file of textiba estimate.")] = None,
     max_length: Annotated[int | None, typer.Option(min=3, help="Most tokens of a text; the model's if absent.")] = None,
     windows: WindowsOption = None,
-    combine: Combine = "mean",
+    combine: Combine = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best available if absent.")] = None,
     batch_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens in a batch; more for a GPU.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,

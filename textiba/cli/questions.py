@@ -83,18 +83,25 @@ WindowsOption = Annotated[
         min=0, metavar="STRIDE", help="Read longer texts in windows that share this many tokens; else cut them."
     ),
 ]
-Combine = Annotated[str, typer.Option(help="How the probabilities of a text's windows are combined: mean or max.")]
+Combine = Annotated[
+    str | None, typer.Option(help="How the probabilities of a text's windows are combined: mean (the default) or max.")
+]
 
 
-def windows_of(stride: int | None, combine: str = "mean") -> "Windows | None":
+def windows_of(stride: int | None, combine: str | None = None) -> "Windows | None":
     """Returns the windows that the options ask for, or None.
 
     Raises:
+        InputError: `combine` is given without `stride`.
         SettingError: `combine` is neither "mean" nor "max".
     """
     from textiba.texts.windows import Windows
 
-    return None if stride is None else Windows.from_mapping({"stride": stride, "combine": combine}, "--windows")
+    if stride is None:
+        if combine is not None:
+            raise InputError("--combine is about the windows of long texts; give --windows too")
+        return None
+    return Windows.from_mapping({"stride": stride, "combine": combine or "mean"}, "--windows")
 
 
 def _number(text: str, example: str) -> int:

@@ -17,6 +17,7 @@ from textiba.texts.golds import map_golds
 from textiba.texts.sources import Text
 from textiba.texts.tokenizing import in_table, padding_id, tokenize
 from textiba.texts.tokens import TokenizedText
+from textiba.texts.values import shown
 from textiba.texts.windows import Windows, window_places
 
 T = TypeVar("T")
@@ -114,13 +115,18 @@ class Batching(abc.ABC):
                     f"text number {number} (counting from 0) has the words 0 to {len(text.words) - 1}, and the "
                     f"question is about word {missing[0]} ({self.reading.words}){cut}"
                 )
-            if self.reading.places and self.windows is not None:
-                own = window_places(text, self.max_length, self.windows.stride)
-                if all(margin(text.take(one).word_ids, self.reading.places) < 0 for one in own):
-                    raise InputError(
-                        f"text number {number} (counting from 0): no window of {self.max_length} tokens has all words "
-                        f"of the question ({self.reading.words}); set a larger stride or max_length"
-                    )
+            self._check_windows(text, f"text number {number} (counting from 0)")
+
+    def _check_windows(self, text: TokenizedText, where: str) -> None:
+        """Raises `InputError` if no window of a text has all words that the outcome reads."""
+        if self.windows is None or not self.reading.places:
+            return
+        windows = window_places(text, self.max_length, self.windows.stride)
+        if all(margin(text.take(own).word_ids, self.reading.places) < 0 for own in windows):
+            raise InputError(
+                f"{where}: no window of {self.max_length} tokens has all words of the question "
+                f"({self.reading.words}); set a larger stride or max_length"
+            )
 
     def buckets(self, items: Sequence[T], lengths: Sequence[int], budget: int = TOKEN_BUDGET) -> Iterator[list[T]]:
         """Yields groups of items that may share a batch, the longest first; see `textiba.texts.batches.buckets`."""
@@ -148,9 +154,13 @@ class Batching(abc.ABC):
 
         Raises:
             SettingError: `removal` is "mask" or "pad", and the tokenizer has no such token.
+            InputError: after a deletion, no window has all words that the outcome reads.
         """
         if removal == "delete":
-            return self._deleted(text, set(positions))
+            shorter = self._deleted(text, set(positions))
+            name = text.source.id or shown(text.source.text)
+            self._check_windows(shorter, f"{name} with {len(text) - len(shorter)} tokens deleted")
+            return shorter
         if removal == "attention":
             return text.hide(positions)
         return text.substitute(positions, self.special_id(removal, f"removal='{removal}'", "removal='delete'"))

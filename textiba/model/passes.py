@@ -37,8 +37,8 @@ class Running(Batching, abc.ABC):
         return len(self._network.layers)
 
     def inputs(self, batch: Batch) -> dict[str, Tensor]:
-        """Returns the keyword arguments that the model is called with for a batch."""
-        return self._network.inputs(batch)
+        """Returns the keyword arguments that the model is called with for a batch, with a row for each window."""
+        return self._network.inputs(batch.rows)
 
     def check_layer(self, layer: int) -> None:
         """Raises `LayerError` unless `0 ≤ layer ≤ L`."""

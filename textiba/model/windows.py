@@ -150,14 +150,12 @@ def combined(logits: Logits, batch: Batch, reading: Reading, combine: str) -> Lo
 
 def _central_windows(batch: Batch, words: tuple[int, ...]) -> Tensor:
     """For each text, the number (among all windows) of the window that has most tokens on both sides of the words."""
-    assert batch.unrolled is not None  # noqa: S101 - the caller has windows
     chosen: list[int] = []
     start = 0
-    for count in batch.unrolled.real.sum(dim=1).tolist():
-        own = batch.unrolled.texts[start : start + count]
-        margins = [margin(text.word_ids, words) for text in own]
+    for windows in batch.windows:
+        margins = [margin(window.word_ids, words) for window in windows]
         chosen.append(start + margins.index(max(margins)))
-        start += count
+        start += len(windows)
     return torch.tensor(chosen, device=batch.input_ids.device)
 
 

@@ -40,7 +40,7 @@ class DataChoice(Settings):
             there is no column of texts, or for text_column: "", the text is the tokens, joined with single spaces.
         pair_tokens_column: the same for the second text; None reads none.
         rationale_format: what the numbers of the rationales are: "characters", "tokens" or "mask" (a 0 or 1 for each
-            token). None decides: starts and ends in two columns count tokens, a list of numbers is a mask, and spans
+            token). If None, starts and ends in two columns count tokens, a list of numbers is a mask, and spans
             `[start, end]` count characters if there is a column of texts, and otherwise tokens.
         annotators: of a rationale by several annotators, "any" takes what at least one annotator marked, "majority"
             what more than half of them marked; a tie is no majority.

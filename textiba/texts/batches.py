@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import TypeVar
 
 import torch
@@ -71,6 +71,14 @@ class Batch:
         if self.unrolled is None:
             return [len(text) for text in self.texts]
         return [int(n) for n in (self.unrolled.share > 0).sum(dim=1)]
+
+    @property
+    def windows(self) -> list[tuple[TokenizedText, ...]]:
+        """The windows of each text; a text that is not read in windows is its own only window."""
+        if self.unrolled is None:
+            return [(text,) for text in self.texts]
+        windows = iter(self.unrolled.texts)
+        return [tuple(islice(windows, count)) for count in self.unrolled.real.sum(dim=1).tolist()]
 
     def by_token(self, values: Float[Tensor, "*more batch tokens"]) -> Float[Tensor, "*more batch tokens"]:
         """Returns one value for each token of the whole texts: the sum over the windows in which a token lies."""

@@ -46,14 +46,14 @@ class Named:
         pair_tokens: the same for the second text, whose tokens are joined if there is no column of second texts; None
             reads none.
         rationale_format: what the numbers of the rationales are: "characters", "tokens" or "mask"; see
-            `textiba.texts.rationales`. None decides: starts and ends in two columns count tokens, a list of numbers is
-            a mask, and spans `[start, end]` count characters if there is a column of texts, and otherwise tokens.
+            `textiba.texts.rationales`. If None, starts and ends in two columns count tokens, a list of numbers is a
+            mask, and spans `[start, end]` count characters if there is a column of texts, and otherwise tokens.
         annotators: of a rationale by several annotators, what is taken: "any" takes what at least one annotator marked,
             "majority" what more than half of them marked. The default is "majority": a word that one annotator of three
             marked is not a reason on which people agree.
         gold: what the column of gold answers holds: the "label" of a text, a list of "labels" of which several may
             hold, or the "tags" of a text's tokens. The column of the texts then holds lists of tokens, and None takes
-            `tokens`.
+            `tokens`; no rationales and no second texts are read.
 
     Raises:
         SettingError: `rationale_format`, `annotators` or `gold` has another value.
@@ -183,6 +183,12 @@ def _sides(known: Sequence[Hashable], named: Named, source: str) -> tuple[Side, 
     """Returns the columns of the texts, the columns of the second texts, and whether every row must be a pair."""
     others = named.columns(known)
     if named.gold == "tags":
+        unread = {
+            "pair_column": named.pair, "rationale_column": named.rationale, "pair_tokens_column": named.pair_tokens,
+            "pair_rationale_column": named.pair_rationale,
+        }  # fmt: skip
+        if wrong := [name for name, column in unread.items() if column not in (None, "")]:
+            raise InputError(f"{source}: tags are read of single texts without rationales; leave {wrong[0]} out")
         return Side(_tagged_column(known, named, source)), None, True
     tokens, pair_tokens = named.tokens or None, named.pair_tokens or None
     if named.tokens is None:

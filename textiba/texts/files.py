@@ -66,8 +66,8 @@ def read_texts(
         value_column: column of gold values for regression; None reads none.
         tokens_column: column of the tokens, which token spans and masks count; None takes `tokens` or `post_tokens`.
         pair_tokens_column: the same for the second text; None reads none.
-        rationale_format: what the numbers of the rationales are: "characters", "tokens" or "mask"; None decides, see
-            `textiba.texts.columns.Named`.
+        rationale_format: what the numbers of the rationales are: "characters", "tokens" or "mask". If None, the
+            data decide; see `textiba.texts.columns.Named`.
         gold: what the column of the labels holds: the "label" of a text; a list of "labels" of which several may hold,
             by default in `labels`; or the "tags" of a text's tokens, by default in `tags` or `ner_tags`. The column of
             the texts then holds lists of tokens, by default in `tokens`.

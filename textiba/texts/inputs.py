@@ -122,7 +122,8 @@ def _columns(data: Mapping[Any, Any], named: Named) -> list[Text]:
     """Returns the texts of a mapping, which is one record, or has a list for each column."""
     columns = choose_columns(list(data), named, "the mapping")
     values = data[columns.first.main]
-    tokens = columns.first.text is None and _is_list(values) and all(isinstance(token, str) for token in values)
+    joined = columns.first.text is None or columns.gold == "tags"  # the column holds lists of tokens
+    tokens = joined and _is_list(values) and all(isinstance(token, str) for token in values)
     if isinstance(values, str) or tokens:
         return [columns.text_of(data, _number(0))]
     _refuse_what_is_no_list(values)

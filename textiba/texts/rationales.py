@@ -44,7 +44,7 @@ def read_rationale(
         text: the text that the rationale belongs to.
         tokens: the tokens of the text, of any type, or missing.
         joined: whether the text is the tokens, joined with single spaces.
-        form: what the numbers are, one of `FORMATS`. None decides: starts and ends count tokens, a list of numbers is a
+        form: what the numbers are, one of `FORMATS`. If None, starts and ends count tokens, a list of numbers is a
             mask, and spans `[start, end]` count tokens if the text is joined, and otherwise characters.
         annotators: how several annotators are merged, one of `ANNOTATORS`.
         where: names the row in errors.

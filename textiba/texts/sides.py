@@ -116,17 +116,17 @@ def span_columns(given: Hashable, known: Sequence[Hashable]) -> tuple[Hashable, 
     """Returns the column of rationales, or of starts, and the column of ends, or None.
 
     Args:
-        given: a column, or a tuple of two columns.
+        given: a column, or a tuple (or list) of two columns.
         known: all columns of the data, one of which may be a tuple itself (in pandas).
 
     Raises:
         InputError: a tuple that is neither a column nor two columns.
     """
-    if not isinstance(given, tuple) or given in known:
+    if not isinstance(given, tuple | list) or given in known:
         return given, None
     if len(given) != 2:
         raise InputError(f"a rationale has one column, or two, for starts and ends; got {len(given)}: {shown(given)}")
-    return given
+    return given[0], given[1]
 
 
 def usual_column(name: str, known: Sequence[Hashable]) -> Hashable | None:

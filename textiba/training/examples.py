@@ -9,6 +9,7 @@ from textiba.texts.golds import tagged_words
 from textiba.texts.text import Text
 from textiba.texts.tokenizing import padding_id, tokenize
 from textiba.texts.tokens import TokenizedText
+from textiba.texts.values import shown
 from textiba.texts.windows import window_places
 from textiba.training.recipe import Recipe
 
@@ -46,11 +47,8 @@ def _rows_of(text: TokenizedText, recipe: Recipe, count: int) -> list[dict[str, 
     """Returns a row for each window of a text, or one row; `count` is the number of the model's labels."""
     answer = gold(text.source, recipe.task)
     tags = token_tags(text) if recipe.task == "tags" else []
-    places = [range(len(text))]
-    if recipe.windows is not None:
-        places = window_places(text, recipe.max_length, recipe.windows.stride, f"the text {text.source.id!r}")
     rows = []
-    for own in places:
+    for own in _places_of(text, recipe):
         window = text.take(own)
         row: dict[str, Any] = {"input_ids": list(window.ids), "attention_mask": [1] * len(window)}
         row |= {"token_type_ids": list(window.type_ids)} if window.type_ids else {}
@@ -60,6 +58,27 @@ def _rows_of(text: TokenizedText, recipe: Recipe, count: int) -> list[dict[str, 
             row["label"] = _hot(answer, count) if recipe.task == "labels" else answer
         rows.append(row)
     return rows
+
+
+def check_windows(recipe: Recipe, texts: Sequence[Text], tokenizer: Any) -> None:
+    """Raises `InputError` if a text that the recipe reads in windows has no room for them.
+
+    Args:
+        recipe: the settings.
+        texts: test texts, which are read only after the training.
+        tokenizer: the tokenizer of the model.
+    """
+    if recipe.windows is not None:
+        for text in tokenize(texts, tokenizer, None):
+            _places_of(text, recipe)
+
+
+def _places_of(text: TokenizedText, recipe: Recipe) -> list[tuple[int, ...]]:
+    """Returns the positions of the tokens of each window of a text; without windows, those of all its tokens."""
+    if recipe.windows is None:
+        return [tuple(range(len(text)))]
+    where = text.source.id or f"the text {shown(text.source.text)}"
+    return window_places(text, recipe.max_length, recipe.windows.stride, where)
 
 
 def gold(text: Text, task: str) -> Any:

@@ -13,11 +13,13 @@ from textiba.bottleneck.statistics import STATISTICS, estimate_statistics
 from textiba.checkpoints.cache import file_hash
 from textiba.checkpoints.find import CARD
 from textiba.checkpoints.load import ADAPTER, HEAD, HEADS, load, load_base
+from textiba.model.limits import usable_length
 from textiba.model.reading import class_labels
 from textiba.runs.sweep import Progress
 from textiba.show.summary import markdown_table
 from textiba.store import write_text
 from textiba.texts.columns import Named
+from textiba.training.examples import check_windows
 from textiba.training.fitting import fresh_head, save_head, start_at_shares, train_adapter, train_probe
 from textiba.training.labelled import Choice, LabelledTexts, labelled_texts
 from textiba.training.measures import MEASURES, asked, counted
@@ -38,7 +40,8 @@ def finetune(recipe: Recipe, output: str | Path, progress: Progress = lambda *_:
         The card.
 
     Raises:
-        InputError: the data have no labels, or too few texts; see `textiba.training.labelled.labelled_texts`.
+        InputError: the data have no labels, or too few texts (see `textiba.training.labelled.labelled_texts`);
+            `max_length` is beyond the model's limit, or a text has no room for windows.
         MissingExtraError: PEFT, accelerate or scikit-learn is not installed.
     """
     output = Path(output)
@@ -55,6 +58,8 @@ def finetune(recipe: Recipe, output: str | Path, progress: Progress = lambda *_:
             fresh_head(base, recipe.seed)
     if recipe.task == "labels" and not (trained and texts.labels == own):
         start_at_shares(base, texts.train)
+    usable_length(base, tokenizer, recipe.max_length)  # hours of training come before the test
+    check_windows(recipe, texts.test, tokenizer)
     output.mkdir(parents=True, exist_ok=True)
     losses: list[dict] = []
     if recipe.kind == "adapter":

@@ -1,6 +1,7 @@
 """Measures a checkpoint on test texts: accuracy, correlations, the F1 of labels, and the F1 of named entities."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from textiba.errors import missing_extra
 from textiba.model.places import Tag
 from textiba.model.view import Model
+from textiba.model.windows import pieces
 from textiba.runs.sweep import Progress
 from textiba.texts.batches import Batch
 from textiba.texts.golds import tagged_words
@@ -131,24 +133,38 @@ def tag_sequences(
     found: dict[int, list[str]] = {}
     place = {id(text): n for n, text in enumerate(tokenized)}
     for batch in counted(model.batches(tokenized), "test texts", len(tokenized), progress):
-        best = _tags_of(model, batch)
-        for text, tags in zip(batch.texts, best, strict=True):
-            found[place[id(text)]] = _at_words(text, [labels[tag] for tag in tags])
+        for text, tags in zip(batch.texts, _tags_of(model, batch), strict=True):
+            words = tagged_words(text)
+            found[place[id(text)]] = [_OUTSIDE if word is None else labels[tags[word]] for word in words]
     gold = [[labels[class_index(tag, labels)] for tag in text.tags or ()] for text in texts]
     return gold, [found[n] for n in range(len(tokenized))]
 
 
-def _tags_of(model: Model, batch: Batch) -> list[list[int]]:
-    """The most probable tag of every token in a batch."""
+def _tags_of(model: Model, batch: Batch) -> list[dict[int, int]]:
+    """For each text, the most probable tag of every word, by the number of the word.
+
+    The tag is read where `Tag` reads it: at the word's first token, in the window that has most tokens on both sides of
+    the word.
+    """
     import torch
 
     with torch.no_grad():
-        return model.module(**model.inputs(batch)).logits.argmax(dim=2).tolist()
+        found = (model.module(**model.inputs(part)).logits.argmax(dim=2).tolist() for part, _ in pieces(batch))
+        rows = chain.from_iterable(list(found))
+    return [_central_tags([(window, next(rows)) for window in windows]) for windows in batch.windows]
 
 
-def _at_words(text: TokenizedText, tags: Sequence[str]) -> list[str]:
-    words = text.words
-    return [_OUTSIDE if word is None else tags[words[word][0]] for word in tagged_words(text)]
+def _central_tags(windows: Sequence[tuple[TokenizedText, Sequence[int]]]) -> dict[int, int]:
+    """The tag of every word of a text, from the tag of every token in each window."""
+    margins: dict[int, int] = {}
+    found: dict[int, int] = {}
+    for window, tags in windows:
+        for own in window.words:
+            word = window.word_ids[own[0]]
+            margin = min(own[0], len(window) - 1 - own[-1])
+            if word is not None and margin > margins.get(word, -1):
+                margins[word], found[word] = margin, tags[own[0]]
+    return found
 
 
 def counted(batches: Iterable[Batch], task: str, total: int, progress: Progress) -> Iterator[Batch]:

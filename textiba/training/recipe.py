@@ -78,11 +78,16 @@ class Recipe(Settings):
     seed: int = 0
 
     @model_validator(mode="after")
-    def _values_have_a_column(self) -> "Recipe":
+    def _settings_fit(self) -> "Recipe":
         if (self.task == "value") != (self.value_column is not None):
             raise ValueError("task: value and value_column belong together; give both or neither")
         if self.task != "classes" and self.kind == "probe":
             raise ValueError(f"a probe is a classifier of exclusive classes; for task: {self.task} use kind: adapter")
         if self.windows is not None and self.kind == "probe":
             raise ValueError("a probe has one row of features for a text, not one for each window; use kind: adapter")
+        if self.windows is not None and self.windows.stride >= self.max_length:
+            raise ValueError(
+                f"windows of {self.max_length} tokens share fewer than {self.max_length}; got stride "
+                f"{self.windows.stride}"
+            )
         return self
