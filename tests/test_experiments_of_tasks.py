@@ -4,6 +4,7 @@ import copy
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -13,11 +14,13 @@ import toys
 from test_experiments import NUMBER, _forms, _numbers
 from transformers import AutoModelForTokenClassification
 
+import textiba
 from experiments.emotions import two_emotions
 from experiments.emotions.bag_of_words import best_threshold, f1, hot
 from experiments.study import ROOT
 from experiments.tags import bag_of_words, context
 from textiba.bottleneck.statistics import estimate_statistics
+from textiba.model.outcomes import Above
 from textiba.model.places import Tag
 from textiba.model.view import Model
 from textiba.texts.text import Text
@@ -29,7 +32,7 @@ FOLDERS = ("emotions", "tags")
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_every_number_with_decimals_in_an_account_is_in_its_results(name: str):
-    values = [json.loads(path.read_text("utf-8")) for path in (ROOT / name).glob("*.json")]
+    values = [json.loads(path.read_text("utf-8")) for path in (ROOT / name).rglob("*.json")]
     known = {form for value in _numbers(values) for form in _forms(value)}
     readme = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)", " ", (ROOT / name / "README.md").read_text("utf-8"), flags=re.S)
     told = [number.replace("−", "-") for number in NUMBER.findall(readme) if "." in number or "," in number]
@@ -44,7 +47,7 @@ def test_an_account_shows_its_figures_and_the_adapter_fits_its_card(name: str):
     assert figures
     for figure in figures:
         assert f"]({figure.name})" in readme
-    assert json.loads((ROOT / name / "card.json").read_text("utf-8"))["recipe"]["task"] in ("labels", "tags")
+    assert json.loads((ROOT / name / "model/card.json").read_text("utf-8"))["recipe"]["task"] in ("labels", "tags")
 
 
 def test_two_emotions_are_compared(tmp_path: Path):
@@ -101,3 +104,21 @@ def test_the_baselines_of_tags_learn_a_word():
     data = [(["we", "saw", "Rome"], ["O", "O", "B-place"]), (["Rome", "is", "far"], ["B-place", "O", "O"])] * 20
     assert bag_of_words.most_frequent(data, data) == 1.0
     assert bag_of_words.regression(data, data, data, shape=True) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "text"),
+    [
+        ("nli", None, ("Two dogs run on the beach.", "The dogs are asleep.")),
+        ("similarity", Above(threshold=2.5), ("A man plays a guitar.", "Somebody makes music.")),
+        ("emotions", None, "Thank you so much!"),
+        ("tags", Tag(word=1), "In Lisbon it rains."),
+        ("documents", None, "The jury said on Friday that the election had been fair."),
+    ],
+)
+def test_each_committed_adapter_loads_and_is_at_most_a_megabyte(name: str, outcome: Any, text: Any):
+    folder = ROOT / name / "model"
+    assert (folder / "adapter_model.safetensors").stat().st_size <= 1_000_000
+    model = textiba.load(folder, outcome=outcome)
+    [found] = textiba.explain(model, textiba.Evidence(nodes=2), [text], textiba.load_statistics(folder))
+    assert np.isfinite(found.total)
