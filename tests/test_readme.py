@@ -49,7 +49,7 @@ def test_the_speeds_are_those_of_the_benchmark(model: str, file: str):
 
 @pytest.mark.parametrize("name", BUILTIN)
 def test_the_table_of_checkpoints_is_what_their_cards_say(name: str):
-    card = json.loads((ROOT / "textiba/checkpoints/builtin" / name / "model/card.json").read_text("utf-8"))
+    card = json.loads((ROOT / "textiba/checkpoints/builtin" / name / "card.json").read_text("utf-8"))
     [row] = [line for line in README.splitlines() if line.startswith(f"| `{name}` |")]
     assert row.endswith(f"| {card['test_accuracy']:.4f} |")
     assert f"on {card['test_texts']:,} test reviews cut at {card['recipe']['max_length']} tokens" in README

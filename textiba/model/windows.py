@@ -12,7 +12,7 @@ from torch.nn import functional
 from textiba.errors import SettingError
 from textiba.model.reading import Reading
 from textiba.model.splice import Change
-from textiba.texts.batches import Batch
+from textiba.texts.batches import Batch, filled
 from textiba.texts.windows import Windows
 from textiba.types import Logits, State
 
@@ -130,8 +130,7 @@ def combined(logits: Logits, batch: Batch, reading: Reading, combine: str) -> Lo
     if reading.places:
         return logits[_central_windows(batch, reading.places)]
     real = batch.unrolled.real
-    each = logits.new_zeros(real.numel(), logits.shape[1])
-    each = each.index_put((real.flatten(),), logits).unflatten(0, real.shape)
+    each = filled(logits, real)
     gone = ~real.unsqueeze(-1)
     count = real.sum(dim=1, keepdim=True).to(logits)
     if reading.independent:

@@ -125,7 +125,7 @@ class Batch:
         """Returns [batch, tokens, …] from values [windows of all texts, tokens of a window, …]; 0 on padding."""
         if self.unrolled is None:
             return values
-        return _filled(values, self.unrolled.real).flatten(1, 2)
+        return filled(values, self.unrolled.real).flatten(1, 2)
 
     def part(self, rows: slice) -> "Batch":
         """Returns some rows of a batch without windows."""
@@ -223,13 +223,13 @@ def unroll(texts: Sequence[TokenizedText], windows: Windows, size: int, pad_id: 
     real = torch.tensor([[number < len(all_own) for number in range(most)] for all_own in found])
 
     def padded(values: Iterable[Sequence[float]]) -> Tensor:
-        return _filled(torch.tensor([[*row, *[0] * (length - len(row))] for row in values]), real).flatten(1, 2)
+        return filled(torch.tensor([[*row, *[0] * (length - len(row))] for row in values]), real).flatten(1, 2)
 
     windows_of = [(count, own) for count, all_own in zip(counts, found, strict=True) for own in all_own]
     places = padded(own for _, own in windows_of)
     share = padded([1 / count[i] for i in own] for count, own in windows_of)
     real, places, share = real.to(device), places.to(device), share.to(device)
-    whole = partial(_filled, real=real)
+    whole = partial(filled, real=real)
     return Batch(
         tuple(texts),
         whole(rows.input_ids).flatten(1, 2),
@@ -240,7 +240,7 @@ def unroll(texts: Sequence[TokenizedText], windows: Windows, size: int, pad_id: 
     )
 
 
-def _filled(values: Tensor, real: Bool[Tensor, "batch windows"]) -> Tensor:
+def filled(values: Tensor, real: Bool[Tensor, "batch windows"]) -> Tensor:
     """Returns [batch, windows, …] from values [windows of all texts, …], with 0 where a text has no window."""
     if bool(real.all()):
         return values.unflatten(0, real.shape)
