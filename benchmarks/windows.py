@@ -15,7 +15,7 @@ from textiba.cli import keep_freed_memory
 
 SIZE = 512  # tokens of a window
 LENGTHS = (512, 4000)
-METHODS = ("random", "evidence", "per_sample", "lrp", "integrated_gradients", "occlusion", "two_sided", "joint")
+METHODS = ("random", "saliency", "lrp", "evidence", "per_sample")
 MOST = 1.2
 NOTE = f"Each figure is the peak of a process of its own. Windows have {SIZE} tokens and share 64."
 
@@ -24,10 +24,9 @@ def explain_one(name: str, tokens: int) -> None:
     """Explains one text of about `tokens` tokens; the child process runs this."""
     model, statistics = load("fine-tuned", SIZE, windows=Windows(stride=64)), load_statistics("fine-tuned")
     words = " ".join(review.text for review in bundled_reviews()).split()
-    settings = {"removal": "mask"} if name == "occlusion" else {}
     [whole] = model.tokenize([" ".join(words[: 2 * tokens])])
     last = whole.offsets[tokens - 2][1]
-    explain(model, method(name, **settings), [whole.source.text[:last]], statistics)
+    explain(model, method(name), [whole.source.text[:last]], statistics)
 
 
 def peak(name: str, tokens: int) -> float:

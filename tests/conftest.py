@@ -13,6 +13,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start, too
 
 import benches  # noqa: E402
+import jaxtyping  # noqa: E402
 import pytest  # noqa: E402
 import toys  # noqa: E402
 
@@ -36,3 +37,9 @@ def planted() -> toys.Trained:
 def small_benchmark(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkFolder:
     """The folder of the benchmark in benches.py, run to its end."""
     return benchmark(benches.CONFIG, tmp_path_factory.mktemp("bench") / "run")
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No type checks, which only the tests have: an argument of a wrong type reaches the code, as a user's does."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

@@ -3,7 +3,6 @@
 from typing import Any
 
 import families
-import jaxtyping
 import pytest
 import torch
 import toys
@@ -99,12 +98,6 @@ def test_weights_without_numbers_are_refused():
         module = toys.classifier(biases=False)
     with pytest.raises(UnsupportedModelError, match="device 'meta', which holds no numbers; load it without"):
         Model(module, toys.tokenizer())
-
-
-@pytest.fixture
-def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No type checks, which only the tests have: an argument of a wrong type reaches the code, as a user's does."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.mark.parametrize("length", ["16", 10.5, 2, 65, True])

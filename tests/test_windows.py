@@ -79,6 +79,7 @@ class TestPlaces:
     @pytest.mark.parametrize(
         ("windows", "message"), [(Windows(stride=16), "fewer than 16; got"), (4, "textiba.Windows")]
     )
+    @pytest.mark.usefixtures("unchecked")
     def test_windows_that_cannot_be(self, windows: Any, message: str):
         with pytest.raises(SettingError, match=message):
             Model(toys.classifier(), toys.tokenizer(), max_length=SIZE, windows=windows)

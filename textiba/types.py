@@ -1,6 +1,7 @@
 """Named tensor types, which give the axes of the arrays in signatures.
 
-The axis `batch` counts texts, `tokens` the tokens of the padded texts, `features` the hidden size, `samples` noise
+The axis `batch` counts texts, `tokens` the tokens of the padded texts (or of their windows, one after another), `whole`
+the tokens of the longest whole text, `features` the hidden size, `samples` noise
 draws, `layers` the hidden states 0 … L (0 is the embedding output), and `labels` the outcomes.
 """
 

@@ -35,7 +35,7 @@ class Bottleneck(nn.Module):
         mean: Float[Tensor, " features"],
         std: Float[Tensor, " features"],
         gated: Mask,
-        initial_logit: float | Float[Tensor, "batch tokens #features"] = 5.0,
+        initial_logit: float | Float[Tensor, "batch whole #features"] = 5.0,
         per_feature: bool = False,
         batch: Batch | None = None,
     ):

@@ -60,7 +60,7 @@ def attention_weights(model: Model, forward: ForwardPass, first: int) -> Float[T
 
 def reader_scores(
     model: Model, batch: Batch, matrix: Float[Tensor, "rows tokens tokens"]
-) -> Float[Tensor, "batch tokens"]:
+) -> Float[Tensor, "batch whole"]:
     """The row of `matrix` for the token that the head reads (first or last), or the mean over all tokens' rows.
 
     For a text in windows, the result is the mean over its windows; a window gives 0 to the tokens outside it.

@@ -144,7 +144,7 @@ class Running(Batching, abc.ABC):
         _, states = self._network.record(batch, enter=layer - 1, state=state, stop=layer)
         return at_least_float32(states[-1])
 
-    def _combined(self, logits: Logits, batch: Batch) -> Logits:
+    def _combined(self, logits: Float[Tensor, "windows labels"], batch: Batch) -> Logits:
         """Returns the logits of each text from those of the batch's rows."""
         if self.windows is None:
             return logits

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -113,7 +114,7 @@ class _RunAgain(torch.autograd.Function):
         return None, None, torch.cat(gradients)
 
 
-def combined(logits: Logits, batch: Batch, reading: Reading, combine: str) -> Logits:
+def combined(logits: Float[Tensor, "windows labels"], batch: Batch, reading: Reading, combine: str) -> Logits:
     """Returns the logits of each text from those of its windows.
 
     The softmax (or the sigmoids) of the result are the combined probabilities. For exclusive classes, the mean over
@@ -166,4 +167,4 @@ def margin(word_ids: tuple[int | None, ...], words: tuple[int, ...]) -> float:
     if not set(words) <= set(word_ids):
         return -math.inf
     places = [i for i, word in enumerate(word_ids) if word in words]
-    return min(places[0], len(word_ids) - 1 - places[-1])
+    return float(min(places[0], len(word_ids) - 1 - places[-1]))

@@ -80,7 +80,7 @@ class Batch:
         windows = iter(self.unrolled.texts)
         return [tuple(islice(windows, count)) for count in self.unrolled.real.sum(dim=1).tolist()]
 
-    def by_token(self, values: Float[Tensor, "*more batch tokens"]) -> Float[Tensor, "*more batch tokens"]:
+    def by_token(self, values: Float[Tensor, "*more batch tokens"]) -> Float[Tensor, "*more batch whole"]:
         """Returns one value for each token of the whole texts: the sum over the windows in which a token lies."""
         if self.unrolled is None:
             return values
@@ -92,7 +92,7 @@ class Batch:
         """Returns the values times 1 / n on a token that lies in n windows, so that `by_token` gives their mean."""
         return values if self.unrolled is None else values * self.unrolled.share
 
-    def at_places(self, values: Shaped[Tensor, "batch tokens more"]) -> Shaped[Tensor, "batch tokens more"]:
+    def at_places(self, values: Shaped[Tensor, "batch whole more"]) -> Shaped[Tensor, "batch tokens more"]:
         """Returns the values on the token axis, from one value for each token of the whole texts."""
         if self.unrolled is None:
             return values

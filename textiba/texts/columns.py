@@ -63,8 +63,8 @@ class Named:
     label: Hashable | None = None
     id: Hashable | None = None
     pair: Hashable | None = None
-    rationale: Hashable | None = None
-    pair_rationale: Hashable | None = None
+    rationale: Hashable | list[Hashable] | None = None
+    pair_rationale: Hashable | list[Hashable] | None = None
     value: Hashable | None = None
     tokens: Hashable | None = None
     pair_tokens: Hashable | None = None

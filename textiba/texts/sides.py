@@ -65,8 +65,8 @@ class Side:
 
 
 def choose_side(
-    known: Sequence[Hashable], text: Hashable | None, tokens: Hashable | None, given: Hashable | None, usual: str,
-    form: str | None, annotators: str, taken: Sequence[Hashable], source: str,
+    known: Sequence[Hashable], text: Hashable | None, tokens: Hashable | None,
+    given: Hashable | list[Hashable] | None, usual: str, form: str | None, annotators: str, taken: Sequence[Hashable], source: str,
 ) -> Side:  # fmt: skip
     """Returns the columns of a text; the columns of its rationale are those given, or else those with usual names.
 
@@ -112,7 +112,7 @@ def choose_side(
     return Side(text, tokens, starts, ends, form, annotators)
 
 
-def span_columns(given: Hashable, known: Sequence[Hashable]) -> tuple[Hashable, Hashable | None]:
+def span_columns(given: Hashable | list[Hashable], known: Sequence[Hashable]) -> tuple[Hashable, Hashable | None]:
     """Returns the column of rationales, or of starts, and the column of ends, or None.
 
     Args:
@@ -123,7 +123,7 @@ def span_columns(given: Hashable, known: Sequence[Hashable]) -> tuple[Hashable, 
         InputError: a tuple that is neither a column nor two columns.
     """
     if not isinstance(given, tuple | list) or given in known:
-        return given, None
+        return given, None  # pyright: ignore[reportReturnType] - a list is never a column
     if len(given) != 2:
         raise InputError(f"a rationale has one column, or two, for starts and ends; got {len(given)}: {shown(given)}")
     return given[0], given[1]
