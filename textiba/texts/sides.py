@@ -66,7 +66,8 @@ class Side:
 
 def choose_side(
     known: Sequence[Hashable], text: Hashable | None, tokens: Hashable | None,
-    given: Hashable | list[Hashable] | None, usual: str, form: str | None, annotators: str, taken: Sequence[Hashable], source: str,
+    given: Hashable | list[Hashable] | None, usual: str, form: str | None, annotators: str,
+    taken: Sequence[Hashable], source: str,
 ) -> Side:  # fmt: skip
     """Returns the columns of a text; the columns of its rationale are those given, or else those with usual names.
 
