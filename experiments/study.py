@@ -138,6 +138,15 @@ def mean(values: Iterable[float]) -> Interval:
     return bootstrap(np.asarray(list(values), dtype=np.float64))
 
 
+def tested(differences: Mapping[str, Float[np.ndarray, " texts"]]) -> dict[str, Any]:
+    """The mean of each paired difference, and its p-value with Holm's correction."""
+    adjusted = holm([sign_flip_p(values) for values in differences.values()])
+    return {
+        name: {"difference": mean(values.tolist()), "p": p}
+        for (name, values), p in zip(differences.items(), adjusted, strict=True)
+    }
+
+
 def significant(differences: Mapping[str, Float[np.ndarray, " texts"]], level: float = 0.05) -> dict[str, bool]:
     """Whether each of several paired mean differences is significant, after Holm's correction for their number."""
     adjusted = holm([sign_flip_p(values) for values in differences.values()])
@@ -197,3 +206,14 @@ def _markdown(columns: Table) -> str:
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(row) + " |" for row in zip(*columns.values(), strict=True)]
     return "\n".join(lines)
+
+
+def bars(axes: Any, values: dict[str, Any]) -> None:
+    """Draws a bar with its interval for each value, the first on top."""
+    places = np.arange(len(values))[::-1]
+    middle = np.array([v.mean for v in values.values()])
+    spread = [[v.mean - v.low for v in values.values()], [v.high - v.mean for v in values.values()]]
+    axes.barh(places, middle, xerr=spread, color="#99c7c2", error_kw={"elinewidth": 1, "ecolor": "#475569"})
+    axes.set_yticks(places, list(values))
+    axes.grid(axis="x", color="#e5e7eb", lw=0.7)
+    axes.grid(visible=False, axis="y")

@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 import textiba
-from experiments.study import mean, plain, shown
+from experiments.study import bars, mean, plain, shown, tested
 from textiba.attribution import Attribution, content_scores
 from textiba.errors import TruncationWarning
-from textiba.evaluation.intervals import Interval, bootstrap, holm, sign_flip_p
+from textiba.evaluation.intervals import bootstrap
 from textiba.model.view import Model
 from textiba.show.plots import panel, save
 from textiba.texts.sources import open_texts
@@ -97,7 +97,7 @@ def answer(folder: str, data: Path) -> dict[str, Any]:
             ]
         ),
         "area": {name: bootstrap(values) for name, values in areas.items()},
-        "p": dict(zip(apart, holm([sign_flip_p(values) for values in apart.values()]), strict=True)),
+        "differences": tested(apart),
     }
 
 
@@ -113,11 +113,7 @@ def draw(result: dict[str, Any]) -> Any:
     one.bar(range(1, PARTS + 1), middle, yerr=np.array(spread).T, color="#99c7c2", error_kw={"ecolor": "#475569"})
     one.axhline(1 / PARTS, color="#475569", lw=0.8, ls="--")
     panel(other, "Tokens deleted from the whole document", "area between LeRF and MoRF (95 %)", "")
-    names = list(METHODS)[::-1]
-    values: list[Interval] = [result["area"][name] for name in names]
-    error = np.array([[v.mean - v.low, v.high - v.mean] for v in values]).T
-    other.barh(range(len(names)), [v.mean for v in values], xerr=error, color="#99c7c2", error_kw={"ecolor": "#475569"})
-    other.set_yticks(range(len(names)), names)
+    bars(other, result["area"])
     return made
 
 

@@ -17,9 +17,8 @@ from scipy.stats import rankdata
 
 import textiba
 from experiments.emotions.bag_of_words import best_threshold, f1, hot
-from experiments.study import mean, plain, shown
+from experiments.study import bars, mean, plain, shown, tested
 from textiba.attribution import Attribution, Attributions, word_scores
-from textiba.evaluation.intervals import holm, sign_flip_p
 from textiba.model.outcomes import Label
 from textiba.model.view import Model
 from textiba.show.plots import panel, plot_highlight, save
@@ -144,15 +143,6 @@ def removal(model: Model, found: Sequence[Case]) -> dict[str, Float[np.ndarray, 
     return {name: np.array(values) for name, values in falls.items()}
 
 
-def tested(differences: dict[str, Float[np.ndarray, " texts"]]) -> dict[str, Any]:
-    """The mean of each paired difference, and its p-value with Holm's correction."""
-    adjusted = holm([sign_flip_p(values) for values in differences.values()])
-    return {
-        name: {"difference": mean(values.tolist()), "p": p}
-        for (name, values), p in zip(differences.items(), adjusted, strict=True)
-    }
-
-
 def scores_at_thresholds(model: Model, data: Path) -> dict[str, Any]:
     """F1 on the test texts, at log-odds of 0 and at the threshold with the best micro F1 on the validation texts."""
 
@@ -221,17 +211,6 @@ def figure(result: dict[str, Any]) -> Any:
     names = {"own": "the emotion explained", "other": "the text's other emotion", "random": "as many random words"}
     bars(axes[1], {names[name]: value for name, value in result["fall"].items()})
     return made
-
-
-def bars(axes: Any, values: dict[str, Any]) -> None:
-    """Draws a bar with its interval for each value, the first on top."""
-    places = np.arange(len(values))[::-1]
-    middle = np.array([v.mean for v in values.values()])
-    spread = [[v.mean - v.low for v in values.values()], [v.high - v.mean for v in values.values()]]
-    axes.barh(places, middle, xerr=spread, color="#99c7c2", error_kw={"elinewidth": 1, "ecolor": "#475569"})
-    axes.set_yticks(places, list(values))
-    axes.grid(axis="x", color="#e5e7eb", lw=0.7)
-    axes.grid(visible=False, axis="y")
 
 
 def example(model: Model, statistics: Any, output: Path) -> None:

@@ -16,8 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 import textiba
-from experiments.emotions.two_emotions import bars, tested
-from experiments.study import mean, plain, shown
+from experiments.study import bars, mean, plain, shown, tested
 from textiba.attribution import word_scores
 from textiba.methods import Method
 from textiba.model.places import Tag

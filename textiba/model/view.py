@@ -23,10 +23,7 @@ from textiba.model.passes import Running
 from textiba.model.reading import find_label
 from textiba.model.splice import view
 from textiba.model.torch_state import own_torch_state
-from textiba.model.windows import (
-    checked_windows,
-    reading_windows,
-)
+from textiba.model.windows import checked_windows, reading_windows
 from textiba.model.wrappers import unwrapped
 from textiba.texts.windows import Windows
 

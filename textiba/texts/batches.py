@@ -108,7 +108,6 @@ class Batch:
         """The batch as the model reads it, with a row for each window."""
         if self.unrolled is None:
             return self
-
         cut = self.by_window
         types = None if self.token_type_ids is None else cut(self.token_type_ids)
         return Batch(self.unrolled.texts, cut(self.input_ids), cut(self.attention_mask), cut(self.content), types)
