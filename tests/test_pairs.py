@@ -223,8 +223,8 @@ class TestData:
             list(texts_from([{"premise": "a dog", "hypothesis": ""}]))
 
     def test_training_texts_are_all_pairs_or_none(self):
-        assert check_pairs([PAIR])
-        assert not check_pairs([Text("a dog", 0)])
+        check_pairs([PAIR])
+        check_pairs([Text("a dog", 0)])
         with pytest.raises(InputError, match="1 of 2 training texts are pairs"):
             check_pairs([PAIR, Text("a dog", 0)])
 

@@ -1,10 +1,11 @@
 """Turns training texts into the rows that Trainer reads: token ids, and the gold answer in the form of the task."""
 
 import copy
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from textiba.errors import InputError
+from textiba.errors import InputError, TruncationWarning
 from textiba.texts.golds import tagged_words
 from textiba.texts.text import Text
 from textiba.texts.tokenizing import padding_id, tokenize
@@ -13,6 +14,7 @@ from textiba.texts.values import shown
 from textiba.texts.windows import window_places
 from textiba.training.recipe import Recipe
 
+_CHUNK = 1000  # texts that are tokenized at a time
 _NO_LOSS = -100  # the tag of a token that PyTorch's cross-entropy leaves out
 
 
@@ -27,20 +29,41 @@ def examples(recipe: Recipe, texts: Sequence[Text], config: Any, tokenizer: Any)
 
     Raises:
         InputError: a text has no gold answer, or some texts are pairs and some are not.
+
+    Warns:
+        TruncationWarning: texts were cut.
     """
-    from datasets import Dataset
+    from datasets import Dataset, concatenate_datasets
     from transformers import DataCollatorForTokenClassification, DataCollatorWithPadding
 
     if any(gold(text, recipe.task) is None for text in texts):
         raise InputError("fine-tuning needs a label (or a value) for every text; some have none")
     check_pairs(texts)
     count = len(config.id2label)
-    cut = recipe.max_length if recipe.windows is None else None
-    rows = Dataset.from_list([row for text in tokenize(texts, tokenizer, cut) for row in _rows_of(text, recipe, count)])
+    parts: list[Any] = []  # as Arrow tables, which take a tenth of the memory of Python's lists
+    cuts = 0
+    for start in range(0, len(texts), _CHUNK):
+        tokenized = _tokenized(texts[start : start + _CHUNK], recipe, tokenizer, start)
+        cuts += sum(text.cut > 0 for text in tokenized)
+        parts.append(Dataset.from_list([row for text in tokenized for row in _rows_of(text, recipe, count)]))
+    rows = concatenate_datasets(parts)
+    if cuts:
+        warnings.warn(
+            f"{cuts} of {len(texts)} training texts are longer than {recipe.max_length} tokens and were cut; set "
+            "windows or a larger max_length",
+            TruncationWarning,
+            stacklevel=2,
+        )
     padded = _padding(tokenizer, config)
     if recipe.task == "tags":
         return rows, DataCollatorForTokenClassification(padded, label_pad_token_id=_NO_LOSS)
     return rows, DataCollatorWithPadding(padded)
+
+
+def _tokenized(texts: Sequence[Text], recipe: Recipe, tokenizer: Any, start: int) -> list[TokenizedText]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncationWarning)  # one warning is for all texts
+        return tokenize(texts, tokenizer, recipe.max_length if recipe.windows is None else None, start)
 
 
 def _rows_of(text: TokenizedText, recipe: Recipe, count: int) -> list[dict[str, Any]]:
@@ -102,16 +125,11 @@ def token_tags(text: TokenizedText) -> list[int]:
     return found
 
 
-def check_pairs(texts: Sequence[Text]) -> bool:
-    """Whether the texts are pairs.
-
-    Raises:
-        InputError: some texts are pairs, and some are not.
-    """
+def check_pairs(texts: Sequence[Text]) -> None:
+    """Raises `InputError` if some texts are pairs, and some are not."""
     pairs = sum(text.pair is not None for text in texts)
     if 0 < pairs < len(texts):
         raise InputError(f"fine-tuning takes single texts or pairs; {pairs} of {len(texts)} training texts are pairs")
-    return pairs > 0
 
 
 def _hot(labels: Sequence[int], count: int) -> list[float]:
