@@ -21,7 +21,7 @@ from textiba.benchmark import benchmark  # noqa: E402
 from textiba.benchmark.folder import BenchmarkFolder  # noqa: E402
 
 # Helpers whose assertions say what they found, as those of tests do.
-pytest.register_assert_rewrite("browsers", "outputs")
+pytest.register_assert_rewrite("browsers", "odd_rows", "outputs")
 
 
 def pytest_configure(config: pytest.Config) -> None:
