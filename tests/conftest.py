@@ -20,6 +20,9 @@ import toys  # noqa: E402
 from textiba.benchmark import benchmark  # noqa: E402
 from textiba.benchmark.folder import BenchmarkFolder  # noqa: E402
 
+# Helpers whose assertions say what they found, as those of tests do.
+pytest.register_assert_rewrite("browsers", "odd_rows", "outputs")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """A warning that no test expects is an error; in pyproject.toml it would import textiba before jaxtyping can."""
